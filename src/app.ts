@@ -1,0 +1,242 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { decode } from "./chirpstack/decode.ts";
+import type { Config } from "./config/config.ts";
+import { createWriter, type LineWriter } from "./influx/writer.ts";
+import { Committer } from "./journal/committer.ts";
+import { Journal } from "./journal/journal.ts";
+import { type DirectoryLock, lockDirectory, unwritableFault } from "./journal/lock.ts";
+import { sleep } from "./lib/abort.ts";
+import { systemClock as clock } from "./lib/clock.ts";
+import type { Log } from "./lib/log.ts";
+import { Wakeup } from "./lib/wakeup.ts";
+import { Source } from "./mqtt/source.ts";
+import { ClockWatch } from "./pipeline/clock-trust.ts";
+import { newCounters } from "./pipeline/counters.ts";
+import { databaseFirst } from "./pipeline/database-first.ts";
+import { DecodeMarker } from "./pipeline/decode-marker.ts";
+import { Deduplicator } from "./pipeline/deduplicator.ts";
+import { Forward } from "./pipeline/forward.ts";
+import { ingest } from "./pipeline/ingest.ts";
+import { LatencyWindow } from "./pipeline/latency.ts";
+import type { Decode, QuarantinedMessage } from "./pipeline/ports.ts";
+import { recoverFromDeath, rememberTail } from "./pipeline/recovery.ts";
+import { reportDetails, type Snapshot } from "./status/snapshot.ts";
+import { State } from "./state/state.ts";
+import { type Part, type PartsOutcome, runParts } from "./supervision/parts.ts";
+import { readBootId } from "./systemd/boot-id.ts";
+import { clockSyncProbe } from "./systemd/clock-sync.ts";
+
+/**
+ * The composition root: configuration → parts → running daemon. Each room gets its slice of the
+ * configuration and the things it needs; nothing is looked up.
+ *
+ * The way of an uplink: Source → ingest → Committer (PUBACK) → Forward (prepare, write) → settle.
+ */
+export interface AppOptions {
+  readonly config: Config;
+  readonly log: Log;
+  /** A directory that lives as long as this boot (systemd's RUNTIME_DIRECTORY), if there is one. */
+  readonly runtimeDir?: string | undefined;
+  /** Tests plant a decoder of their own. */
+  readonly decode?: Decode | undefined;
+}
+
+export interface App {
+  snapshot(): Snapshot;
+  /** Runs until `stop` aborts or a part fails; then everything is drained and closed. */
+  run(stop: AbortSignal): Promise<PartsOutcome>;
+}
+
+const stopDeadlineMs = 10_000;
+const reportEveryMs = 300_000;
+/** Events remembered for recognising redeliveries: twenty full receive windows. */
+const rememberedEvents = 20_000;
+
+/** Opens the files. Faults: journal_unwritable, journal_locked (both fatal). */
+export function openApp(options: AppOptions): App {
+  const files = openFiles(options);
+  const shared = { counters: newCounters(), latency: new LatencyWindow(), activity: new Wakeup() };
+  const clockWatch = openClockWatch(options, files, shared.activity);
+  const { sources, committer } = openIngest(options, files, clockWatch, shared);
+  const writer = createWriter(options.config.influx);
+  const forward = openForward(options, files, clockWatch, committer, writer, shared);
+  const snapshot = (): Snapshot => ({
+    counters: shared.counters,
+    journal: {
+      lastSeq: files.journal.lastSeq,
+      backlog: files.journal.backlog,
+      evicted: files.journal.evicted,
+      waiting: committer.waitingCount,
+      lastCommitMs: committer.lastCommitMs,
+    },
+    sources: sources.map(({ name, status }) => ({
+      name,
+      state: status.state,
+      connects: status.connects,
+      lastFault: status.lastFault?.code,
+    })),
+    influxIsOpen: forward.isOpen,
+    latencyMs: { p50: shared.latency.percentileMs(0.5), p99: shared.latency.percentileMs(0.99) },
+  });
+  // In the order of the data, which is the order of stopping. The committer outlives the forwarder,
+  // because its last commit saves what the forwarder settled.
+  const parts: Part[] = [
+    ...sources.map((source) => ({ name: source.name, run: (drain: AbortSignal) => source.run(drain) })),
+    { name: "forward", run: (drain, abort) => forward.run(drain, abort) },
+    { name: "journal", run: (drain) => committer.run(drain) },
+    { name: "clock", run: (drain) => clockWatch.run(drain) },
+    { name: "report", run: (drain) => report(snapshot, options.log, drain) },
+  ];
+  return {
+    snapshot,
+    async run(stop) {
+      try {
+        return await runParts(parts, stop, stopDeadlineMs);
+      } finally {
+        await writer.close();
+        closeFiles(files);
+      }
+    },
+  };
+}
+
+interface Files {
+  readonly lock: DirectoryLock;
+  readonly journal: Journal;
+  readonly state: State;
+  readonly marker: DecodeMarker;
+  readonly deduplicator: Deduplicator;
+  quarantine(entries: readonly QuarantinedMessage[]): void;
+}
+
+interface Shared {
+  readonly counters: ReturnType<typeof newCounters>;
+  readonly latency: LatencyWindow;
+  /** "Look again": commits, outcomes of writes, the clock. */
+  readonly activity: Wakeup;
+}
+
+/** The data directory, and what the last process left in it. */
+function openFiles({ config, log, runtimeDir }: AppOptions): Files {
+  const { dir } = config.journal;
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o750 });
+  } catch (error) {
+    throw unwritableFault(dir, error);
+  }
+  const lock = lockDirectory(dir);
+  const journal = Journal.open(config.journal, clock, readBootId());
+  const state = State.open(dir, clock.nowMs());
+  for (const fault of [...journal.openingFaults, ...state.openingFaults]) log.fault(fault);
+  const quarantine = (entries: readonly QuarantinedMessage[]): void => {
+    const rows = entries.map(({ message, fault }) => ({
+      ...message,
+      code: fault.code,
+      reason: fault.message,
+    }));
+    state.quarantine(journal.id, rows, clock.nowMs());
+  };
+  const marker = new DecodeMarker(runtimeDir ?? dir, journal.id);
+  const recordDeath = (seq: number): number => state.recordDeath(journal.id, seq);
+  const death = recoverFromDeath(marker, journal, { recordDeath, quarantine });
+  if (death !== undefined) log.fault(death);
+  const deduplicator = new Deduplicator(rememberedEvents, journal.settled);
+  rememberTail(deduplicator, journal, rememberedEvents);
+  return { lock, journal, state, marker, deduplicator, quarantine };
+}
+
+function closeFiles({ lock, journal, state, marker }: Files): void {
+  marker.close();
+  state.close();
+  journal.close();
+  lock.release();
+}
+
+function openClockWatch({ config, log }: AppOptions, { journal }: Files, released: Wakeup): ClockWatch {
+  const clockWatch = new ClockWatch({
+    clock,
+    settings: config.clock,
+    lastTrustedMs: journal.lastTrustedMs,
+    log,
+    released,
+    isSynchronised: config.clock.ntp === "require" ? clockSyncProbe() : () => undefined,
+    learnOffset: (offsetMs) => {
+      journal.boots.learnOffset(offsetMs);
+    },
+  });
+  clockWatch.look();
+  return clockWatch;
+}
+
+/** One committer, fed by every source. */
+function openIngest(
+  { config, log }: AppOptions,
+  { journal, state }: Files,
+  clockWatch: ClockWatch,
+  { counters, activity }: Shared,
+): { readonly sources: readonly Source[]; readonly committer: Committer } {
+  const sources: Source[] = [];
+  const committer = new Committer({
+    journal,
+    commitIntervalMs: config.journal.commitIntervalMs,
+    groupCount: () => Math.max(1, Math.floor(Math.min(...sources.map(({ window }) => window)) / 2)),
+    maxWaitingCount: 2 * Math.max(...config.mqtt.map(({ receiveMaximum }) => receiveMaximum)),
+    clock,
+    log,
+    committed: activity,
+  });
+  for (const mqtt of config.mqtt) {
+    const made = state.clientId(mqtt.name, () => `flightline-${randomBytes(6).toString("hex")}`);
+    const clientId = mqtt.clientId ?? made.clientId;
+    const identity = { config: mqtt, clientId, hadSession: !made.isNew };
+    const intake = ingest({ source: mqtt.name, committer, clock, clockWatch, counters });
+    sources.push(new Source({ ...identity, ...intake, clock, log, random: Math.random }));
+  }
+  return { sources, committer };
+}
+
+function openForward(
+  { config, log, decode: plantedDecode }: AppOptions,
+  { journal, marker, deduplicator, quarantine }: Files,
+  clockWatch: ClockWatch,
+  committer: Committer,
+  writer: LineWriter,
+  { counters, latency, activity }: Shared,
+): Forward {
+  const { batchMaxLines, batchMaxBytes, batchMaxAgeMs, maxInFlight } = config.influx;
+  return new Forward({
+    log: committer,
+    writer: databaseFirst(writer, (fault) => {
+      log.fault(fault);
+    }),
+    quarantine: { quarantine },
+    deduplicator,
+    clockTrust: clockWatch,
+    prepareDeps: {
+      decode: plantedDecode ?? decode,
+      marker,
+      deduplicator,
+      clock: clockWatch,
+      offsetMs: (bootKey) => journal.boots.offsetMs(bootKey),
+      settings: config.telemetry,
+      counters,
+    },
+    limits: { maxLines: batchMaxLines, maxBytes: batchMaxBytes, maxAgeMs: batchMaxAgeMs },
+    maxInFlight,
+    counters,
+    latency,
+    clock,
+    random: Math.random,
+    logger: log,
+    activity,
+  });
+}
+
+/** Says every few minutes, and at the end, how things stand. */
+async function report(snapshot: () => Snapshot, log: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(reportEveryMs, signal);
+    log.info("status", reportDetails(snapshot()));
+  }
+}

@@ -1,0 +1,101 @@
+import { createRequire } from "node:module";
+import pino from "pino";
+import type { LogConfig } from "../config/log.ts";
+import type { Disposition } from "../lib/fault.ts";
+import type { Log, LogDetails } from "../lib/log.ts";
+
+/**
+ * The log on standard output. `plain`: one line, `message key=value …`, under systemd with the priority in
+ * front (sd-daemon(3), "<4>") and without a time, which the journal has. `pretty`: for a person at a
+ * terminal. `json`: pino's own lines.
+ */
+type Format = Exclude<LogConfig["format"], "auto">;
+
+interface Environment {
+  readonly isTerminal: boolean;
+  /** systemd reads our standard output. */
+  readonly underSystemd: boolean;
+}
+
+export function createLog({ format, level }: LogConfig, environment: Environment): Log {
+  const chosen: Format = format === "auto" ? (environment.isTerminal ? "pretty" : "plain") : format;
+  const logger = pino({ level, base: null }, destination(chosen, environment.underSystemd));
+  return {
+    debug: (message, details) => {
+      logger.debug(details ?? {}, message);
+    },
+    info: (message, details) => {
+      logger.info(details ?? {}, message);
+    },
+    warn: (message, details) => {
+      logger.warn(details ?? {}, message);
+    },
+    error: (message, details) => {
+      logger.error(details ?? {}, message);
+    },
+    fault: (fault, details) => {
+      const { code, layer, hint, message } = fault;
+      logger[faultLevel[fault.disposition]]({ code, layer, ...details, hint }, message);
+    },
+  };
+}
+
+const faultLevel: Readonly<Record<Disposition, "warn" | "error">> = {
+  retry: "warn",
+  drop: "warn",
+  quarantine: "warn",
+  restart: "error",
+  fatal: "error",
+};
+
+function destination(format: Format, underSystemd: boolean): pino.DestinationStream {
+  switch (format) {
+    case "json":
+      return pino.destination({ dest: 1, sync: true });
+    case "pretty":
+      return prettyDestination();
+    case "plain": {
+      const out = pino.destination({ dest: 1, sync: true });
+      return { write: (line) => out.write(plainLine(line, underSystemd)) };
+    }
+  }
+}
+
+function prettyDestination(): pino.DestinationStream {
+  // Only a person at a terminal pays for loading it.
+  const { build } = createRequire(import.meta.url)("pino-pretty") as typeof import("pino-pretty");
+  return build({ colorize: true, sync: true, translateTime: "SYS:HH:MM:ss.l", ignore: "pid,hostname" });
+}
+
+/** pino's numbers to syslog's. */
+function priority(level: number): number {
+  if (level >= 50) return 3;
+  if (level >= 40) return 4;
+  return level >= 30 ? 6 : 7;
+}
+
+const levelNames: Readonly<Record<number, string>> = { 3: "error", 4: "warn", 6: "info", 7: "debug" };
+
+/** One of pino's JSON lines as plain text. */
+export function plainLine(json: string, underSystemd: boolean): string {
+  const { level, time, msg, ...details } = JSON.parse(json) as { level: number; time: number; msg: string };
+  const syslog = priority(level);
+  const prefix = underSystemd ? `<${syslog}>` : `${new Date(time).toISOString()} ${levelNames[syslog]} `;
+  return `${prefix}${oneLine(msg)}${plainDetails(details)}\n`;
+}
+
+function plainDetails(details: LogDetails): string {
+  let text = "";
+  for (const [key, value] of Object.entries(details)) {
+    if (value === undefined) continue;
+    const shown = oneLine(String(value));
+    text += ` ${key}=${/[\s"=]/.test(shown) ? JSON.stringify(shown) : shown}`;
+  }
+  return text;
+}
+
+/** A topic or a server's words must not be able to forge a line of ours. */
+function oneLine(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are the point
+  return text.replaceAll(/[\u0000-\u001f\u007f\u2028\u2029]+/g, " ");
+}

@@ -1,0 +1,175 @@
+import { sleep } from "../lib/abort.ts";
+import type { Clock } from "../lib/clock.ts";
+import { Fault } from "../lib/fault.ts";
+import { backoffMs } from "../lib/backoff.ts";
+import type { IntervalSet } from "../lib/intervals.ts";
+import type { Log } from "../lib/log.ts";
+import { Wakeup } from "../lib/wakeup.ts";
+import { commitDueInMs } from "./commit-policy.ts";
+import type { Journal } from "./journal.ts";
+import type { IncomingMessage, JournalMessage } from "./message.ts";
+import { Tail } from "./tail.ts";
+
+/** A source stops reading its socket above this and goes on below half of it. */
+const maxWaitingBytes = 16 * 1024 * 1024;
+/** A group this large is committed at once. */
+const groupBytes = 1024 * 1024;
+/** Settlement that no append carries is saved after this time. */
+const settlementDelayMs = 5000;
+const fullRetry = { baseMs: 500, capMs: 10_000 };
+
+interface Waiting {
+  readonly message: IncomingMessage;
+  readonly committed: () => void;
+}
+
+export interface CommitterDeps {
+  readonly journal: Journal;
+  readonly commitIntervalMs: number;
+  /** How many waiting messages are committed at once: half of the broker's window, which can change. */
+  groupCount(): number;
+  /** Above this many waiting messages sources must pause, whatever the broker thinks of receive maximum. */
+  readonly maxWaitingCount: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Notified after each commit: there is something to read. */
+  readonly committed: Wakeup;
+}
+
+/**
+ * Group commit: messages wait here until one transaction makes them durable together; then each one's
+ * `committed` is called, in the order of submission, which is where PUBACKs come from.
+ */
+export class Committer {
+  readonly #deps: CommitterDeps;
+  readonly #tail = new Tail();
+  readonly #work = new Wakeup();
+  /** Notified when the pressure on sources has ended. */
+  readonly relieved = new Wakeup();
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #oldestMs = 0;
+  #lastEndMs = 0;
+  #lastTookMs = 0;
+  #settlementSinceMs: number | undefined;
+  #draining = false;
+
+  constructor(deps: CommitterDeps) {
+    this.#deps = deps;
+  }
+
+  submit(message: IncomingMessage, committed: () => void): void {
+    if (this.#waiting.length === 0) this.#oldestMs = this.#deps.clock.uptimeMs();
+    this.#waiting.push({ message, committed });
+    this.#waitingBytes += message.payload.length;
+    const isFirst = this.#waiting.length === 1;
+    const isGroup = this.#waiting.length === this.#deps.groupCount() || this.#waitingBytes >= groupBytes;
+    if (isFirst || isGroup) this.#work.notify();
+  }
+
+  /** Sources must not submit more until `relieved`. */
+  get isUnderPressure(): boolean {
+    return this.#waiting.length >= this.#deps.maxWaitingCount || this.#waitingBytes >= maxWaitingBytes;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  /** How long the last commit blocked, ms. */
+  get lastCommitMs(): number {
+    return this.#lastTookMs;
+  }
+
+  get lastSeq(): number {
+    return this.#deps.journal.lastSeq;
+  }
+
+  get settled(): IntervalSet {
+    return this.#deps.journal.settled;
+  }
+
+  /** Committed messages with lo ≤ seq ≤ hi, from memory when they are recent, else from the file. */
+  read(lo: number, hi: number, maxCount: number): JournalMessage[] {
+    return this.#tail.read(lo, hi, maxCount) ?? this.#deps.journal.read(lo, hi, maxCount);
+  }
+
+  /** Marks [lo, hi] as done. Saved with the next commit, or a little later when none comes. */
+  settle(lo: number, hi: number): void {
+    this.#deps.journal.settle(lo, hi);
+    if (this.#settlementSinceMs !== undefined) return;
+    this.#settlementSinceMs = this.#deps.clock.uptimeMs();
+    this.#work.notify();
+  }
+
+  /** Commits until aborted; then once more, so that what was submitted is durable and acknowledged. */
+  async run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    for (;;) {
+      const version = this.#work.version;
+      this.#draining = signal.aborted;
+      const dueInMs = this.#dueInMs();
+      if (dueInMs === undefined || dueInMs > 0) {
+        if (signal.aborted) return;
+        await this.#work.changedSince(version, signal, dueInMs);
+        continue;
+      }
+      try {
+        this.#commit();
+        failures = 0;
+        // Others get their turn between two commits even when the next one is due at once.
+        await new Promise((resolve) => setImmediate(resolve));
+      } catch (error) {
+        if (!(error instanceof Fault) || error.disposition !== "retry" || signal.aborted) throw error;
+        this.#deps.log.fault(error, { waiting: this.#waiting.length });
+        const delayMs = backoffMs({ ...fullRetry, attempt: failures, random: Math.random });
+        failures += 1;
+        await sleep(delayMs, signal);
+      }
+    }
+  }
+
+  #dueInMs(): number | undefined {
+    const nowMs = this.#deps.clock.uptimeMs();
+    const settleDue = this.#settlementDueInMs(nowMs);
+    if (this.#draining) return this.#waiting.length > 0 || settleDue !== undefined ? 0 : undefined;
+    const messagesDue = commitDueInMs(
+      {
+        waitingCount: this.#waiting.length,
+        waitingBytes: this.#waitingBytes,
+        oldestMs: this.#oldestMs,
+        lastEndMs: this.#lastEndMs,
+        lastTookMs: this.#lastTookMs,
+      },
+      { intervalMs: this.#deps.commitIntervalMs, groupCount: this.#deps.groupCount(), groupBytes },
+      nowMs,
+    );
+    if (messagesDue === undefined) return settleDue;
+    return settleDue === undefined ? messagesDue : Math.min(messagesDue, settleDue);
+  }
+
+  #settlementDueInMs(nowMs: number): number | undefined {
+    if (!this.#deps.journal.hasUnsavedSettlement || this.#settlementSinceMs === undefined) return undefined;
+    return Math.max(0, this.#settlementSinceMs + settlementDelayMs - nowMs);
+  }
+
+  #commit(): void {
+    const { journal, clock } = this.#deps;
+    const group = this.#waiting;
+    const startMs = clock.uptimeMs();
+    const stored = journal.commit(
+      group.map(({ message }) => message),
+      clock.nowMs(),
+    );
+    this.#lastEndMs = clock.uptimeMs();
+    this.#lastTookMs = this.#lastEndMs - startMs;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#settlementSinceMs = undefined;
+    this.#tail.push(stored);
+    for (const { committed } of group) committed();
+    this.#deps.committed.notify();
+    this.relieved.notify();
+    journal.checkpointWhenDue();
+  }
+}

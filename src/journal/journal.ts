@@ -1,0 +1,260 @@
+import type Database from "better-sqlite3";
+import { join } from "node:path";
+import type { Clock } from "../lib/clock.ts";
+import { errorCode, Fault } from "../lib/fault.ts";
+import type { IntervalSet } from "../lib/intervals.ts";
+import { openDatabase } from "../sqlite/database.ts";
+import { Boots } from "./boots.ts";
+import type { JournalConfig } from "./config.ts";
+import { type Identity, recoverIdentity } from "./identity.ts";
+import { type IncomingMessage, type JournalMessage, packFlags, trustedFlag, unpackFlags } from "./message.ts";
+import { applyQuota, automaticQuotaBytes } from "./quota.ts";
+import { Retention } from "./retention.ts";
+import { journalTables } from "./schema.ts";
+import { Settlement } from "./settlement.ts";
+
+/**
+ * The log of raw messages in SQLite (WAL, synchronous=FULL). When `commit` returns, its messages survive a
+ * power cut. Everything here is synchronous and without timers: the group committer decides when.
+ *
+ * Invariants: seq grows by one per message and is never reused; a message stays readable until it is
+ * settled and older than `keep_settled`, or evicted by the quota, which is counted.
+ */
+export class Journal {
+  readonly #database: Database.Database;
+  readonly #config: JournalConfig;
+  readonly #settlement: Settlement;
+  readonly #retention: Retention;
+  readonly #boots: Boots;
+  readonly #insert: Database.Statement<[number, string, string, Uint8Array, number, number, number, number]>;
+  readonly #select: Database.Statement<[number, number, number], MessageRow>;
+  #lastSeq: number;
+  #walPages = 0;
+
+  /** What had to be said about the files when they were opened. */
+  readonly openingFaults: readonly Fault[];
+
+  /** Made once with the file; with a seq it names a message for good. */
+  readonly id: string;
+
+  private constructor(
+    database: Database.Database,
+    config: JournalConfig,
+    bootId: string,
+    identity: Identity,
+    movedAside: Fault | undefined,
+  ) {
+    this.#database = database;
+    this.id = identity.id;
+    this.#config = config;
+    this.openingFaults = [movedAside, identity.fault].filter((fault) => fault !== undefined);
+    this.#settlement = new Settlement(database);
+    this.#boots = new Boots(database, bootId);
+    this.#retention = new Retention(database, this.#settlement, config.keepSettledMs);
+    this.#insert = database.prepare("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+    this.#select = database.prepare("SELECT * FROM message WHERE seq >= ? AND seq <= ? ORDER BY seq LIMIT ?");
+    const newest = database
+      .prepare<[], { seq: number | null }>(
+        `SELECT max(seq) AS seq FROM (SELECT max(seq) AS seq FROM message
+           UNION ALL SELECT max(hi) FROM settled UNION ALL SELECT value FROM counter WHERE name = 'last_seq')`,
+      )
+      .get();
+    this.#lastSeq = newest?.seq ?? 0;
+  }
+
+  /** Faults: journal_unwritable (fatal). `bootId` names the boot of this machine. */
+  static open(config: JournalConfig, clock: Clock, bootId: string): Journal {
+    const file = join(config.dir, "journal.db");
+    const nowMs = clock.nowMs();
+    const { database, movedAside } = openDatabase({
+      file,
+      schema: journalTables,
+      synchronous: "FULL",
+      nowMs,
+    });
+    applyQuota(database, config.maxSizeBytes ?? automaticQuotaBytes(config.dir));
+    const identity = recoverIdentity(database, config.dir, movedAside !== undefined);
+    return new Journal(database, config, bootId, identity, movedAside);
+  }
+
+  /** The newest seq; 0 when nothing was ever journalled. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  get settled(): IntervalSet {
+    return this.#settlement.set;
+  }
+
+  /** There are settled intervals that the file does not know yet. */
+  get hasUnsavedSettlement(): boolean {
+    return this.#settlement.isDirty;
+  }
+
+  get boots(): Boots {
+    return this.#boots;
+  }
+
+  /** When the newest message whose receive time was trusted arrived; undefined when there is none. */
+  get lastTrustedMs(): number | undefined {
+    // Looks only at the log's end: a long run of untrusted messages means that the clock was wrong all along.
+    return this.#database
+      .prepare<[], { received_ms: number }>(
+        `SELECT received_ms FROM (SELECT received_ms, flags FROM message ORDER BY seq DESC LIMIT 1000)
+           WHERE flags & ${trustedFlag} LIMIT 1`,
+      )
+      .get()?.received_ms;
+  }
+
+  /** Messages evicted by the quota before they were settled, ever. */
+  get evicted(): number {
+    return this.#retention.evicted;
+  }
+
+  /** Messages that are journalled and not settled. */
+  get backlog(): number {
+    return this.#lastSeq - this.#settlement.set.countWithin(1, this.#lastSeq);
+  }
+
+  /**
+   * Appends the messages, saves what was settled since the last commit and trims what is old, in one
+   * durable transaction. Returns the messages with their seq. Faults: journal_full (retry; nothing was
+   * stored), journal_write_failed (restart; nothing may be acknowledged).
+   */
+  commit(messages: readonly IncomingMessage[], nowMs: number): JournalMessage[] {
+    for (;;) {
+      try {
+        return this.#tryCommit(messages, nowMs);
+      } catch (error) {
+        if (errorCode(error) !== "SQLITE_FULL") throw writeFailed(error);
+        this.#makeRoom(messages, error);
+      }
+    }
+  }
+
+  #tryCommit(messages: readonly IncomingMessage[], nowMs: number): JournalMessage[] {
+    const first = this.#lastSeq + 1;
+    const stored = messages.map((message, index) => ({
+      ...message,
+      seq: first + index,
+      bootKey: this.#boots.currentKey,
+    }));
+    this.#database.transaction(() => {
+      for (const message of stored) this.#store(message);
+      this.#settlement.flush();
+      this.#retention.trim(nowMs, messages.length);
+    })();
+    this.#settlement.flushed();
+    this.#lastSeq += stored.length;
+    this.#walPages += estimatedPages(stored);
+    return stored;
+  }
+
+  #store(message: JournalMessage): void {
+    this.#insert.run(
+      message.seq,
+      message.source,
+      message.topic,
+      message.payload,
+      message.receivedMs,
+      Math.round(message.uptimeMs),
+      message.bootKey,
+      packFlags(message),
+    );
+  }
+
+  #makeRoom(messages: readonly IncomingMessage[], cause: unknown): void {
+    const neededBytes = messages.reduce((sum, message) => sum + message.payload.length + 256, 0);
+    const mayEvict = this.#config.whenFull === "drop_oldest";
+    let freed: boolean;
+    try {
+      freed = this.#retention.makeRoom(neededBytes, mayEvict);
+    } catch (error) {
+      // On a full disk (not a full quota) even DELETE fails: nothing can be done until space is freed.
+      if (errorCode(error) !== "SQLITE_FULL") throw writeFailed(error);
+      freed = false;
+    }
+    if (!freed) throw fullFault(mayEvict, cause);
+  }
+
+  /** Marks [lo, hi] as done, in memory; the next commit saves it. */
+  settle(lo: number, hi: number): void {
+    this.#settlement.add(lo, hi);
+  }
+
+  /** At most `maxCount` messages with lo ≤ seq ≤ hi, in order. */
+  read(lo: number, hi: number, maxCount: number): JournalMessage[] {
+    return this.#select.all(lo, hi, maxCount).map((row) => ({
+      seq: row.seq,
+      source: row.source,
+      topic: row.topic,
+      payload: row.payload,
+      receivedMs: row.received_ms,
+      uptimeMs: row.uptime_ms,
+      bootKey: row.boot,
+      ...unpackFlags(row.flags),
+    }));
+  }
+
+  /**
+   * Moves WAL pages into the database when there are enough of them. Blocks for one or two fsyncs, which
+   * is why it is not part of `commit`: acknowledgements go out first.
+   */
+  checkpointWhenDue(): void {
+    if (this.#walPages < checkpointPages) return;
+    this.#walPages = 0;
+    this.#database.pragma("wal_checkpoint(PASSIVE)");
+    this.#retention.returnFreePages();
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
+
+interface MessageRow {
+  readonly seq: number;
+  readonly source: string;
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly received_ms: number;
+  readonly uptime_ms: number;
+  readonly boot: number;
+  readonly flags: number;
+}
+
+const pageBytes = 4096;
+const checkpointPages = 1000;
+
+/** Pages that a commit adds to the WAL, near enough: interior pages and the settled table, and the rows. */
+function estimatedPages(messages: readonly IncomingMessage[]): number {
+  const bytes = messages.reduce((sum, { payload, topic }) => sum + payload.length + topic.length + 32, 0);
+  return 3 + Math.ceil(bytes / pageBytes);
+}
+
+function fullFault(mayEvict: boolean, cause: unknown): Fault {
+  return new Fault({
+    code: "journal_full",
+    layer: "journal",
+    disposition: "retry",
+    message: mayEvict
+      ? "the disk of the journal is full: messages are not acknowledged until there is space"
+      : "the journal is full: messages are not acknowledged until InfluxDB has taken some",
+    hint: mayEvict
+      ? "free space on the disk that holds [journal] dir"
+      : 'raise [journal] max_size, or set when_full = "drop_oldest"',
+    cause,
+  });
+}
+
+function writeFailed(cause: unknown): Fault {
+  if (cause instanceof Fault) return cause;
+  return new Fault({
+    code: "journal_write_failed",
+    layer: "journal",
+    disposition: "restart",
+    message: `the journal cannot commit (${errorCode(cause) ?? "unknown error"}): nothing is acknowledged`,
+    hint: "look at the kernel log for disk errors on the device that holds [journal] dir",
+    cause,
+  });
+}

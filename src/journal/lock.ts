@@ -1,0 +1,64 @@
+import Database from "better-sqlite3";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { errorCode, Fault } from "../lib/fault.ts";
+
+export interface DirectoryLock {
+  release(): void;
+}
+
+/**
+ * One daemon per data directory. The lock is an exclusive SQLite transaction on an empty file, which is a
+ * POSIX lock that the kernel releases at any death; the pid beside it is only for the error message.
+ * Faults: journal_locked, journal_unwritable.
+ */
+export function lockDirectory(dir: string): DirectoryLock {
+  const pidFile = join(dir, "flightline.pid");
+  let database: Database.Database | undefined;
+  try {
+    database = new Database(join(dir, "flightline.lock"), { timeout: 0 });
+    database.exec("BEGIN EXCLUSIVE");
+    writeFileSync(pidFile, `${process.pid}\n`);
+  } catch (error) {
+    database?.close();
+    if (errorCode(error) === "SQLITE_BUSY") throw lockedFault(dir, pidFile, error);
+    throw unwritableFault(dir, error);
+  }
+  const held = database;
+  return {
+    release: () => {
+      rmSync(pidFile, { force: true });
+      held.close();
+    },
+  };
+}
+
+function lockedFault(dir: string, pidFile: string, cause: unknown): Fault {
+  let pid = "";
+  try {
+    pid = readFileSync(pidFile, "utf8").trim();
+  } catch {
+    // The other daemon is just starting or stopping: the lock itself is the fact, the pid a courtesy.
+  }
+  const who = pid === "" ? "another flightline" : `another flightline (pid ${pid})`;
+  return new Fault({
+    code: "journal_locked",
+    layer: "journal",
+    disposition: "fatal",
+    message: `${who} is using ${dir}`,
+    hint: "stop it first, or give this one a [journal] dir of its own",
+    cause,
+  });
+}
+
+/** Faults for a data directory that cannot be written. */
+export function unwritableFault(dir: string, cause: unknown): Fault {
+  return new Fault({
+    code: "journal_unwritable",
+    layer: "journal",
+    disposition: "fatal",
+    message: `cannot write to ${dir} (${errorCode(cause) ?? "unknown error"})`,
+    hint: "create the directory and give it to the user that runs flightline, or set [journal] dir",
+    cause,
+  });
+}

@@ -1,0 +1,137 @@
+import { ErrorWithReasonCode } from "mqtt";
+import { Fault } from "../lib/fault.ts";
+import { diagnose } from "../net/diagnose.ts";
+
+/** CONNACK and DISCONNECT codes, MQTT 3.1.1 (below 6) and 5 (from 128), that have a cause worth naming. */
+const reasons: Readonly<Record<number, { code: string; message: string; hint: string }>> = {
+  2: badClientId(),
+  133: badClientId(),
+  4: badCredentials(),
+  134: badCredentials(),
+  5: notAuthorized(),
+  135: notAuthorized(),
+  3: unavailable(),
+  136: unavailable(),
+  137: unavailable(),
+  139: unavailable(),
+  142: {
+    code: "broker_session_taken_over",
+    message: "another client connected to the broker with our client id and took the session over",
+    hint: "two daemons share a client id: set a client_id of its own in [[mqtt]], or stop the other one",
+  },
+  147: {
+    code: "broker_receive_maximum",
+    message: "the broker says that more messages were in flight than agreed",
+    hint: 'set protocol = "3.1.1" in [[mqtt]], or update the broker',
+  },
+  149: {
+    code: "broker_packet_too_large",
+    message: "the broker refused a packet as too large",
+    hint: "raise the broker's maximum packet size",
+  },
+};
+
+function badClientId(): { code: string; message: string; hint: string } {
+  return {
+    code: "broker_client_id_refused",
+    message: "the broker refused our client id",
+    hint: "set a client_id in [[mqtt]] that the broker's rules allow",
+  };
+}
+
+function badCredentials(): { code: string; message: string; hint: string } {
+  return {
+    code: "broker_bad_credentials",
+    message: "the broker refused the user name or password",
+    hint: "check username and password_file in [[mqtt]]",
+  };
+}
+
+function notAuthorized(): { code: string; message: string; hint: string } {
+  return {
+    code: "broker_not_authorized",
+    message: "the broker does not let us connect",
+    hint: "set username and password_file in [[mqtt]], or allow anonymous clients in the broker",
+  };
+}
+
+function unavailable(): { code: string; message: string; hint: string } {
+  return {
+    code: "broker_unavailable",
+    message: "the broker answers that it is unavailable",
+    hint: "look at the broker's own log",
+  };
+}
+
+/** The broker does not speak the protocol version that we asked for (CONNACK 1, or 132 in MQTT 5). */
+export function isUnsupportedVersion(error: unknown): boolean {
+  return error instanceof ErrorWithReasonCode && (error.code === 1 || error.code === 132);
+}
+
+/** A CONNACK or DISCONNECT with this reason code, as a fault. */
+export function reasonFault(reasonCode: number, url: string, cause?: unknown): Fault {
+  const known = reasons[reasonCode] ?? {
+    code: "broker_refused",
+    message: `the broker ended the connection with reason code ${reasonCode}`,
+    hint: "look the code up in the MQTT specification, and at the broker's own log",
+  };
+  const message = `${known.message} (${url})`;
+  return new Fault({ ...known, message, layer: "broker", disposition: "retry", cause });
+}
+
+/** Whatever mqtt.js reported as an error, as a fault. */
+export function connectionFault(error: unknown, url: string): Fault {
+  if (error instanceof Fault) return error;
+  if (error instanceof ErrorWithReasonCode) return reasonFault(error.code, url, error);
+  return diagnose(error, { target: "broker", url });
+}
+
+export function silentFault(url: string, timeoutMs: number): Fault {
+  return new Fault({
+    code: "broker_silent",
+    layer: "broker",
+    disposition: "retry",
+    message: `no MQTT answer from ${url} within ${timeoutMs / 1000} s`,
+    hint: "is this the port of an MQTT broker? TLS listeners need mqtts://, plain ones mqtt://",
+  });
+}
+
+export function lostFault(url: string): Fault {
+  return new Fault({
+    code: "broker_connection_lost",
+    layer: "broker",
+    disposition: "retry",
+    message: `the connection to ${url} was lost`,
+    hint: "look at the broker's own log; the session is kept and nothing acknowledged is lost",
+  });
+}
+
+export function subscriptionFault(filter: string, url: string): Fault {
+  return new Fault({
+    code: "broker_subscription_refused",
+    layer: "broker",
+    disposition: "retry",
+    message: `the broker refused the subscription to ${filter} (${url})`,
+    hint: "allow it in the broker's ACL, or correct topics in [[mqtt]]",
+  });
+}
+
+export function sessionLostFault(url: string): Fault {
+  return new Fault({
+    code: "broker_session_lost",
+    layer: "broker",
+    disposition: "drop",
+    message: `${url} has forgotten our session: what was published while we were away is lost`,
+    hint: "set `persistence true` in mosquitto.conf, so that the broker keeps sessions over a restart",
+  });
+}
+
+export function qos0Fault(topic: string, url: string): Fault {
+  return new Fault({
+    code: "broker_qos0",
+    layer: "network_server",
+    disposition: "drop",
+    message: `${topic} arrives at QoS 0 from ${url}: such events are lost whenever this daemon or the network is down`,
+    hint: "set `qos=1` in the section [integration.mqtt] of chirpstack.toml and restart ChirpStack",
+  });
+}

@@ -1,0 +1,174 @@
+import type { IConnackPacket, IPublishPacket } from "mqtt";
+import { sleep } from "../lib/abort.ts";
+import { backoffMs } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import { Fault } from "../lib/fault.ts";
+import { FaultThrottle, type Log } from "../lib/log.ts";
+import type { MqttConfig } from "./config.ts";
+import type { ProtocolVersion } from "./connect-options.ts";
+import { isUnsupportedVersion, qos0Fault, sessionLostFault, subscriptionFault } from "./faults.ts";
+import { runSession, type SessionHandler } from "./session.ts";
+
+/** A message as the broker delivered it. `acknowledge` sends its PUBACK; undefined at QoS 0. */
+export interface Delivery {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: 0 | 1 | 2;
+  readonly duplicate: boolean;
+  readonly retained: boolean;
+  readonly acknowledge: (() => void) | undefined;
+}
+
+export interface SourceDeps {
+  readonly config: MqttConfig;
+  readonly clientId: string;
+  /** The broker should have a session for this client id. */
+  readonly hadSession: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  deliver(delivery: Delivery): void;
+  /** Undefined while deliveries are welcome; else resolves when they are again. */
+  pressure(): Promise<void> | undefined;
+}
+
+const reconnect = { baseMs: 500, capMs: 60_000 };
+/** A connection that lasted this long was a good one: the next failure starts the backoff anew. */
+const goodConnectionMs = 30_000;
+const olderWindow = 20;
+const repeatWarningMs = 3_600_000;
+const repeatFaultMs = 60_000;
+
+export interface SourceStatus {
+  state: "connecting" | "connected" | "waiting";
+  connects: number;
+  qos0: number;
+  lastFault: Fault | undefined;
+}
+
+/**
+ * One `[[mqtt]]` source: keeps a session with its broker for as long as the signal lets it, whatever
+ * happens to the connection. Resolves after a drained stop; rejects only for a fault that waiting cannot
+ * mend (an unreadable certificate is not one: files get replaced).
+ */
+export class Source {
+  readonly #deps: SourceDeps;
+  readonly #warned = new FaultThrottle(repeatWarningMs);
+  readonly #failed = new FaultThrottle(repeatFaultMs);
+  #version: ProtocolVersion;
+  #expectsSession: boolean;
+  readonly status: SourceStatus = { state: "connecting", connects: 0, qos0: 0, lastFault: undefined };
+
+  constructor(deps: SourceDeps) {
+    this.#deps = deps;
+    this.#version = deps.config.protocol === "3.1.1" ? 4 : 5;
+    this.#expectsSession = deps.hadSession;
+  }
+
+  get name(): string {
+    return this.#deps.config.name;
+  }
+
+  /** Messages the broker sends before it needs a PUBACK: ours to choose in MQTT 5, mosquitto's default before. */
+  get window(): number {
+    return this.#version === 5 ? this.#deps.config.receiveMaximum : olderWindow;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#deps;
+    let failures = 0;
+    while (!signal.aborted) {
+      this.status.state = "connecting";
+      const startMs = clock.uptimeMs();
+      const failure = await this.#session(signal);
+      if (signal.aborted || failure === undefined) return;
+      if (failure === "fall_back") continue;
+      failures = clock.uptimeMs() - startMs > goodConnectionMs ? 0 : failures;
+      this.#report(failure);
+      this.status.state = "waiting";
+      await sleep(backoffMs({ ...reconnect, attempt: failures, random }), signal);
+      failures += 1;
+    }
+  }
+
+  async #session(signal: AbortSignal): Promise<Fault | "fall_back" | undefined> {
+    const { config, clientId } = this.#deps;
+    try {
+      const options = { config, clientId, protocolVersion: this.#version, handler: this.#handler() };
+      await runSession(options, signal);
+      return undefined;
+    } catch (error) {
+      if (isUnsupportedVersion(error) && this.#version === 5 && config.protocol === "auto") {
+        this.#version = 4;
+        this.#deps.log.info("the broker does not speak MQTT 5, falling back to 3.1.1", {
+          source: config.name,
+        });
+        return "fall_back";
+      }
+      if (error instanceof Fault) return error;
+      throw error;
+    }
+  }
+
+  #handler(): SessionHandler {
+    return {
+      connected: (connack) => {
+        this.#connected(connack);
+      },
+      subscribed: (refused) => {
+        for (const filter of refused) this.#warn(subscriptionFault(filter, this.#deps.config.url), filter);
+      },
+      publish: (packet, acknowledge) => {
+        this.#publish(packet, acknowledge);
+      },
+      pressure: () => this.#deps.pressure(),
+    };
+  }
+
+  #connected(connack: IConnackPacket): void {
+    const { config, clientId, log } = this.#deps;
+    this.status.state = "connected";
+    this.status.connects += 1;
+    if (this.status.lastFault !== undefined) this.#failed.reset(this.status.lastFault.code);
+    this.status.lastFault = undefined;
+    log.info("connected to the broker", {
+      source: config.name,
+      url: config.url,
+      clientId,
+      mqtt: this.#version === 5 ? "5" : "3.1.1",
+      session: connack.sessionPresent ? "resumed" : "new",
+    });
+    if (!connack.sessionPresent && this.#expectsSession) this.#warn(sessionLostFault(config.url), "session");
+    this.#expectsSession = true;
+  }
+
+  #publish(packet: IPublishPacket, acknowledge: (() => void) | undefined): void {
+    const { config } = this.#deps;
+    if (packet.qos === 0 && !packet.retain) {
+      this.status.qos0 += 1;
+      this.#warn(qos0Fault(packet.topic, config.url), "qos0");
+    }
+    const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
+    this.#deps.deliver({
+      topic: packet.topic,
+      payload,
+      qos: packet.qos,
+      duplicate: packet.dup,
+      retained: packet.retain,
+      acknowledge,
+    });
+  }
+
+  #warn(fault: Fault, key: string): void {
+    const { clock, log, config } = this.#deps;
+    if (this.#warned.admit(key, clock.uptimeMs()) !== undefined) log.fault(fault, { source: config.name });
+  }
+
+  #report(fault: Fault): void {
+    const { clock, log, config } = this.#deps;
+    this.status.lastFault = fault;
+    const suppressed = this.#failed.admit(fault.code, clock.uptimeMs());
+    if (suppressed === undefined) return;
+    log.fault(fault, { source: config.name, ...(suppressed > 0 ? { repeated: suppressed } : {}) });
+  }
+}

@@ -1,0 +1,130 @@
+import { sleep } from "../lib/abort.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { Wakeup } from "../lib/wakeup.ts";
+import { Fault } from "../lib/fault.ts";
+
+/** A clock that is this far behind the newest trusted time in the journal is wrong. */
+const behindToleranceMs = 60_000;
+const pollMs = 5000;
+
+export interface ClockObservation {
+  readonly nowMs: number;
+  /** Since boot. */
+  readonly uptimeMs: number;
+  /** The kernel's word; undefined when it cannot be asked. */
+  readonly synchronised: boolean | undefined;
+  /** Newest receive time in the journal that was trusted. */
+  readonly lastTrustedMs: number | undefined;
+  /** Uptime at which this process first looked. */
+  readonly watchingSinceMs: number;
+}
+
+export type ClockVerdict =
+  | { readonly trusted: true }
+  | { readonly trusted: false; readonly why: "not_synchronised" | "behind"; readonly patienceOver: boolean };
+
+/**
+ * Is the wall clock to be believed? Pure. A gateway without a battery boots in 1970 or in its build year,
+ * and the network server on the same board stamps its events with that.
+ *
+ * Patience with an unsynchronised clock counts from boot: a machine that has been up for days without NTP
+ * has no more to offer, and restarting the daemon must not begin the wait anew. Patience with a clock that
+ * went backwards counts from when this process began to look.
+ */
+export function judgeClock(
+  seen: ClockObservation,
+  settings: { readonly ntp: "require" | "ignore"; readonly patienceMs: number },
+): ClockVerdict {
+  if (seen.lastTrustedMs !== undefined && seen.nowMs < seen.lastTrustedMs - behindToleranceMs) {
+    const waitedMs = seen.uptimeMs - seen.watchingSinceMs;
+    return { trusted: false, why: "behind", patienceOver: waitedMs >= settings.patienceMs };
+  }
+  if (settings.ntp === "require" && seen.synchronised === false) {
+    return { trusted: false, why: "not_synchronised", patienceOver: seen.uptimeMs >= settings.patienceMs };
+  }
+  return { trusted: true };
+}
+
+export interface ClockWatchDeps {
+  readonly clock: Clock;
+  readonly settings: { readonly ntp: "require" | "ignore"; readonly patienceMs: number };
+  readonly lastTrustedMs: number | undefined;
+  readonly log: Log;
+  readonly released: Wakeup;
+  isSynchronised(): boolean | undefined;
+  /** Called once the clock is trusted, with wall clock − uptime. */
+  learnOffset(offsetMs: number): void;
+}
+
+/** Looks at the clock every few seconds until it is trusted; afterwards a synchronised clock stays trusted. */
+export class ClockWatch {
+  readonly #deps: ClockWatchDeps;
+  readonly #sinceMs: number;
+  #verdict: ClockVerdict = { trusted: false, why: "not_synchronised", patienceOver: false };
+
+  constructor(deps: ClockWatchDeps) {
+    this.#deps = deps;
+    this.#sinceMs = deps.clock.uptimeMs();
+  }
+
+  /** A message that arrives now has a receive time that may be believed. */
+  get isTrusted(): boolean {
+    return this.#verdict.trusted;
+  }
+
+  get mayRelease(): boolean {
+    return this.#verdict.trusted || this.#verdict.patienceOver;
+  }
+
+  get released(): Wakeup {
+    return this.#deps.released;
+  }
+
+  /** To be called once before anything asks, and then by `run`. */
+  look(): void {
+    const { clock, settings, lastTrustedMs, log, released } = this.#deps;
+    const couldRelease = this.mayRelease;
+    this.#verdict = judgeClock(
+      {
+        nowMs: clock.nowMs(),
+        uptimeMs: clock.uptimeMs(),
+        synchronised: this.#deps.isSynchronised(),
+        lastTrustedMs,
+        watchingSinceMs: this.#sinceMs,
+      },
+      settings,
+    );
+    if (this.#verdict.trusted) this.#deps.learnOffset(clock.nowMs() - clock.uptimeMs());
+    if (this.mayRelease && !couldRelease) {
+      if (!this.#verdict.trusted) log.fault(outOfPatience(this.#verdict.why));
+      released.notify();
+    }
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { log } = this.#deps;
+    if (!this.mayRelease) {
+      log.warn("the clock is not to be trusted yet: uplinks without GPS time wait in the journal", {
+        why: this.#verdict.trusted ? undefined : this.#verdict.why,
+      });
+    }
+    while (!signal.aborted) {
+      await sleep(pollMs, signal);
+      if (!this.isTrusted) this.look();
+    }
+  }
+}
+
+function outOfPatience(why: "not_synchronised" | "behind"): Fault {
+  return new Fault({
+    code: "clock_untrusted",
+    layer: "host",
+    disposition: "drop",
+    message:
+      why === "behind"
+        ? "the clock is behind the times already in the journal; events are written with the time they state"
+        : "the clock is not synchronised; events are written with the time they state",
+    hint: 'check NTP (timedatectl), or set ntp = "ignore" under [clock] if this clock is right without it',
+  });
+}

@@ -1,0 +1,53 @@
+/** What happened since the start, for logs and status. Plain data, written by the pipeline only. */
+export interface Counters {
+  received: number;
+  receivedQos0: number;
+  committed: number;
+  acknowledged: number;
+  /** Uplinks whose points InfluxDB has. */
+  written: number;
+  /** Points that InfluxDB has. */
+  points: number;
+  batches: number;
+  /** Understood, but no table holds them yet; by event name. */
+  unmapped: Map<string, number>;
+  /** By fault code. */
+  quarantined: Map<string, number>;
+  duplicates: number;
+  /** JSON members that did not fit their type and were left out. */
+  droppedParts: number;
+  retries: number;
+  /** Uplinks in batches that InfluxDB refused; they stay in the journal. */
+  held: number;
+  /** Uplinks that wait for the clock to be right, now. */
+  waitingForClock: number;
+}
+
+export function newCounters(): Counters {
+  return {
+    received: 0,
+    receivedQos0: 0,
+    committed: 0,
+    acknowledged: 0,
+    written: 0,
+    points: 0,
+    batches: 0,
+    unmapped: new Map(),
+    quarantined: new Map(),
+    duplicates: 0,
+    droppedParts: 0,
+    retries: 0,
+    held: 0,
+    waitingForClock: 0,
+  };
+}
+
+export function countUnder(map: Map<string, number>, key: string): void {
+  map.set(key, (map.get(key) ?? 0) + 1);
+}
+
+export function total(map: ReadonlyMap<string, number>): number {
+  let sum = 0;
+  for (const count of map.values()) sum += count;
+  return sum;
+}

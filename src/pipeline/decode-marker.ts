@@ -1,0 +1,50 @@
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { join } from "node:path";
+
+const idBytes = 36;
+const recordBytes = idBytes + 8;
+
+/**
+ * Says, to the next process, which message this one was decoding when it died. The seq is written to a
+ * small file before each decode: one pwrite into the page cache (1–2 µs), which outlives the process. It
+ * is not synced: a power cut is not the message's doing.
+ *
+ * Format: the journal's id (36 bytes of ASCII), then the seq as a little-endian 64-bit integer, 0 for none.
+ */
+export class DecodeMarker {
+  readonly #fd: number;
+  readonly #seq = Buffer.alloc(8);
+  /** What a previous process left behind, if it died while decoding. */
+  readonly left: { readonly journalId: string; readonly seq: number } | undefined;
+
+  /** `dir` should be on a tmpfs that lives as long as the boot; the journal's own directory will do. */
+  constructor(dir: string, journalId: string) {
+    this.#fd = openSync(join(dir, "decoding"), "a+");
+    closeSync(this.#fd);
+    this.#fd = openSync(join(dir, "decoding"), "r+");
+    this.left = this.#read();
+    writeSync(this.#fd, journalId.padEnd(idBytes).slice(0, idBytes), 0, "ascii");
+    this.clear();
+  }
+
+  #read(): { journalId: string; seq: number } | undefined {
+    const record = Buffer.alloc(recordBytes);
+    if (readSync(this.#fd, record, 0, recordBytes, 0) < recordBytes) return undefined;
+    const seq = Number(record.readBigUInt64LE(idBytes));
+    return seq === 0 ? undefined : { journalId: record.toString("ascii", 0, idBytes).trim(), seq };
+  }
+
+  begin(seq: number): void {
+    this.#seq.writeUInt32LE(seq >>> 0, 0);
+    this.#seq.writeUInt32LE(Math.floor(seq / 2 ** 32), 4);
+    writeSync(this.#fd, this.#seq, 0, 8, idBytes);
+  }
+
+  clear(): void {
+    this.begin(0);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}

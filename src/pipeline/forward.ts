@@ -1,0 +1,254 @@
+import type { Clock } from "../lib/clock.ts";
+import type { Interval } from "../lib/intervals.ts";
+import { FaultThrottle, type Log } from "../lib/log.ts";
+import type { Wakeup } from "../lib/wakeup.ts";
+import { Batch, type BatchLimits } from "./batch.ts";
+import type { Counters } from "./counters.ts";
+import type { Deduplicator } from "./deduplicator.ts";
+import { Endpoint } from "./endpoint.ts";
+import type { LatencyWindow } from "./latency.ts";
+import type { ClockTrust, LineWriter, MessageLog, Quarantine, WriteOutcome } from "./ports.ts";
+import { type PreparedChunk, prepare, type PrepareDeps } from "./prepare.ts";
+import { type Lane, Slots } from "./slots.ts";
+import { Work } from "./work.ts";
+
+export interface ForwardDeps {
+  readonly log: MessageLog;
+  readonly writer: LineWriter;
+  readonly quarantine: Quarantine;
+  readonly deduplicator: Deduplicator;
+  readonly clockTrust: ClockTrust;
+  readonly prepareDeps: PrepareDeps;
+  readonly limits: BatchLimits;
+  readonly maxInFlight: number;
+  readonly counters: Counters;
+  readonly latency: LatencyWindow;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Log;
+  /** Notified by commits, by the clock and by this room itself: "look again". */
+  readonly activity: Wakeup;
+}
+
+/** Messages decoded in one go, between two turns of the event loop: below 30 ms of work. */
+const chunkCount = 256;
+/** After an outage the newest this many go first, the rest is backlog. */
+const freshAfterOutage = 256;
+/** A lane that falls this far behind the newest message leaves the difference to the backlog lane. */
+const freshMaxLag = 20_000;
+/** How long a batch that InfluxDB refused is left alone. */
+const refusedRetryMs = 300_000;
+const repeatFaultMs = 60_000;
+
+/**
+ * From the log into InfluxDB: read, prepare, batch, write, settle. Two lanes do the same work on other
+ * messages: "fresh" what arrives now, "backlog" what was left behind. What fails is released and read from
+ * the log again, so that an outage of days holds nothing in memory.
+ */
+export class Forward {
+  readonly #deps: ForwardDeps;
+  readonly #work: Work;
+  readonly #slots: Slots;
+  readonly #endpoint: Endpoint;
+  readonly #throttle = new FaultThrottle(repeatFaultMs);
+  readonly #inFlight = new Set<Promise<void>>();
+  /** Rejects when a write ended in a way that no outcome describes. */
+  readonly #bug = Promise.withResolvers<never>();
+
+  constructor(deps: ForwardDeps) {
+    this.#deps = deps;
+    this.#work = new Work(deps.log.settled, deps.log.lastSeq);
+    this.#slots = new Slots(deps.maxInFlight);
+    this.#endpoint = new Endpoint(deps.clock, deps.random);
+  }
+
+  /** InfluxDB takes writes, as far as we know. */
+  get isOpen(): boolean {
+    return this.#endpoint.isOpen;
+  }
+
+  /** `drain`: finish what is in flight and end. `abort`: give that up too; it stays in the journal. */
+  async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    const lanes = Promise.all([this.#runLane("fresh", drain, abort), this.#runLane("backlog", drain, abort)]);
+    await Promise.race([lanes, this.#bug.promise]);
+    await Promise.all(this.#inFlight);
+  }
+
+  async #runLane(lane: Lane, drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    let batch = new Batch(this.#deps.limits);
+    while (!drain.aborted) {
+      const version = this.#deps.activity.version;
+      const nowMs = this.#deps.clock.uptimeMs();
+      const isDue = !batch.isEmpty && batch.dueInMs(nowMs) === 0;
+      const chunk = isDue || !this.#mayTake(lane, nowMs) ? undefined : this.#take(lane);
+      if (chunk !== undefined) {
+        batch = await this.#collect(lane, batch, chunk, abort);
+        // Sockets and timers get their turn between two chunks.
+        await new Promise((resolve) => setImmediate(resolve));
+      } else if (isDue) {
+        await this.#send(lane, batch, abort);
+        batch = new Batch(this.#deps.limits);
+      } else {
+        if (batch.isEmpty && this.#endpoint.probeUnused(lane, nowMs)) this.#deps.activity.notify();
+        await this.#deps.activity.changedSince(version, drain, this.#waitMs(lane, batch, nowMs));
+      }
+    }
+    if (!batch.isEmpty) await this.#send(lane, batch, abort);
+  }
+
+  /** Undefined: until something changes. */
+  #waitMs(lane: Lane, batch: Batch, nowMs: number): number | undefined {
+    const nextUnparkMs = this.#work.nextUnparkMs;
+    const times = [
+      batch.isEmpty ? undefined : batch.dueInMs(nowMs),
+      this.#hasWork(lane) ? this.#endpoint.nextProbeInMs(nowMs) : undefined,
+      nextUnparkMs === undefined ? undefined : nextUnparkMs - nowMs,
+    ].filter((time) => time !== undefined);
+    return times.length === 0 ? undefined : Math.max(1, Math.min(...times));
+  }
+
+  #hasWork(lane: Lane): boolean {
+    return lane === "fresh" ? this.#work.hasFresh(this.#deps.log.lastSeq) : this.#work.hasBacklog();
+  }
+
+  #mayTake(lane: Lane, nowMs: number): boolean {
+    const { clockTrust, counters } = this.#deps;
+    counters.waitingForClock = this.#work.unpark(nowMs, clockTrust.mayRelease);
+    return this.#hasWork(lane) && this.#endpoint.admits(lane, nowMs);
+  }
+
+  #take(lane: Lane): PreparedChunk | undefined {
+    const { log, prepareDeps } = this.#deps;
+    const keep = this.#endpoint.isOpen ? freshMaxLag : freshAfterOutage;
+    if (lane === "fresh") this.#work.skipToFresh(log.lastSeq, keep);
+    const interval =
+      lane === "fresh" ? this.#work.takeFresh(log.lastSeq, chunkCount) : this.#work.takeBacklog(chunkCount);
+    if (interval === undefined) return undefined;
+    const messages = log.read(interval.lo, interval.hi, chunkCount);
+    if (messages.length < interval.hi - interval.lo + 1) this.#settleMissing(interval, messages);
+    return prepare(messages, prepareDeps);
+  }
+
+  /** What the quota evicted is gone; what is gone must not be looked for again. */
+  #settleMissing(interval: Interval, present: readonly { readonly seq: number }[]): void {
+    const seqs = new Set(present.map(({ seq }) => seq));
+    for (let seq = interval.lo; seq <= interval.hi; seq += 1) if (!seqs.has(seq)) this.#settle(seq, seq);
+  }
+
+  /** Finishes what needs no write and adds the rest to the batch; sends it when it is full. */
+  async #collect(lane: Lane, open: Batch, chunk: PreparedChunk, abort: AbortSignal): Promise<Batch> {
+    const { quarantine, clock, limits } = this.#deps;
+    if (chunk.quarantined.length > 0) quarantine.quarantine(chunk.quarantined);
+    for (const { message } of chunk.quarantined) this.#settle(message.seq, message.seq);
+    for (const seq of chunk.done) this.#settle(seq, seq);
+    for (const seq of chunk.waitForClock) this.#work.parkForClock(seq, seq);
+    let batch = open;
+    for (const uplink of chunk.ready) {
+      if (batch.wouldOverflow(uplink)) {
+        await this.#send(lane, batch, abort);
+        batch = new Batch(limits);
+      }
+      batch.add(uplink, clock.uptimeMs());
+    }
+    return batch;
+  }
+
+  /** Waits for a slot and starts the write; does not wait for its outcome. */
+  async #send(lane: Lane, batch: Batch, abort: AbortSignal): Promise<void> {
+    const hasSlot = await this.#slots.acquire(lane, abort);
+    if (!hasSlot || !this.#endpoint.mayWrite(lane)) {
+      // Meanwhile the gate has closed: the batch goes back to the log rather than into the wind.
+      if (hasSlot) this.#slots.release(lane);
+      this.#release(batch);
+      return;
+    }
+    const write = this.#write(lane, batch, abort)
+      .catch(this.#bug.reject)
+      .finally(() => {
+        this.#slots.release(lane);
+        this.#inFlight.delete(write);
+        this.#deps.activity.notify();
+      });
+    this.#inFlight.add(write);
+  }
+
+  async #write(lane: Lane, batch: Batch, abort: AbortSignal): Promise<void> {
+    const epoch = this.#endpoint.startWrite();
+    let outcome: WriteOutcome;
+    try {
+      outcome = await this.#deps.writer.write(batch.text, abort);
+    } catch (error) {
+      this.#release(batch);
+      if (abort.aborted) return;
+      throw error;
+    }
+    switch (outcome.kind) {
+      case "delivered":
+        this.#delivered(lane, batch, epoch);
+        return;
+      case "retry":
+        this.#failed(batch, epoch, "passing", outcome);
+        return;
+      case "hold":
+        if (outcome.scope === "endpoint") this.#failed(batch, epoch, "refusal", outcome);
+        else this.#refused(batch, epoch, outcome);
+        return;
+    }
+  }
+
+  #delivered(lane: Lane, batch: Batch, epoch: number): void {
+    const { counters, latency, clock, logger } = this.#deps;
+    if (this.#endpoint.succeeded(epoch)) logger.info("InfluxDB takes writes again");
+    const nowMs = clock.uptimeMs();
+    for (const { lo, hi } of batch.seqs.intervals) this.#settle(lo, hi);
+    for (const { seq, uptimeMs } of batch.uplinks) {
+      for (const follower of this.#deps.deduplicator.takeFollowers(seq)) this.#settle(follower, follower);
+      if (lane === "fresh") latency.add(nowMs - uptimeMs);
+    }
+    counters.written += batch.uplinks.length;
+    counters.points += batch.lineCount;
+    counters.batches += 1;
+  }
+
+  #failed(
+    batch: Batch,
+    epoch: number,
+    kind: "passing" | "refusal",
+    outcome: Exclude<WriteOutcome, { kind: "delivered" }>,
+  ): void {
+    const { clock, counters } = this.#deps;
+    const afterMs = outcome.kind === "retry" ? outcome.afterMs : undefined;
+    this.#endpoint.failed(epoch, kind, afterMs);
+    this.#release(batch);
+    counters.retries += 1;
+    this.#report(outcome, clock.uptimeMs());
+  }
+
+  /** The server is well and wants none of these lines: they stay in the journal and are tried seldom. */
+  #refused(batch: Batch, epoch: number, outcome: Exclude<WriteOutcome, { kind: "delivered" }>): void {
+    const { clock, counters } = this.#deps;
+    const nowMs = clock.uptimeMs();
+    this.#endpoint.succeeded(epoch);
+    for (const { lo, hi } of batch.seqs.intervals) this.#work.park(lo, hi, nowMs + refusedRetryMs);
+    counters.held += batch.uplinks.length;
+    this.#report(outcome, nowMs);
+  }
+
+  #report({ fault }: Exclude<WriteOutcome, { kind: "delivered" }>, nowMs: number): void {
+    const suppressed = this.#throttle.admit(fault.code, nowMs);
+    if (suppressed === undefined) return;
+    this.#deps.logger.fault(fault, {
+      backlog: this.#deps.log.lastSeq - this.#deps.log.settled.countWithin(1, this.#deps.log.lastSeq),
+      ...(suppressed > 0 ? { repeated: suppressed } : {}),
+    });
+  }
+
+  #settle(lo: number, hi: number): void {
+    this.#deps.log.settle(lo, hi);
+    this.#work.release(lo, hi);
+  }
+
+  #release(batch: Batch): void {
+    for (const { lo, hi } of batch.seqs.intervals) this.#work.release(lo, hi);
+  }
+}

@@ -1,0 +1,49 @@
+import type { Event } from "../chirpstack/event.ts";
+import type { Fault } from "../lib/fault.ts";
+import type { IntervalSet } from "../lib/intervals.ts";
+import type { Result } from "../lib/result.ts";
+import type { Wakeup } from "../lib/wakeup.ts";
+import type { JournalMessage } from "../journal/message.ts";
+
+/** The log of committed messages as its consumers see it. */
+export interface MessageLog {
+  /** Newest seq. */
+  readonly lastSeq: number;
+  readonly settled: IntervalSet;
+  /** At most `maxCount` messages with lo ≤ seq ≤ hi, in order; evicted ones are missing. */
+  read(lo: number, hi: number, maxCount: number): JournalMessage[];
+  /** [lo, hi] need never be looked at again. */
+  settle(lo: number, hi: number): void;
+}
+
+/** Bytes to meaning; `chirpstack/decode.ts` in production. */
+export type Decode = (topic: string, payload: Uint8Array) => Result<Event>;
+
+/** What became of a write, as the writer judges it. */
+export type WriteOutcome =
+  | { readonly kind: "delivered" }
+  | { readonly kind: "retry"; readonly afterMs: number | undefined; readonly fault: Fault }
+  | { readonly kind: "hold"; readonly scope: "endpoint" | "batch"; readonly fault: Fault };
+
+export interface LineWriter {
+  /** Writes lines separated by "\n". Rejects only with the signal's reason. */
+  write(lines: string, signal: AbortSignal): Promise<WriteOutcome>;
+}
+
+/** Where undecodable messages are kept, bytes and all. Durable when `quarantine` returns. */
+export interface Quarantine {
+  quarantine(entries: readonly QuarantinedMessage[]): void;
+}
+
+export interface QuarantinedMessage {
+  readonly message: JournalMessage;
+  readonly fault: Fault;
+}
+
+/** Is the wall clock to be believed? */
+export interface ClockTrust {
+  /** Messages whose time rests on the wall clock may be written now. */
+  readonly mayRelease: boolean;
+  /** Notified when `mayRelease` becomes true. */
+  readonly released: Wakeup;
+}

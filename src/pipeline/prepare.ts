@@ -1,0 +1,120 @@
+import type { Uplink } from "../chirpstack/event.ts";
+import { hasGpsTime, pointTime } from "../chirpstack/time.ts";
+import type { Fault } from "../lib/fault.ts";
+import type { JournalMessage } from "../journal/message.ts";
+import { encodeLine } from "../telemetry/line-protocol.ts";
+import { points } from "../telemetry/points.ts";
+import type { TagSettings } from "../telemetry/tags.ts";
+import { type Counters, countUnder } from "./counters.ts";
+import type { DecodeMarker } from "./decode-marker.ts";
+import type { Deduplicator } from "./deduplicator.ts";
+import type { ClockTrust, Decode, QuarantinedMessage } from "./ports.ts";
+
+export interface PrepareDeps {
+  readonly decode: Decode;
+  readonly marker: DecodeMarker;
+  readonly deduplicator: Deduplicator;
+  readonly clock: ClockTrust;
+  /** wall clock − uptime during a boot, once it is known. */
+  offsetMs(bootKey: number): number | undefined;
+  readonly settings: TagSettings;
+  readonly counters: Counters;
+}
+
+/** One uplink's lines, ready to be sent. */
+export interface ReadyUplink {
+  readonly seq: number;
+  /** Receipt, ms since boot. */
+  readonly uptimeMs: number;
+  /** Lines separated by "\n", without one at the end. */
+  readonly text: string;
+  readonly lineCount: number;
+}
+
+export interface PreparedChunk {
+  readonly ready: ReadyUplink[];
+  /** Nothing is to be sent for these. */
+  readonly done: number[];
+  readonly quarantined: QuarantinedMessage[];
+  /** Their time cannot be told before the clock is right. */
+  readonly waitForClock: number[];
+}
+
+/** Bytes → event → lines, for a run of messages; says what is to become of each. Never throws for an input. */
+export function prepare(messages: readonly JournalMessage[], deps: PrepareDeps): PreparedChunk {
+  const chunk: PreparedChunk = { ready: [], done: [], quarantined: [], waitForClock: [] };
+  for (const message of messages) {
+    deps.marker.begin(message.seq);
+    prepareOne(message, deps, chunk);
+  }
+  deps.marker.clear();
+  return chunk;
+}
+
+function prepareOne(message: JournalMessage, deps: PrepareDeps, chunk: PreparedChunk): void {
+  const { counters } = deps;
+  const decoded = deps.decode(message.topic, message.payload);
+  if (!decoded.ok) {
+    quarantine(message, decoded.fault, deps, chunk);
+    return;
+  }
+  const event = decoded.value;
+  if (event.kind === "unmapped") {
+    countUnder(counters.unmapped, event.name);
+    chunk.done.push(message.seq);
+    return;
+  }
+  if (mustWaitForClock(message, event, deps)) {
+    chunk.waitForClock.push(message.seq);
+    return;
+  }
+  const mayRepeat = event.deduplicationId !== "" || message.duplicate;
+  const verdict = deps.deduplicator.examine(message.payload, message.seq, mayRepeat);
+  if (verdict !== "new") {
+    counters.duplicates += 1;
+    // A follower is settled together with the message it repeats.
+    if (verdict === "duplicate") chunk.done.push(message.seq);
+    return;
+  }
+  chunk.ready.push(encode(message, event, deps));
+}
+
+function quarantine(message: JournalMessage, fault: Fault, deps: PrepareDeps, chunk: PreparedChunk): void {
+  countUnder(deps.counters.quarantined, fault.code);
+  chunk.quarantined.push({ message, fault });
+}
+
+function mustWaitForClock(message: JournalMessage, uplink: Uplink, deps: PrepareDeps): boolean {
+  return !message.clockTrusted && !deps.clock.mayRelease && !hasGpsTime(uplink);
+}
+
+function encode(message: JournalMessage, uplink: Uplink, deps: PrepareDeps): ReadyUplink {
+  const { timeNs, source } = pointTime(uplink, receivedTime(message, deps));
+  const lines: string[] = [];
+  for (const point of points(uplink, { timeNs, timeSource: source }, deps.settings)) {
+    const line = encodeLine(point);
+    if (line !== undefined) lines.push(line);
+  }
+  deps.counters.droppedParts += uplink.dropped.length;
+  return {
+    seq: message.seq,
+    uptimeMs: message.uptimeMs,
+    text: lines.join("\n"),
+    lineCount: lines.length,
+  };
+}
+
+/** When it arrived. A receive time under a wrong clock is mended once the boot's offset is known. */
+function receivedTime(
+  message: JournalMessage,
+  deps: PrepareDeps,
+): { readonly receivedNs: bigint; readonly receivedTrusted: boolean } {
+  if (message.clockTrusted) return { receivedNs: msToNs(message.receivedMs), receivedTrusted: true };
+  const offsetMs = deps.offsetMs(message.bootKey);
+  if (offsetMs === undefined) return { receivedNs: msToNs(message.receivedMs), receivedTrusted: false };
+  return { receivedNs: msToNs(Math.round(message.uptimeMs) + offsetMs), receivedTrusted: true };
+}
+
+function msToNs(ms: number): bigint {
+  return BigInt(Math.round(ms)) * 1_000_000n;
+}

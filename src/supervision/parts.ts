@@ -1,0 +1,61 @@
+import { once, settledWithin } from "../lib/abort.ts";
+
+/**
+ * A long-running part of the daemon. `drain` asks it to finish what it has begun and end; `abort` to end
+ * now. It resolves when it has ended and rejects when it failed.
+ */
+export interface Part {
+  readonly name: string;
+  run(drain: AbortSignal, abort: AbortSignal): Promise<void>;
+}
+
+export interface PartsOutcome {
+  /** What made everything stop, when it was not the caller. */
+  readonly failure: { readonly part: string; readonly error: unknown } | undefined;
+  /** Parts that were still running when the time was over. */
+  readonly stragglers: readonly string[];
+}
+
+/** Share of the stop deadline after which draining becomes aborting. */
+const drainShare = 0.7;
+
+/**
+ * Runs all parts at once. When `stop` aborts, or one of them fails or ends by itself, they are drained one
+ * after the other in the order given, which is that of the data: a part is only told to stop when the one
+ * that feeds it has ended. All of it within `stopDeadlineMs`.
+ */
+export async function runParts(
+  parts: readonly Part[],
+  stop: AbortSignal,
+  stopDeadlineMs: number,
+): Promise<PartsOutcome> {
+  const abort = new AbortController();
+  const { promise: stopping, resolve: beginStop } = Promise.withResolvers<void>();
+  let failure: PartsOutcome["failure"];
+  const running = parts.map((part) => {
+    const drain = new AbortController();
+    const done = part.run(drain.signal, abort.signal).then(beginStop, (error: unknown) => {
+      failure ??= { part: part.name, error };
+      beginStop();
+    });
+    return { part, drain, done };
+  });
+  if (stop.aborted) beginStop();
+  const stopListening = once(stop, beginStop);
+  await stopping;
+  stopListening();
+
+  const stragglers: string[] = [];
+  const abortTimer = setTimeout(() => {
+    abort.abort(new Error("the time to finish is over"));
+  }, stopDeadlineMs * drainShare);
+  const endMs = performance.now() + stopDeadlineMs;
+  for (const { part, drain, done } of running) {
+    drain.abort(new Error("stopping"));
+    const ended = await settledWithin(done, Math.max(0, endMs - performance.now()));
+    if (!ended) stragglers.push(part.name);
+  }
+  clearTimeout(abortTimer);
+  abort.abort(new Error("stopped"));
+  return { failure, stragglers };
+}

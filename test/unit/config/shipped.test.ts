@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { configSchema } from "../../../src/config/config.ts";
+import { configJsonSchema } from "../../../src/config/json-schema.ts";
+import { allKeyPaths } from "../../../src/config/schema-tree.ts";
+import { showPath } from "../../../src/config/tree.ts";
+import { complaints, loadText } from "./fixture.ts";
+
+const shippedDirectory = new URL("../../../config/", import.meta.url);
+const shipped = readFileSync(new URL("flightline.toml", shippedDirectory), "utf8");
+
+/** Keys whose line is an example: they have no default. */
+const examples =
+  /^#(?:node|username|password|password_file|ca_file|cert_file|key_file|server_name|verify|client_id|max_size|token|token_file|retention|site|region) = /;
+
+test("the shipped file is right as it is", () => {
+  const result = loadText(shipped);
+  assert.deepEqual(complaints(result), []);
+});
+
+test("every default in the shipped file is the default", () => {
+  const asShipped = loadText(shipped);
+  const lines = shipped.split("\n");
+  const defaults = lines.filter((line) => /^#\w+ = /.test(line) && !examples.test(line));
+  assert.ok(defaults.length >= 20, `only ${defaults.length} defaults`);
+  const uncommented = lines.map((line) => (defaults.includes(line) ? line.slice(1) : line)).join("\n");
+  const withDefaults = loadText(uncommented);
+  assert.deepEqual(complaints(withDefaults), []);
+  assert.ok(asShipped.ok && withDefaults.ok);
+  assert.deepEqual(withDefaults.config, asShipped.config);
+});
+
+test("every key of the schema is in the shipped file, in its table, and no other", () => {
+  const written = new Set<string>();
+  let section = "";
+  for (const line of shipped.split("\n")) {
+    const header = /^\[+([a-z]+)\]+$/.exec(line);
+    if (header?.[1] !== undefined) section = header[1];
+    const key = /^#?([a-z_]+) = /.exec(line)?.[1];
+    if (key !== undefined && section !== "tags") written.add(section === "" ? key : `${section}.${key}`);
+  }
+  const known = allKeyPaths(configSchema)
+    .map((path) => showPath(path.filter((step) => step !== 0)))
+    .filter((key) => key.includes(".") || key === "node");
+  assert.ok(known.length > 40, `only ${known.length} keys`);
+  assert.deepEqual([...written].toSorted(), known.toSorted());
+});
+
+test("the committed JSON Schema is the one that the schemas give", () => {
+  const committed: unknown = JSON.parse(
+    readFileSync(new URL("flightline.schema.json", shippedDirectory), "utf8"),
+  );
+  assert.deepEqual(
+    committed,
+    configJsonSchema(),
+    "run: flightline config --schema > config/flightline.schema.json",
+  );
+});
+
+test("the JSON Schema knows every key, its default, and takes variables where it has a pattern", () => {
+  const text = JSON.stringify(configJsonSchema());
+  for (const path of allKeyPaths(configSchema)) {
+    const key = path.at(-1);
+    if (typeof key === "string") assert.ok(text.includes(`"${key}":`), key);
+  }
+  const patterns = [...text.matchAll(/"pattern":"((?:[^"\\]|\\.)*)"/g)].map(([, pattern]) => pattern ?? "");
+  assert.ok(patterns.length > 15);
+  for (const pattern of patterns) {
+    const regex = new RegExp(JSON.parse(`"${pattern}"`) as string, "u");
+    assert.match("${ANYTHING}", regex);
+  }
+});
