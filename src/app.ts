@@ -107,7 +107,7 @@ interface Files {
   readonly state: State;
   readonly marker: DecodeMarker;
   readonly deduplicator: Deduplicator;
-  quarantine(entries: readonly QuarantinedMessage[]): void;
+  readonly quarantine: (entries: readonly QuarantinedMessage[]) => void;
 }
 
 interface Shared {

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import type { DemoOptions } from "./cli/demo.ts";
 import { exitCode, type Io } from "./cli/io.ts";
+import type { SandboxOptions } from "./cli/sandbox.ts";
 import { version } from "./cli/version.ts";
 
 /**
@@ -48,7 +50,14 @@ function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): 
     .version(version(), "-V, --version", "print the version")
     .helpOption("-h, --help", "show help")
     .showHelpAfterError("(add --help for what is possible)")
-    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .configureOutput({
+      writeOut: (text) => {
+        io.out(text);
+      },
+      writeErr: (text) => {
+        io.err(text);
+      },
+    })
     .exitOverride();
 
   program
@@ -76,7 +85,48 @@ function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): 
       const { configCommand } = await import("./cli/config.ts");
       await finish(configCommand(options, io));
     });
+  sandboxCommands(program, io, finish);
   return program;
+}
+
+/** What is for trying Flightline without a broker, a database or devices. */
+function sandboxCommands(program: Command, io: Io, finish: (running: Promise<number>) => Promise<void>): void {
+  program
+    .command("demo")
+    .description("everything on this machine, no set-up: broker, InfluxDB stand-in, devices and the daemon")
+    .option("--for <duration>", "end by itself after this time (15s, 2m)")
+    .option("--devices <count>", "how many devices", wholeNumber, 20)
+    .option("--interval <duration>", "between two uplinks of a device", "1s")
+    .option("--json", "print one JSON line at the end", false)
+    .action(async (options: DemoOptions) => {
+      const { demoCommand } = await import("./cli/demo.ts");
+      await finish(demoCommand({ ...options, for: options.for }, io));
+    });
+  program
+    .command("sandbox")
+    .description("only the broker, the InfluxDB stand-in and the devices")
+    .option("--mqtt-port <port>", "the broker's port, 0 picks one (default: 1883)", wholeNumber)
+    .option("--influxdb-port <port>", "the stand-in's port, 0 picks one (default: 8181)", wholeNumber)
+    .option("--devices <count>", "how many devices (default: 20)", wholeNumber)
+    .option("--interval <duration>", "between two uplinks of a device (default: 1s)")
+    .option("--data <dir>", "keep the data here; without it, it is in memory")
+    .option("--no-broker", "use a broker that runs already at --mqtt-port")
+    .option("--no-devices", "no devices")
+    .option("--json", "print the addresses as one JSON line when ready", false)
+    .action(async (options: SandboxFlags) => {
+      const { sandboxCommand } = await import("./cli/sandbox.ts");
+      const devicesOn = options.devices !== false;
+      const devices = typeof options.devices === "number" ? options.devices : undefined;
+      await finish(sandboxCommand({ ...options, devices, devicesOn }, io));
+    });
+}
+
+/** commander makes one option of `--devices N` and `--no-devices`: true when neither is given. */
+type SandboxFlags = Omit<SandboxOptions, "devices" | "devicesOn"> & { readonly devices: number | boolean };
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("expected a whole number");
+  return Number(text);
 }
 
 process.exit(await main(process.argv.slice(2)));

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import pino from "pino";
+import type * as PinoPretty from "pino-pretty";
 import type { LogConfig } from "../config/log.ts";
 import type { Disposition } from "../lib/fault.ts";
 import type { Log, LogDetails } from "../lib/log.ts";
@@ -49,21 +50,14 @@ const faultLevel: Readonly<Record<Disposition, "warn" | "error">> = {
 };
 
 function destination(format: Format, underSystemd: boolean): pino.DestinationStream {
-  switch (format) {
-    case "json":
-      return pino.destination({ dest: 1, sync: true });
-    case "pretty":
-      return prettyDestination();
-    case "plain": {
-      const out = pino.destination({ dest: 1, sync: true });
-      return { write: (line) => out.write(plainLine(line, underSystemd)) };
-    }
-  }
+  if (format === "pretty") return prettyDestination();
+  const out = pino.destination({ dest: 1, sync: true });
+  return format === "json" ? out : { write: (line) => out.write(plainLine(line, underSystemd)) };
 }
 
 function prettyDestination(): pino.DestinationStream {
   // Only a person at a terminal pays for loading it.
-  const { build } = createRequire(import.meta.url)("pino-pretty") as typeof import("pino-pretty");
+  const { build } = createRequire(import.meta.url)("pino-pretty") as typeof PinoPretty;
   return build({ colorize: true, sync: true, translateTime: "SYS:HH:MM:ss.l", ignore: "pid,hostname" });
 }
 

@@ -9,7 +9,7 @@ export interface Interval {
 }
 
 export class IntervalSet {
-  #list: Interval[] = [];
+  readonly #list: Interval[] = [];
 
   static of(intervals: Iterable<Interval>): IntervalSet {
     const set = new IntervalSet();

@@ -53,7 +53,7 @@ class Connection {
   readonly #client: MqttClient;
   readonly #options: SessionOptions;
   readonly #failure: Promise<never>;
-  #reject: (error: unknown) => void = () => {};
+  readonly #reject: (error: unknown) => void;
   #stopping = false;
   #unacknowledged = 0;
   #acknowledgedAll: () => void = () => {};

@@ -1,3 +1,4 @@
+import type * as Koffi from "koffi";
 import { createRequire } from "node:module";
 
 /** `adjtimex` returns this while the kernel clock is not disciplined by anyone (TIME_ERROR, timex.h). */
@@ -14,7 +15,7 @@ export function clockSyncProbe(): () => boolean | undefined {
   let adjtimex: (buffer: Buffer) => unknown;
   try {
     // Loaded only here: a build without the native library must start all the same.
-    const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi");
+    const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
     adjtimex = koffi.load("libc.so.6").func("int adjtimex(void *timex)");
   } catch {
     return () => undefined;

@@ -1,0 +1,78 @@
+/**
+ * Which event a message is. The topic says so in its last level, whatever stands before it: the topic
+ * template is configurable, so positions mean nothing, and ids are never taken from here. Where the
+ * topic is silent (a template without `{{event}}`), the keys of a JSON payload tell.
+ */
+import type { JsonObject } from "./event.ts";
+
+const deviceEvents: ReadonlySet<string> = new Set([
+  "up",
+  "join",
+  "ack",
+  "txack",
+  "log",
+  "status",
+  "location",
+  // Up to v4.14.
+  "integration",
+]);
+
+/** `gateway/<id>/event/<name>` at any prefix; `raw` and `exec` come from the Gateway Bridge only. */
+const gatewayEvents: ReadonlySet<string> = new Set(["stats", "up", "ack", "mesh", "raw", "exec"]);
+
+/** "up", "join", "gateway/stats", …; `undefined` when the topic does not say. */
+export function nameFromTopic(topic: string): string | undefined {
+  const levels = topic.split("/");
+  const last = levels.at(-1) ?? "";
+  if (levels.at(-4) === "gateway") {
+    const branch = levels.at(-2);
+    if (branch === "event" && gatewayEvents.has(last)) return `gateway/${last}`;
+    if (branch === "state" && last === "conn") return "gateway/conn";
+  }
+  return deviceEvents.has(last) ? last : undefined;
+}
+
+/**
+ * The first row whose keys are all present names the event. Most telling first: an `up` also has
+ * `devAddr`, which else marks a `join`; a `txack` has an `fCntDown` as an `ack` has.
+ */
+const deviceMarks: readonly (readonly [name: string, ...keys: string[]])[] = [
+  ["up", "fCnt"],
+  ["up", "rxInfo"],
+  ["ack", "acknowledged"],
+  ["txack", "downlinkId"],
+  ["log", "code"],
+  ["log", "level"],
+  ["status", "margin"],
+  ["status", "batteryLevel"],
+  ["integration", "integrationName"],
+  ["location", "location"],
+  ["join", "devAddr"],
+];
+
+/** Without `deviceInfo`, but with a gateway's id. A `conn` that says OFFLINE has nothing else. */
+const gatewayMarks: readonly (readonly [name: string, ...keys: string[]])[] = [
+  ["gateway/stats", "time"],
+  ["gateway/stats", "rxPacketsReceived"],
+  ["gateway/mesh", "relayId"],
+  ["gateway/ack", "downlinkId"],
+  ["gateway/conn"],
+];
+
+export function nameFromKeys(json: JsonObject): string | undefined {
+  if (hasKey(json, "deviceInfo")) return firstMatch(json, deviceMarks);
+  if (hasKey(json, "gatewayId")) return firstMatch(json, gatewayMarks);
+  return hasKey(json, "phyPayload") ? "gateway/up" : undefined;
+}
+
+function firstMatch(json: JsonObject, marks: typeof deviceMarks): string | undefined {
+  return marks.find(([, ...keys]) => keys.every((key) => hasKey(json, key)))?.[0];
+}
+
+function hasKey(json: JsonObject, camelCase: string): boolean {
+  if (Object.hasOwn(json, camelCase)) return true;
+  return Object.hasOwn(
+    json,
+    camelCase.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+  );
+}

@@ -1,0 +1,92 @@
+import { total } from "../pipeline/counters.ts";
+import { type Sandbox, sandboxDatabase } from "../sandbox/sandbox.ts";
+import type { Snapshot } from "../status/snapshot.ts";
+import type { DemoResult } from "./demo.ts";
+import type { Io } from "./io.ts";
+
+/** What the demo shows: a block that is redrawn on a terminal, a line now and then elsewhere. */
+export class DemoScreen {
+  readonly #io: Io;
+  #drawnLines = 0;
+  #draws = 0;
+  #before: { readonly atMs: number; readonly published: number; readonly written: number } | undefined;
+
+  constructor(io: Io) {
+    this.#io = io;
+  }
+
+  draw(published: number, snapshot: Snapshot): void {
+    const lines = this.#lines(published, snapshot);
+    this.#draws += 1;
+    if (this.#io.isTerminal) {
+      const up = this.#drawnLines === 0 ? "" : `\u001b[${this.#drawnLines}A`;
+      this.#io.out(up + lines.map((line) => `\u001b[2K${line}\n`).join(""));
+      this.#drawnLines = lines.length;
+    } else if (this.#draws % plainEvery === 1) {
+      this.#io.out(`${plainLine(published, snapshot)}\n`);
+    }
+  }
+
+  #lines(published: number, { counters, journal, latencyMs, influxIsOpen }: Snapshot): string[] {
+    const now = { atMs: performance.now(), published, written: counters.written };
+    const rate = (count: (at: { published: number; written: number }) => number): string => {
+      if (this.#before === undefined) return "";
+      const seconds = (now.atMs - this.#before.atMs) / 1000;
+      return seconds < 0.01 ? "" : `${((count(now) - count(this.#before)) / seconds).toFixed(0)}/s`;
+    };
+    const lines = [
+      row("uplinks published", published, rate((at) => at.published)),
+      row("messages committed", counters.committed, `last commit ${journal.lastCommitMs.toFixed(1)} ms`),
+      row("acknowledged", counters.acknowledged, "PUBACK, each after its commit"),
+      row("uplinks written", counters.written, rate((at) => at.written)),
+      row("points written", counters.points, `${counters.batches} batches`),
+      row("other events", total(counters.unmapped), [...counters.unmapped.keys()].toSorted().join(", ")),
+      row("backlog", journal.backlog, influxIsOpen ? "" : "InfluxDB is away"),
+      row("latency", `${ms(latencyMs.p50)} ms`, `p50; p99 ${ms(latencyMs.p99)} ms`),
+    ];
+    // Rates over a second or more, however often the screen is drawn.
+    if (this.#before === undefined || now.atMs - this.#before.atMs > 2000) this.#before = now;
+    return lines;
+  }
+}
+
+const plainEvery = 10;
+
+function row(label: string, value: number | string, note: string): string {
+  return `  ${label.padEnd(20)}${String(value).padStart(10)}   ${note}`;
+}
+
+function ms(value: number | undefined): string {
+  return value === undefined ? "–" : value.toFixed(0);
+}
+
+function plainLine(published: number, { counters, journal, latencyMs }: Snapshot): string {
+  const { committed, written } = counters;
+  return `published ${published}, committed ${committed}, written ${written}, backlog ${journal.backlog}, p99 ${ms(latencyMs.p99)} ms`;
+}
+
+export function introduction(sandbox: Sandbox, devices: number): string {
+  return `Flightline demo: ${devices} simulated devices → broker → journal → InfluxDB, all on this machine.
+
+  broker     ${sandbox.mqttUrl}
+  InfluxDB   ${sandbox.influxdb.url} (a stand-in that speaks InfluxDB 3's wire), database ${sandboxDatabase}
+
+Ask it something from another terminal:
+
+  curl -sG ${sandbox.influxdb.url}/api/v3/query_sql --data-urlencode db=${sandboxDatabase} --data-urlencode format=pretty \\
+    --data-urlencode "q=SELECT time, dev_eui, f_cnt, rssi, snr FROM uplink ORDER BY time DESC LIMIT 5"
+
+Ctrl-C ends it.
+
+`;
+}
+
+export function summary(result: DemoResult): string {
+  const { published, written, lost, altered, invented, duplicates, p99_ms } = result;
+  const isRight = lost + altered + invented + duplicates === 0;
+  return `
+Read back and compared with what the devices published:
+  published ${published}, written ${written}, lost ${lost}, altered ${altered}, invented ${invented}, duplicates ${duplicates}, p99 ${p99_ms} ms
+  ${isRight ? "Every uplink is there exactly once." : "That is not right: please report it."}
+`;
+}

@@ -1,0 +1,169 @@
+import * as http from "node:http";
+import * as https from "node:https";
+import { Duplex } from "node:stream";
+import { promisify } from "node:util";
+import { constants, gzip } from "node:zlib";
+import { Fault, assert } from "../lib/fault.ts";
+import type { Peer } from "../net/diagnose.ts";
+import { tlsOptions } from "../net/tls.ts";
+import type { InfluxConfig } from "./config.ts";
+import { StaleConnection, send } from "./exchange.ts";
+import type { Answer } from "./outcome.ts";
+import { redactor } from "./redact.ts";
+
+/**
+ * POST to InfluxDB over node:http or node:https with an agent of our own.
+ *
+ * - At most `maxInFlight` connections; idle ones are kept for `idleMs`.
+ * - One deadline over everything: waiting for a connection, connecting, sending, and the last byte of
+ *   the answer. When it passes, the socket is destroyed.
+ * - The token is in the Authorization header and nowhere else: not in faults, and not in an answer
+ *   that repeats it.
+ * - TLS files are read for each new connection (net/tls.ts).
+ */
+
+export interface Post {
+  /** From the root, with its query. A path in `influxdb.url` is put in front of it. */
+  readonly path: string;
+  readonly body: string;
+  readonly contentType: string;
+  readonly signal: AbortSignal;
+}
+
+export interface HttpTransport {
+  /** Rejects with a `Fault` when there is no whole answer, or with the signal's reason. */
+  post(request: Post): Promise<Answer>;
+  /** Closes every connection; requests under way reject with a `Fault`. */
+  close(): void;
+}
+
+/** InfluxDB 3 does not say how long it keeps a connection, and NAT forgets them in silence. */
+const idleMs = 30_000;
+/** A body that fits into one packet gains nothing from being smaller. */
+const gzipFromBytes = 1400;
+
+const gzipAsync = promisify(gzip);
+
+export function createTransport(config: InfluxConfig): HttpTransport {
+  const token = config.token?.reveal() ?? "";
+  assert(/^[\x21-\x7e]*$/.test(token), "the configuration let a token through that no header can carry");
+  const redact = redactor(token);
+  const peer: Peer = { target: "write", url: config.url };
+  const open = requestMaker(config, token);
+  const underWay = new Set<http.ClientRequest>();
+  let isClosed = false;
+
+  async function exchange(post: Post, body: Buffer, gzipped: boolean, timeoutMs: number): Promise<Answer> {
+    // A write that was being compressed while the writer was closed.
+    if (isClosed) throw closed();
+    const request = open.request(post, body.length, gzipped);
+    underWay.add(request);
+    try {
+      const answer = await send({ request, body, peer, timeoutMs, signal: post.signal });
+      return { ...answer, body: redact(answer.body), location: answer.location && redact(answer.location) };
+    } finally {
+      underWay.delete(request);
+    }
+  }
+
+  return {
+    async post(post) {
+      const deadlineMs = performance.now() + config.writeTimeoutMs;
+      post.signal.throwIfAborted();
+      const plain = Buffer.from(post.body);
+      const gzipped = config.gzip && plain.length >= gzipFromBytes;
+      // Level 1: a gateway's core has other work than the last tenth of compression.
+      const body = gzipped ? await gzipAsync(plain, { level: constants.Z_BEST_SPEED }) : plain;
+      post.signal.throwIfAborted();
+      try {
+        return await exchange(post, body, gzipped, config.writeTimeoutMs);
+      } catch (error) {
+        if (!(error instanceof StaleConnection)) throw error;
+      }
+      try {
+        return await exchange(post, body, gzipped, Math.max(1, deadlineMs - performance.now()));
+      } catch (error) {
+        throw error instanceof StaleConnection ? error.fault : error;
+      }
+    },
+    close() {
+      isClosed = true;
+      for (const request of underWay) request.destroy(closed());
+      open.agent.destroy();
+    },
+  };
+}
+
+interface RequestMaker {
+  readonly agent: http.Agent;
+  request(post: Post, bytes: number, gzipped: boolean): http.ClientRequest;
+}
+
+function requestMaker(config: InfluxConfig, token: string): RequestMaker {
+  const base = new URL(config.url);
+  const usesTls = base.protocol === "https:";
+  const options = { keepAlive: true, maxSockets: config.maxInFlight, timeout: idleMs };
+  const agent = usesTls ? new TlsAgent(options, config) : new http.Agent(options);
+  const shared: http.RequestOptions = {
+    protocol: base.protocol,
+    host: base.hostname.replace(/^\[|\]$/g, ""), // IPv6 stands in brackets in a URL only
+    port: base.port === "" ? (usesTls ? 443 : 80) : Number(base.port),
+    method: "POST",
+    agent,
+  };
+  const prefix = base.pathname.replace(/\/$/, "");
+  return {
+    agent,
+    request({ path, contentType }, bytes, gzipped) {
+      const headers: http.OutgoingHttpHeaders = {
+        "content-type": contentType,
+        "content-length": bytes,
+        "user-agent": "flightline",
+      };
+      if (gzipped) headers["content-encoding"] = "gzip";
+      if (token !== "") headers["authorization"] = `Bearer ${token}`;
+      return (usesTls ? https : http).request({ ...shared, path: `${prefix}${path}`, headers });
+    },
+  };
+}
+
+class TlsAgent extends https.Agent {
+  readonly #config: InfluxConfig;
+
+  constructor(options: https.AgentOptions, config: InfluxConfig) {
+    super(options);
+    this.#config = config;
+  }
+
+  override createConnection(
+    options: https.RequestOptions,
+    callback?: (error: Error | null, stream: Duplex) => void,
+  ): Duplex | null | undefined {
+    let connection: https.RequestOptions;
+    try {
+      connection = { ...options, ...tlsOptions(this.#config.tls) };
+    } catch (error) {
+      return brokenConnection(error);
+    }
+    return super.createConnection(connection, callback);
+  }
+}
+
+/**
+ * Fails whoever writes to it. An error given to the agent's callback, or thrown, would leave the
+ * requests behind the failed one waiting for ever; a connection that breaks makes room for the next.
+ */
+function brokenConnection(error: unknown): Duplex {
+  assert(error instanceof Error, "only errors are thrown");
+  return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done(error) });
+}
+
+function closed(): Fault {
+  return new Fault({
+    code: "write_cancelled",
+    layer: "write",
+    disposition: "retry",
+    message: "A write was given up because the writer was closed.",
+    hint: "It is sent again after the next start.",
+  });
+}

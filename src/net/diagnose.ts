@@ -1,0 +1,114 @@
+import { Fault, errorCode, errorText, type Layer } from "../lib/fault.ts";
+import { causes, opensslCauses, type Cause, type PeerWords } from "./causes.ts";
+
+/**
+ * What went wrong on the way to a peer, from the error that Node.js gave: its code decides; its text is
+ * looked at here and nowhere else, and only for what has no code (OpenSSL's `0A00xxxx` number, which is
+ * the same in every version while the words around it are not).
+ *
+ * The fault never carries the original error: those of the TLS and HTTP parsers drag along whole
+ * certificates and packets, which would end in the log.
+ */
+
+export type Target = "broker" | "write";
+
+export interface Peer {
+  readonly target: Target;
+  /** As configured. A user name or password in it is not repeated. */
+  readonly url: string;
+}
+
+const targets: Readonly<Record<Target, { layer: Layer; noun: string; table: string }>> = {
+  broker: { layer: "broker", noun: "the MQTT broker", table: "mqtt" },
+  write: { layer: "write", noun: "InfluxDB", table: "influxdb" },
+};
+
+/** Any error of a connection attempt, a TLS handshake or a socket in use → a `Fault` that may be retried. */
+export function diagnose(error: unknown, peer: Peer): Fault {
+  if (error instanceof Fault) return error;
+  const { layer, noun, table } = targets[peer.target];
+  const words = peerWords(peer.url, noun, table);
+  const cause = findCause(error, words);
+  return new Fault({
+    code: cause.code,
+    layer: cause.layer === "peer" ? layer : cause.layer,
+    disposition: "retry",
+    message: capitalised(cause.sentence(words, detail(error))),
+    hint: cause.hint(words),
+  });
+}
+
+function peerWords(url: string, noun: string, table: string): PeerWords {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const scheme = parsed?.protocol.slice(0, -1) ?? "";
+  const plainScheme = scheme.startsWith("ws") ? "ws" : table === "mqtt" ? "mqtt" : "http";
+  return {
+    name: parsed === undefined ? noun : `${noun} at ${scheme}://${parsed.host}`,
+    urlSetting: `${table}.url`,
+    table,
+    scheme,
+    plainScheme,
+    tlsScheme: `${plainScheme}s`,
+    usesTls: /^(?:https|mqtts|ssl|wss)$/.test(scheme),
+    host: parsed?.hostname ?? "the configured host",
+  };
+}
+
+function findCause(error: unknown, words: PeerWords): Cause {
+  const code = firstCode(error);
+  const openssl = opensslNumber(error);
+  if (openssl !== undefined) return opensslCauses[openssl] ?? causes.tlsFailed;
+  if (code === undefined) return causes.unknown;
+  if (code === "ECONNRESET" && brokenInHandshake(error)) return causes.closedInHandshake;
+  if (code === "ECONNRESET" && !words.usesTls) return causes.closedPlain;
+  if (code.startsWith("HPE_")) return startsLikeTls(error) ? causes.peerSpeaksTls : causes.notHttp;
+  if (Object.hasOwn(causes.byCode, code)) return causes.byCode[code] ?? causes.unknown;
+  return code.startsWith("ERR_SSL_") || code === "EPROTO" ? causes.tlsFailed : causes.unknown;
+}
+
+/** The error's own code, or that of the first address tried when there were several (Node's happy eyeballs). */
+function firstCode(error: unknown): string | undefined {
+  const own = errorCode(error);
+  if (own !== undefined) return own;
+  if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0]);
+  return error instanceof Error ? errorCode(error.cause) : undefined;
+}
+
+/** "0A00010B" out of "…:error:0A00010B:SSL routines:…"; undefined when the error is not OpenSSL's. */
+function opensslNumber(error: unknown): string | undefined {
+  return /\berror:(0A[0-9A-F]{6}):/.exec(errorText(error))?.[1];
+}
+
+/** Node.js gives this ECONNRESET no code of its own. */
+function brokenInHandshake(error: unknown): boolean {
+  return errorText(error).includes("before secure TLS connection was established");
+}
+
+/** A TLS alert record, which is how a TLS server answers a plaintext request: 0x15, then version 3.x. */
+function startsLikeTls(error: unknown): boolean {
+  if (typeof error !== "object" || error === null || !("rawPacket" in error)) return false;
+  const packet = error.rawPacket;
+  return packet instanceof Uint8Array && packet[0] === 0x15 && packet[1] === 0x03;
+}
+
+/** The one piece of an error that a sentence may quote: names in a certificate, a code, or the text of an unknown error. */
+function detail(error: unknown): string {
+  if (typeof error === "object" && error !== null && "cert" in error) return certificateNames(error.cert);
+  const code = firstCode(error) ?? opensslNumber(error);
+  return code ?? oneLine(errorText(error), 200);
+}
+
+function certificateNames(certificate: unknown): string {
+  if (typeof certificate !== "object" || certificate === null) return "no name";
+  const names = "subjectaltname" in certificate ? certificate.subjectaltname : undefined;
+  return typeof names === "string" && names !== "" ? oneLine(names, 200) : "no name";
+}
+
+function capitalised(sentence: string): string {
+  return sentence.slice(0, 1).toUpperCase() + sentence.slice(1);
+}
+
+function oneLine(text: string, maxChars: number): string {
+  const line = text.replaceAll(/\p{Cc}+/gu, " ").trim();
+  return line.length <= maxChars ? line : `${line.slice(0, maxChars)}…`;
+}

@@ -1,0 +1,114 @@
+import { X509Certificate, createPrivateKey, type KeyObject } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import type { ConnectionOptions } from "node:tls";
+import { Fault, assert, errorCode } from "../lib/fault.ts";
+import type { TlsConfig } from "./config.ts";
+
+/**
+ * Turns the TLS part of a configuration slice into what `tls.connect` wants. The files are read when
+ * this is called, which is once per new connection: a certificate rotated by certbot or step-ca is
+ * picked up without a restart. Every file is parsed here and not left to OpenSSL, which takes a CA
+ * file full of garbage without a word and complains about the server afterwards.
+ *
+ * Faults are passing ones (`retry`): a half-written file is whole again a moment later, and nothing is
+ * lost by trying the next connection.
+ */
+
+export type TlsOptions = Pick<ConnectionOptions, "ca" | "cert" | "key" | "servername" | "rejectUnauthorized">;
+
+/** The CA bundle of a Debian machine is 220 KB; what is far larger is not a bundle. */
+const maxPemBytes = 4 * 1024 * 1024;
+
+const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** Throws a `Fault`: `tls_file_unreadable`, `tls_bad_pem` or `tls_key_mismatch`. */
+export function tlsOptions(config: TlsConfig): TlsOptions {
+  const options: TlsOptions = { rejectUnauthorized: config.verify };
+  if (config.serverName !== undefined) options.servername = config.serverName;
+  if (config.caFile !== undefined) {
+    const pem = readPem("ca_file", config.caFile);
+    parseCertificates("ca_file", config.caFile, pem);
+    options.ca = pem;
+  }
+  const { certFile, keyFile } = config;
+  assert((certFile === undefined) === (keyFile === undefined), "cert_file and key_file come together");
+  if (certFile === undefined || keyFile === undefined) return options;
+  const cert = readPem("cert_file", certFile);
+  const [leaf] = parseCertificates("cert_file", certFile, cert);
+  const key = readPem("key_file", keyFile);
+  if (leaf?.checkPrivateKey(parseKey(keyFile, key)) !== true) throw mismatch(certFile, keyFile);
+  return { ...options, cert, key };
+}
+
+function readPem(setting: string, path: string): string {
+  let pem: string;
+  try {
+    const { size } = statSync(path);
+    if (size > maxPemBytes) throw badPem(setting, path, `it is ${size} bytes long`);
+    pem = readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw unreadable(setting, path, errorCode(error));
+  }
+  return pem;
+}
+
+function parseCertificates(setting: string, path: string, pem: string): X509Certificate[] {
+  const blocks = pem.match(pemCertificate) ?? [];
+  if (blocks.length === 0) throw badPem(setting, path, "it holds no BEGIN CERTIFICATE block");
+  return blocks.map((block, index) => {
+    try {
+      return new X509Certificate(block);
+    } catch {
+      throw badPem(setting, path, `certificate ${index + 1} of ${blocks.length} in it does not parse`);
+    }
+  });
+}
+
+function parseKey(path: string, pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (error) {
+    const encrypted = errorCode(error) === "ERR_MISSING_PASSPHRASE";
+    throw badPem("key_file", path, encrypted ? "the key in it is encrypted" : "it holds no private key");
+  }
+}
+
+function unreadable(setting: string, path: string, code: string | undefined): Fault {
+  const hints: Readonly<Record<string, string>> = {
+    ENOENT: `There is no such file: correct ${setting}, or put the file there.`,
+    EACCES: `Let the user that Flightline runs as read it, for example: chgrp flightline ${path} && chmod g+r ${path}`,
+    EISDIR: `It is a directory: name the file itself in ${setting}.`,
+  };
+  return new Fault({
+    code: "tls_file_unreadable",
+    layer: "config",
+    disposition: "retry",
+    message: `${setting} ${path} cannot be read (${code ?? "unknown error"}).`,
+    hint: hints[code ?? ""] ?? `See whether the file system under ${path} is healthy.`,
+  });
+}
+
+function badPem(setting: string, path: string, what: string): Fault {
+  const hint =
+    setting === "key_file"
+      ? `key_file must be an unencrypted PEM private key; to remove a passphrase: openssl pkey -in ${path} -out new.key`
+      : `${setting} must be PEM; to convert a DER file: openssl x509 -inform der -in ${path} -out new.pem`;
+  return new Fault({
+    code: "tls_bad_pem",
+    layer: "config",
+    disposition: "retry",
+    message: `${setting} ${path} cannot be used: ${what}.`,
+    hint,
+  });
+}
+
+function mismatch(certFile: string, keyFile: string): Fault {
+  return new Fault({
+    code: "tls_key_mismatch",
+    layer: "config",
+    disposition: "retry",
+    message: `key_file ${keyFile} is not the key of the first certificate in cert_file ${certFile}.`,
+    hint: "Put the client's own certificate first in cert_file, before its intermediates, and name its key in key_file.",
+  });
+}

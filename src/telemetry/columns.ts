@@ -1,0 +1,36 @@
+/**
+ * Collects the fields of one row. A value that is not known adds no field; a name that a tag has gets
+ * a `_`, as a payload's would: a configured tag `region` must not meet a field `region`.
+ */
+import { freeName } from "./flatten.ts";
+import type { Field } from "./point.ts";
+
+export class Columns {
+  readonly fields: Field[] = [];
+  readonly #reserved: ReadonlySet<string>;
+
+  constructor(reserved: ReadonlySet<string>) {
+    this.#reserved = reserved;
+  }
+
+  integer(name: string, value: number | undefined): void {
+    if (value !== undefined) this.fields.push({ name: this.#free(name), type: "integer", value });
+  }
+
+  float(name: string, value: number | undefined): void {
+    if (value !== undefined) this.fields.push({ name: this.#free(name), type: "float", value });
+  }
+
+  /** "" is not known. */
+  text(name: string, value: string): void {
+    if (value !== "") this.fields.push({ name: this.#free(name), type: "string", value });
+  }
+
+  flag(name: string, value: boolean | undefined): void {
+    if (value !== undefined) this.fields.push({ name: this.#free(name), type: "boolean", value });
+  }
+
+  #free(name: string): string {
+    return freeName(name, this.#reserved);
+  }
+}

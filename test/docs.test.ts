@@ -1,0 +1,100 @@
+/** The documents say what is true: the fault codes, the dependencies, the links. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { suite, test } from "node:test";
+import { maskedCode } from "./support/source-scan.ts";
+
+const root = join(import.meta.dirname, "..");
+const read = (path: string): string => readFileSync(join(root, path), "utf8");
+
+const snakeCase = /"([a-z][a-z0-9]*(?:_[a-z0-9]+)+)"/g;
+
+/** What stands in quotes where a fault gets its code: `code: …`, or the first argument of a function(code, …). */
+function faultCodes(text: string): string[] {
+  const code = maskedCode(text);
+  const builders = [...code.matchAll(/\bfunction (\w+)\(\s*code\b/g)].map(([, name = ""]) => name);
+  const places = [...code.matchAll(/\bcode:[^,;}]*/g)];
+  for (const name of builders)
+    places.push(...code.matchAll(new RegExp(`(?<!function )\\b${name}\\([^,;)]*`, "g")));
+  return places.flatMap((place) => {
+    const original = text.slice(place.index, place.index + place[0].length);
+    return [...original.matchAll(snakeCase)].map(([, found = ""]) => found);
+  });
+}
+
+function codesInSource(): Set<string> {
+  const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" });
+  const ours = files.filter((file) => file.endsWith(".ts") && !file.startsWith("proto"));
+  return new Set(ours.flatMap((file) => faultCodes(read(join("src", file)))));
+}
+
+/** The first column of the tables in docs/errors.md. */
+function documentedCodes(): string[] {
+  return [...read("docs/errors.md").matchAll(/^\| `(\w+)` \|/gm)].map(([, code = ""]) => code);
+}
+
+suite("docs/errors.md", () => {
+  test("explains every fault code, and no other", () => {
+    const inSource = codesInSource();
+    const documented = documentedCodes();
+    assert.ok(inSource.size >= 60, `only ${inSource.size} codes were found in src`);
+    assert.deepEqual(documented.toSorted(), [...inSource].toSorted());
+  });
+
+  test("has one line for each code, and each line says what to do", () => {
+    const lines = read("docs/errors.md")
+      .split("\n")
+      .filter((line) => line.startsWith("| `"));
+    assert.equal(new Set(documentedCodes()).size, lines.length);
+    for (const line of lines) {
+      const [, , meaning = "", remedy = ""] = line.split(/(?<!\\)\|/);
+      assert.ok(meaning.trim().length > 15 && remedy.trim().length > 10, line);
+    }
+  });
+
+  test("codes are found wherever a fault gets one", () => {
+    const text = `
+      new Fault({ code: "one_a", layer: "x_y" }); const t = { code: busy ? "two_b" : "three_c" };
+      function endpoint(code: string, message: string) {} endpoint("four_d", "not_this"); // code: "nor_this"
+      const other = { kind: "not_that", code: "ENOENT" };`;
+    assert.deepEqual(faultCodes(text).toSorted(), ["four_d", "one_a", "three_c", "two_b"]);
+  });
+});
+
+test("docs/dependencies.md has one line for each dependency, and no other", () => {
+  const manifest = JSON.parse(read("package.json")) as Record<string, Record<string, string> | undefined>;
+  const groups = [manifest["dependencies"], manifest["devDependencies"], manifest["optionalDependencies"]];
+  const declared = groups.flatMap((group) => Object.keys(group ?? {}));
+  const documented = [...read("docs/dependencies.md").matchAll(/^- `([^`]+)`: .{20,}/gm)].map(
+    ([, name = ""]) => name,
+  );
+  assert.ok(declared.length >= 20, `only ${declared.length} dependencies were found`);
+  assert.deepEqual(documented.toSorted(), declared.toSorted());
+});
+
+test("decisions are numbered without a gap and say context, decision, figures and consequences", () => {
+  const files = readdirSync(join(root, "docs/decisions")).toSorted();
+  assert.ok(files.length >= 8);
+  files.forEach((file, index) => {
+    assert.ok(file.startsWith(`${String(index + 1).padStart(4, "0")}-`), file);
+    const headings = [...read(join("docs/decisions", file)).matchAll(/^## (.*)/gm)].map(
+      ([, heading]) => heading,
+    );
+    assert.deepEqual(headings, ["Context", "Decision", "Figures", "Consequences"], file);
+  });
+});
+
+test("a link in a document leads somewhere", () => {
+  const documents = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".md"))
+    .map((file) => join("docs", file));
+  let seen = 0;
+  for (const document of [...documents, "README.md", "CONTRIBUTING.md", "CHANGELOG.md"]) {
+    for (const [, target = ""] of read(document).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
+      assert.ok(existsSync(resolve(root, dirname(document), target)), `${document}: ${target}`);
+      seen += 1;
+    }
+  }
+  assert.ok(seen >= 10, `only ${seen} links were seen`);
+});

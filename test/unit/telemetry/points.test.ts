@@ -1,0 +1,334 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import * as fc from "fast-check";
+import { decode } from "../../../src/chirpstack/decode.ts";
+import type { JsonObject, Uplink } from "../../../src/chirpstack/event.ts";
+import { encodeLine } from "../../../src/telemetry/line-protocol.ts";
+import type { Point } from "../../../src/telemetry/point.ts";
+import { points } from "../../../src/telemetry/points.ts";
+import { slug, telemetryTable } from "../../../src/telemetry/table.ts";
+import { parseLineProtocol } from "../../support/line-protocol-parser.ts";
+import { climateUplink, toJsonBytes, upTopic } from "../chirpstack/samples.ts";
+
+const noTags = { tags: [], deviceTags: [] };
+const time = { timeNs: 1_749_818_692_653_481_123n, timeSource: "event" };
+
+function uplinkOf(changes: Record<string, unknown> = {}): Uplink {
+  const result = decode(upTopic, toJsonBytes({ ...climateUplink(), ...changes }));
+  assert.ok(result.ok && result.value.kind === "up");
+  return result.value;
+}
+
+function fieldsOf(point: Point | undefined): Record<string, unknown> {
+  assert.ok(point !== undefined);
+  return Object.fromEntries(point.fields.map((field) => [field.name, field.value]));
+}
+
+function typeOf(point: Point | undefined, name: string): string | undefined {
+  return point?.fields.find((field) => field.name === name)?.type;
+}
+
+const inTable = (rows: readonly Point[], table: string): Point[] => rows.filter((row) => row.table === table);
+
+describe("uplink", () => {
+  test("one row with everything that the event says", () => {
+    const rows = points(uplinkOf(), time, noTags);
+    const [row] = inTable(rows, "uplink");
+    assert.deepEqual(fieldsOf(row), {
+      deduplication_id: "3ac7e3c4-4401-4b8d-9386-a5c902f9202d",
+      f_cnt: 153,
+      f_port: 84,
+      dr: 5,
+      gateway_count: 3,
+      rssi: -68,
+      snr: 13.2,
+      margin: 20.7,
+      frequency: 867_300_000,
+      spreading_factor: 7,
+      bandwidth: 125_000,
+      code_rate: "4/5",
+      airtime_ms: 56.576,
+      payload_size: 9,
+      adr: true,
+      confirmed: false,
+      dev_addr: "01a44c4c",
+      region: "eu868",
+      best_gateway_id: "e4e124dadef64eee",
+      ns_delay_ms: 17.028207,
+      device_name: "barn 7 north",
+      application_name: "barns",
+      profile_name: "EM300-TH",
+      tenant_name: "Hof Sonnental",
+      time_source: "event",
+    });
+    const integers = [
+      "f_cnt",
+      "f_port",
+      "dr",
+      "gateway_count",
+      "rssi",
+      "frequency",
+      "spreading_factor",
+      "payload_size",
+    ];
+    for (const name of integers) assert.equal(typeOf(row, name), "integer", name);
+    for (const name of ["snr", "margin", "airtime_ms", "ns_delay_ms"])
+      assert.equal(typeOf(row, name), "float", name);
+    assert.equal(row?.timeNs, time.timeNs);
+    assert.equal(rows.length, 5);
+  });
+
+  test("what is not known is absent, not 0", () => {
+    const bare = points(
+      uplinkOf({ rxInfo: [], txInfo: undefined, deduplicationId: "", fCnt: "many", object: undefined }),
+      time,
+      noTags,
+    );
+    assert.equal(bare.length, 1);
+    const fields = fieldsOf(bare[0]);
+    for (const name of [
+      "deduplication_id",
+      "f_cnt",
+      "rssi",
+      "snr",
+      "margin",
+      "frequency",
+      "airtime_ms",
+      "best_gateway_id",
+    ]) {
+      assert.equal(Object.hasOwn(fields, name), false, name);
+    }
+    assert.equal(fields["gateway_count"], 0);
+  });
+
+  test("FSK has a bit rate and no LoRa figures", () => {
+    const txInfo = { frequency: 868_800_000, modulation: { fsk: { datarate: 50_000 } } };
+    const fields = fieldsOf(points(uplinkOf({ txInfo }), time, noTags)[0]);
+    assert.equal(fields["bitrate"], 50_000);
+    for (const name of ["spreading_factor", "bandwidth", "code_rate", "margin", "airtime_ms"]) {
+      assert.equal(Object.hasOwn(fields, name), false, name);
+    }
+  });
+});
+
+describe("uplink_rx", () => {
+  test("one row per gateway, its best antenna by snr and then rssi", () => {
+    const rxInfo = [
+      { gatewayId: "AA", antenna: 0, rssi: -80, snr: 3 },
+      { gatewayId: "bb", rssi: -60, snr: "?" },
+      { gatewayId: "aa", antenna: 1, rssi: -70, snr: 3, channel: 2, crcStatus: "CRC_OK" },
+      { gatewayId: "aa", antenna: 2, rssi: -60, snr: 2.9 },
+      { rssi: -10, snr: -20 },
+    ];
+    const rows = points(uplinkOf({ rxInfo }), time, noTags);
+    const receptions = inTable(rows, "uplink_rx");
+    assert.deepEqual(
+      receptions.map((row) => row.tags.at(-1)),
+      [
+        { name: "gateway_id", value: "aa" },
+        { name: "gateway_id", value: "bb" },
+      ],
+    );
+    assert.deepEqual(fieldsOf(receptions[0]), {
+      rssi: -70,
+      snr: 3,
+      margin: 10.5,
+      channel: 2,
+      f_cnt: 153,
+      spreading_factor: 7,
+      frequency: 867_300_000,
+    });
+    assert.equal(fieldsOf(receptions[1])["crc_ok"], false);
+    assert.equal(fieldsOf(receptions[1])["snr"], undefined);
+    const total = fieldsOf(rows[0]);
+    assert.deepEqual(
+      [total["gateway_count"], total["rssi"], total["snr"], total["best_gateway_id"]],
+      [2, -10, 3, "aa"],
+    );
+  });
+
+  test("a gateway's place is written when it has one", () => {
+    const [first, second] = inTable(points(uplinkOf(), time, noTags), "uplink_rx").map(fieldsOf);
+    assert.deepEqual([first?.["latitude"], first?.["longitude"], first?.["altitude"]], [47.1, 8.5, 512]);
+    assert.equal(second?.["latitude"], undefined);
+  });
+});
+
+describe("telemetry", () => {
+  test("the object's leaves beside name and counters", () => {
+    const row = points(uplinkOf(), time, noTags).at(-1);
+    assert.equal(row?.table, "telemetry_em300_th");
+    assert.deepEqual(fieldsOf(row), {
+      device_name: "barn 7 north",
+      f_cnt: 153,
+      f_port: 84,
+      temperature: 21.4,
+      humidity: 56,
+      battery: 92,
+      state: "ok",
+    });
+    assert.equal(typeOf(row, "humidity"), "float");
+  });
+
+  test("no row without a usable leaf", () => {
+    for (const object of [undefined, {}, { a: null }, { a: [{}, []] }]) {
+      assert.equal(
+        points(uplinkOf({ object }), time, noTags).some((row) => row.table.startsWith("telemetry")),
+        false,
+      );
+    }
+  });
+
+  test("a payload's names give way to the tags' and to ours", () => {
+    const object = {
+      f_cnt: 1,
+      site: 2,
+      floor: 3,
+      time: 4,
+      time_: 5,
+      gateway_id: 6,
+      device_name: 7,
+      fields_left_out: 8,
+    };
+    const settings = { tags: [{ name: "site", value: "x" }], deviceTags: ["floor"] };
+    const row = points(uplinkOf({ object }), time, settings).at(-1);
+    assert.deepEqual(
+      row?.fields.map((field) => field.name),
+      [
+        "device_name",
+        "f_cnt",
+        "f_port",
+        "f_cnt_",
+        "site_",
+        "floor_",
+        "time_",
+        "time__",
+        "gateway_id_",
+        "device_name_",
+        "fields_left_out_",
+      ],
+    );
+  });
+
+  test("at most 200 columns; what is left out is counted", () => {
+    const object = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`k${index}`, index]));
+    const settings = { tags: [{ name: "site", value: "x" }], deviceTags: ["building", "floor"] };
+    const row = points(uplinkOf({ object }), time, settings).at(-1);
+    assert.ok(row !== undefined);
+    const left = fieldsOf(row)["fields_left_out"];
+    assert.equal(typeof left, "number");
+    const leaves = row.fields.filter((field) => field.name.startsWith("k")).length;
+    assert.equal(leaves + Number(left), 300);
+    // dev_eui, application_id, gateway_id (reserved), site, building, floor; time; four of ours.
+    assert.equal(leaves, 200 - 11);
+  });
+});
+
+describe("tags", () => {
+  test("their order is fixed; empty and missing device tags are left out", () => {
+    const settings = {
+      tags: [
+        { name: "site", value: "s" },
+        { name: "region", value: "r" },
+      ],
+      deviceTags: ["floor", "building", "room"],
+    };
+    const rows = points(uplinkOf(), time, settings);
+    assert.deepEqual(
+      rows[1]?.tags.map((tag) => tag.name),
+      ["dev_eui", "application_id", "site", "region", "building", "gateway_id"],
+    );
+    assert.equal(fieldsOf(rows[0])["region"], undefined, "a tag has the name");
+    assert.equal(fieldsOf(rows[0])["region_"], "eu868");
+  });
+
+  test("names that are ours, or given twice, get an underscore", () => {
+    const settings = {
+      tags: [
+        { name: "time", value: "a" },
+        { name: "dev_eui", value: "b" },
+        { name: "x", value: "c" },
+      ],
+      deviceTags: ["x"],
+    };
+    const uplink = uplinkOf();
+    const device = { ...uplink.device, tags: new Map([["x", "d"]]) };
+    const tags = points({ ...uplink, device }, time, settings)[0]?.tags.map(
+      (tag) => `${tag.name}=${tag.value}`,
+    );
+    assert.deepEqual(tags?.slice(2), ["time_=a", "dev_eui_=b", "x=c", "x_=d"]);
+  });
+});
+
+test("profile names become table names", () => {
+  assert.equal(telemetryTable("EM300-TH (Ställe)"), "telemetry_em300_th_stalle");
+  assert.equal(slug("  __ "), "unknown");
+  assert.equal(slug(""), "unknown");
+  assert.equal(slug("温度"), "unknown");
+  assert.equal(slug("ﬁne №5"), "fine_no5");
+  assert.equal(slug("a".repeat(100)).length, 64);
+  assert.equal(slug(`${"a".repeat(63)}-b`), "a".repeat(63));
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (text) =>
+      assert.match(slug(text), /^[a-z0-9](?:[a-z0-9_]{0,62}[a-z0-9])?$/),
+    ),
+    { seed: 3 },
+  );
+});
+
+test("any object gives rows that InfluxDB reads back whole, the same each time", () => {
+  const keys = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 6 }),
+    fc.constantFrom(
+      "time",
+      "_x",
+      "x",
+      "x_",
+      "__proto__",
+      "constructor",
+      "",
+      "_",
+      "a\nb",
+      "ab",
+      "f_cnt",
+      "site",
+      "b\\",
+      "b/",
+    ),
+  );
+  const { object: objects } = fc.letrec<{ value: unknown; object: JsonObject }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 3 },
+      fc.constantFrom(null, true, "text", Infinity, Number.NaN),
+      fc.double(),
+      fc.string({ unit: "binary" }),
+      fc.array(tie("value"), { maxLength: 3 }),
+      tie("object"),
+    ),
+    object: fc
+      .array(fc.tuple(keys, tie("value")), { maxLength: 5 })
+      .map((entries) => Object.fromEntries(entries) as JsonObject),
+  }));
+  const settings = { tags: [{ name: "site", value: "s" }], deviceTags: ["building"] };
+  const uplink = uplinkOf();
+  let leaves = 0;
+  fc.assert(
+    fc.property(objects, (object) => {
+      const rows = points({ ...uplink, object }, time, settings);
+      assert.deepEqual(points({ ...uplink, object: structuredClone(object) }, time, settings), rows);
+      for (const row of rows) {
+        const [parsed] = parseLineProtocol(encodeLine(row) ?? "");
+        // The names that points() chose are the names that arrive: the encoder finds nothing to change.
+        assert.deepEqual(
+          parsed?.fields.map(([name]) => name),
+          row.fields.map((field) => field.name),
+        );
+        for (const field of row.fields) assert.doesNotMatch(field.name, /^_|[\p{Cc}]/u);
+      }
+      const telemetry = rows.find((row) => row.table.startsWith("telemetry"));
+      leaves += telemetry === undefined ? 0 : telemetry.fields.length - 3;
+    }),
+    { numRuns: 1000, seed: 11 },
+  );
+  assert.ok(leaves > 1000, `${leaves} leaves`);
+});
