@@ -50,7 +50,7 @@ setup_modules() {
     modules_fresh && exit 0 # another script did it while this one waited
     say "installing node_modules (npm ci) …"
     cd "$root"
-    quietly npm ci --no-audit --no-fund || die "npm ci failed; its output is above."
+    quietly npm ci --no-audit --no-fund --loglevel=error || die "npm ci failed; its output is above."
     modules_stamp >node_modules/.flightline-stamp
   ) 9>"$root/.tmp/setup.lock"
 }

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { suite, test } from "node:test";
+import { describe, test } from "node:test";
 import {
   cycles,
   exportViolations,
@@ -26,7 +26,7 @@ const files = readSources(join(import.meta.dirname, "../src"));
 /** What the house held when this was written: below it, the test is not reading the house. */
 const fewest = { files: 130, rooms: 15, pureFiles: 28, imports: 400 };
 
-suite("the house", () => {
+describe("the house", () => {
   test("was read", () => {
     const rooms = new Set(files.map(({ path }) => roomOf(path)));
     const imports = files.reduce((sum, file) => sum + file.imports.length, 0);
@@ -70,7 +70,7 @@ suite("the house", () => {
   });
 });
 
-suite("each rule can fail", () => {
+describe("each rule can fail", () => {
   const planted = (path: string, text: string): ReturnType<typeof sourceFile> => sourceFile(path, text);
 
   test("floors: upwards, sideways, into the sandbox, out of src, and an unplanned room", () => {
@@ -213,7 +213,7 @@ suite("each rule can fail", () => {
   });
 });
 
-suite("the scanner", () => {
+describe("the scanner", () => {
   const specifiers = (text: string): (string | undefined)[] =>
     importsOf(text).map(({ specifier }) => specifier);
 

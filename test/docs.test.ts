@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { suite, test } from "node:test";
+import { describe, test } from "node:test";
 import { maskedCode } from "./support/source-scan.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -34,7 +34,7 @@ function documentedCodes(): string[] {
   return [...read("docs/errors.md").matchAll(/^\| `(\w+)` \|/gm)].map(([, code = ""]) => code);
 }
 
-suite("docs/errors.md", () => {
+describe("docs/errors.md", () => {
   test("explains every fault code, and no other", () => {
     const inSource = codesInSource();
     const documented = documentedCodes();

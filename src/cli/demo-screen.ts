@@ -1,8 +1,20 @@
 import { total } from "../pipeline/counters.ts";
 import { type Sandbox, sandboxDatabase } from "../sandbox/sandbox.ts";
 import type { Snapshot } from "../status/snapshot.ts";
-import type { DemoResult } from "./demo.ts";
 import type { Io } from "./io.ts";
+
+/** What `--json` prints. Counts of uplinks; latency from receipt to InfluxDB's acknowledgement. */
+export interface DemoResult {
+  readonly published: number;
+  readonly journalled: number;
+  readonly written: number;
+  readonly quarantined: number;
+  readonly lost: number;
+  readonly altered: number;
+  readonly invented: number;
+  readonly duplicates: number;
+  readonly p99_ms: number;
+}
 
 /** What the demo shows: a block that is redrawn on a terminal, a line now and then elsewhere. */
 export class DemoScreen {
@@ -35,10 +47,18 @@ export class DemoScreen {
       return seconds < 0.01 ? "" : `${((count(now) - count(this.#before)) / seconds).toFixed(0)}/s`;
     };
     const lines = [
-      row("uplinks published", published, rate((at) => at.published)),
+      row(
+        "uplinks published",
+        published,
+        rate((at) => at.published),
+      ),
       row("messages committed", counters.committed, `last commit ${journal.lastCommitMs.toFixed(1)} ms`),
       row("acknowledged", counters.acknowledged, "PUBACK, each after its commit"),
-      row("uplinks written", counters.written, rate((at) => at.written)),
+      row(
+        "uplinks written",
+        counters.written,
+        rate((at) => at.written),
+      ),
       row("points written", counters.points, `${counters.batches} batches`),
       row("other events", total(counters.unmapped), [...counters.unmapped.keys()].toSorted().join(", ")),
       row("backlog", journal.backlog, influxIsOpen ? "" : "InfluxDB is away"),

@@ -14,7 +14,7 @@ import { MemoryLedger } from "../sandbox/ledger.ts";
 import { type Sandbox, sandboxDatabase, startSandbox } from "../sandbox/sandbox.ts";
 import type { Snapshot } from "../status/snapshot.ts";
 import { total } from "../pipeline/counters.ts";
-import { DemoScreen, introduction, summary } from "./demo-screen.ts";
+import { type DemoResult, DemoScreen, introduction, summary } from "./demo-screen.ts";
 import { exitCode, type Run } from "./io.ts";
 
 export interface DemoOptions {
@@ -25,19 +25,6 @@ export interface DemoOptions {
   readonly interval: string;
   /** One JSON line at the end and nothing else on standard output. */
   readonly json: boolean;
-}
-
-/** What `--json` prints. Counts of uplinks; latency from receipt to InfluxDB's acknowledgement. */
-export interface DemoResult {
-  readonly published: number;
-  readonly journalled: number;
-  readonly written: number;
-  readonly quarantined: number;
-  readonly lost: number;
-  readonly altered: number;
-  readonly invented: number;
-  readonly duplicates: number;
-  readonly p99_ms: number;
 }
 
 const refreshMs = 500;
@@ -104,7 +91,8 @@ async function play(
   try {
     await until(() => app.snapshot().sources.every(({ state }) => state === "connected"), connectDeadlineMs);
     const devices = sandbox.startDevices({ count, intervalMs, ledger });
-    const end = forMs === undefined ? interrupted : AbortSignal.any([interrupted, AbortSignal.timeout(forMs)]);
+    const end =
+      forMs === undefined ? interrupted : AbortSignal.any([interrupted, AbortSignal.timeout(forMs)]);
     while (!end.aborted) {
       await sleep(refreshMs, end);
       screen?.draw(ledger.publishedCount, app.snapshot());
@@ -129,7 +117,11 @@ function isSettled({ counters, journal }: Snapshot, ledger: MemoryLedger): boole
   return uplinks >= ledger.acknowledgedCount && journal.waiting === 0 && journal.backlog === 0;
 }
 
-function demoResult(ledger: MemoryLedger, { counters, journal, latencyMs }: Snapshot, account: Account): DemoResult {
+function demoResult(
+  ledger: MemoryLedger,
+  { counters, journal, latencyMs }: Snapshot,
+  account: Account,
+): DemoResult {
   return {
     published: ledger.publishedCount,
     journalled: journal.lastSeq,
@@ -165,7 +157,10 @@ ntp = "ignore"
 `,
   );
   const loaded = loadConfig({ file, env });
-  assert(loaded.ok, `the demo's own configuration is wrong:\n${loaded.ok ? "" : loaded.problems.map(formatProblem).join("")}`);
+  assert(
+    loaded.ok,
+    `the demo's own configuration is wrong:\n${loaded.ok ? "" : loaded.problems.map(formatProblem).join("")}`,
+  );
   return loaded.config;
 }
 

@@ -16,7 +16,7 @@ interface PrivateClient {
 const notYet = new Error("acknowledged after commit");
 
 export interface PublishHandler {
-  /** Called for each PUBLISH in order. `acknowledge` is undefined for QoS 0. */
+  /** Called for each PUBLISH in order. `acknowledge` is undefined but for QoS 1. */
   publish(packet: IPublishPacket, acknowledge: (() => void) | undefined): void;
   /**
    * Resolves when the next packet may be read, or is undefined for "at once". While it is pending the
@@ -28,9 +28,11 @@ export interface PublishHandler {
 export function deferAcks(client: MqttClient, handler: PublishHandler): void {
   const privateClient = client as unknown as PrivateClient;
   client.handleMessage = (packet, done) => {
-    const { messageId } = packet;
+    const { messageId, qos } = packet;
+    // QoS 2 comes only from a subscription that somebody else made with our client id. The library has
+    // answered PUBREC already; a PUBACK would be a protocol error that ends this connection and the next.
     const acknowledge =
-      packet.qos === 0 || messageId === undefined
+      qos !== 1 || messageId === undefined
         ? undefined
         : () => {
             // Of a connection that has gone, the broker will deliver again: an ack would be queued for the
@@ -39,7 +41,7 @@ export function deferAcks(client: MqttClient, handler: PublishHandler): void {
           };
     handler.publish(packet, acknowledge);
     const answer = (): void => {
-      done(packet.qos === 0 ? undefined : notYet);
+      done(qos === 1 ? notYet : undefined);
     };
     const pressure = handler.pressure();
     if (pressure === undefined) answer();

@@ -1,9 +1,11 @@
 import { ErrorWithReasonCode } from "mqtt";
-import { Fault } from "../lib/fault.ts";
+import { Fault, errorCode, errorText } from "../lib/fault.ts";
 import { diagnose } from "../net/diagnose.ts";
 
 /** CONNACK and DISCONNECT codes, MQTT 3.1.1 (below 6) and 5 (from 128), that have a cause worth naming. */
 const reasons: Readonly<Record<number, { code: string; message: string; hint: string }>> = {
+  1: badVersion(),
+  132: badVersion(),
   2: badClientId(),
   133: badClientId(),
   4: badCredentials(),
@@ -31,6 +33,14 @@ const reasons: Readonly<Record<number, { code: string; message: string; hint: st
   },
 };
 
+function badVersion(): { code: string; message: string; hint: string } {
+  return {
+    code: "broker_refused",
+    message: "the broker does not speak the version of MQTT that we asked for",
+    hint: 'set protocol = "auto" in [[mqtt]]',
+  };
+}
+
 function badClientId(): { code: string; message: string; hint: string } {
   return {
     code: "broker_client_id_refused",
@@ -51,7 +61,8 @@ function notAuthorized(): { code: string; message: string; hint: string } {
   return {
     code: "broker_not_authorized",
     message: "the broker does not let us connect",
-    hint: "set username and password_file in [[mqtt]], or allow anonymous clients in the broker",
+    // mosquitto says this also when the password is wrong.
+    hint: "check username and password_file in [[mqtt]], or allow anonymous clients in the broker",
   };
 }
 
@@ -79,29 +90,51 @@ export function reasonFault(reasonCode: number, url: string, cause?: unknown): F
   return new Fault({ ...known, message, layer: "broker", disposition: "retry", cause });
 }
 
-/** Whatever mqtt.js reported as an error, as a fault. */
+/** What mqtt.js reported as an error before the broker had accepted us, as a fault. */
+export function connectFault(error: unknown, url: string): Fault {
+  return peerFault(error, url) ?? noAnswerFault(url, `does not answer in MQTT (${errorText(error)})`);
+}
+
+/** What mqtt.js reported as an error of an accepted connection, as a fault. */
 export function connectionFault(error: unknown, url: string): Fault {
+  return peerFault(error, url) ?? lostFault(url, errorText(error));
+}
+
+/**
+ * Undefined for an error without a code: those are of the library itself, about bytes that are not MQTT
+ * and about pings without answer. Errors of sockets and TLS have one.
+ */
+function peerFault(error: unknown, url: string): Fault | undefined {
   if (error instanceof Fault) return error;
   if (error instanceof ErrorWithReasonCode) return reasonFault(error.code, url, error);
-  return diagnose(error, { target: "broker", url });
+  return errorCode(error) === undefined ? undefined : diagnose(error, { target: "broker", url });
 }
 
 export function silentFault(url: string, timeoutMs: number): Fault {
+  return noAnswerFault(url, `gave no MQTT answer within ${timeoutMs / 1000} s`);
+}
+
+/** The end came before an answer: what a TLS listener does to plaintext. */
+export function closedFault(url: string): Fault {
+  return noAnswerFault(url, "closed the connection without an MQTT answer");
+}
+
+function noAnswerFault(url: string, what: string): Fault {
   return new Fault({
     code: "broker_silent",
     layer: "broker",
     disposition: "retry",
-    message: `no MQTT answer from ${url} within ${timeoutMs / 1000} s`,
+    message: `${url} ${what}`,
     hint: "is this the port of an MQTT broker? TLS listeners need mqtts://, plain ones mqtt://",
   });
 }
 
-export function lostFault(url: string): Fault {
+export function lostFault(url: string, why?: string): Fault {
   return new Fault({
     code: "broker_connection_lost",
     layer: "broker",
     disposition: "retry",
-    message: `the connection to ${url} was lost`,
+    message: `the connection to ${url} was lost${why === undefined ? "" : `: ${why}`}`,
     hint: "look at the broker's own log; the session is kept and nothing acknowledged is lost",
   });
 }

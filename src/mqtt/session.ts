@@ -4,6 +4,8 @@ import type { MqttConfig } from "./config.ts";
 import { connectOptions, type ProtocolVersion, statePayload } from "./connect-options.ts";
 import { deferAcks } from "./deferred-ack.ts";
 import {
+  closedFault,
+  connectFault,
   connectionFault,
   isUnsupportedVersion,
   lostFault,
@@ -11,6 +13,7 @@ import {
   silentFault,
   subscriptionFault,
 } from "./faults.ts";
+import { KeepAlive } from "./keep-alive.ts";
 
 /** What one connection hands upwards, in this order. */
 export interface SessionHandler {
@@ -27,25 +30,36 @@ export interface SessionOptions {
   readonly handler: SessionHandler;
 }
 
-/** Time for commits and PUBACKs of what was already received, and for "offline", when stopping. */
+/** Time for the commits and PUBACKs of what was already received, when stopping. */
 const drainMs = 2000;
+/** Time for "offline" to be acknowledged, and again for the broker to close after DISCONNECT. */
+const goodbyeMs = 1000;
 
 /**
  * One connection: CONNECT, SUBSCRIBE, messages until it ends. Rejects with a Fault when the connection
  * fails or is lost (or with the library's error for an unsupported protocol version); resolves when the
- * signal aborts, after what was received is acknowledged. Leaves no socket behind.
+ * signal aborts, after what was received is acknowledged. Leaves no socket and no timer behind.
  */
 export async function runSession(options: SessionOptions, signal: AbortSignal): Promise<void> {
-  const { config, clientId, protocolVersion } = options;
-  const client = connect(config.url, connectOptions(config, clientId, protocolVersion));
-  const connection = new Connection(client, options);
+  const connection = new Connection(newClient(options), options);
+  let answers = false;
   try {
     await connection.open(signal);
-    if (!signal.aborted) await connection.subscribe();
+    if (!signal.aborted) await connection.subscribe(signal);
     if (!signal.aborted) await connection.ended(signal);
-    if (client.connected) await connection.drain();
+    answers = await connection.drain();
   } finally {
-    await connection.close();
+    await connection.close(answers);
+  }
+}
+
+function newClient({ config, clientId, protocolVersion }: SessionOptions): MqttClient {
+  const connecting = connectOptions(config, clientId, protocolVersion);
+  try {
+    return connect(config.url, connecting);
+  } catch (error) {
+    // OpenSSL refuses certificates for more reasons than our own look at the files: a key too small.
+    throw connectFault(error, config.url);
   }
 }
 
@@ -54,6 +68,7 @@ class Connection {
   readonly #options: SessionOptions;
   readonly #failure: Promise<never>;
   readonly #reject: (error: unknown) => void;
+  #isOpen = false;
   #stopping = false;
   #unacknowledged = 0;
   #acknowledgedAll: () => void = () => {};
@@ -67,11 +82,15 @@ class Connection {
     // Several awaits may race with it; none of them need be the one that sees it.
     promise.catch(() => {});
     this.#listen();
+    const keepAlive = new KeepAlive(client);
     deferAcks(client, {
       publish: (packet, acknowledge) => {
         this.#publish(packet, acknowledge);
       },
-      pressure: () => (this.#stopping ? undefined : options.handler.pressure()),
+      pressure: () => {
+        const pressure = this.#stopping ? undefined : options.handler.pressure();
+        return pressure === undefined ? undefined : keepAlive.during(pressure);
+      },
     });
   }
 
@@ -79,14 +98,20 @@ class Connection {
     const { url } = this.#options.config;
     // The library emits errors also after the connection has gone: the listener must stay for good.
     this.#client.on("error", (error) => {
-      this.#reject(error);
+      this.#reject(this.#explain(error));
     });
     this.#client.on("disconnect", (packet) => {
       this.#reject(reasonFault(packet.reasonCode ?? 0, url));
     });
     this.#client.on("close", () => {
-      this.#reject(lostFault(url));
+      this.#reject(this.#isOpen ? lostFault(url) : closedFault(url));
     });
+  }
+
+  #explain(error: unknown): unknown {
+    const { url } = this.#options.config;
+    if (isUnsupportedVersion(error)) return error;
+    return this.#isOpen ? connectionFault(error, url) : connectFault(error, url);
   }
 
   #publish(packet: IPublishPacket, acknowledge: (() => void) | undefined): void {
@@ -104,29 +129,37 @@ class Connection {
     });
   }
 
+  /** Until the work is done, or nobody wants it any more. Rejects when the connection fails. */
+  async #until(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stopListening = once(signal, resolve);
+    try {
+      await Promise.race([work, promise, this.#failure]);
+    } finally {
+      stopListening();
+    }
+  }
+
   async open(signal: AbortSignal): Promise<void> {
     const { connectTimeoutMs, url } = this.#options.config;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       this.#reject(silentFault(url, connectTimeoutMs));
     }, connectTimeoutMs);
-    const stopListening = once(signal, resolve);
     this.#client.once("connect", (connack) => {
+      this.#isOpen = true;
       this.#options.handler.connected(connack);
       resolve();
     });
     try {
-      await Promise.race([promise, this.#failure]);
-    } catch (error) {
-      throw this.#explain(error);
+      await this.#until(promise, signal);
     } finally {
       clearTimeout(timer);
-      stopListening();
     }
   }
 
   /** On every connect, session or not: a broker that lost its database says "session present" all the same. */
-  async subscribe(): Promise<void> {
+  async subscribe(signal: AbortSignal): Promise<void> {
     const { topics, url, stateTopic } = this.#options.config;
     const refused: string[] = [];
     const subscribing = Promise.all(
@@ -136,9 +169,8 @@ class Connection {
         if (granted.length === 0 || granted.some(({ qos }) => qos >= 128)) refused.push(filter);
       }),
     );
-    await Promise.race([subscribing, this.#failure]).catch((error: unknown) => {
-      throw this.#explain(error);
-    });
+    await this.#until(subscribing, signal);
+    if (signal.aborted) return;
     if (refused.length === topics.length) throw subscriptionFault(refused.join(", "), url);
     this.#options.handler.subscribed(refused);
     if (stateTopic !== "") this.#announce("online").catch(() => {});
@@ -150,39 +182,40 @@ class Connection {
   }
 
   async ended(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const stopListening = once(signal, resolve);
-    try {
-      await Promise.race([promise, this.#failure]);
-    } catch (error) {
-      throw this.#explain(error);
-    } finally {
-      stopListening();
-    }
+    await this.#until(new Promise(() => {}), signal);
   }
 
-  /** Takes no more messages, waits for the PUBACKs of those that are here, says goodbye. */
-  async drain(): Promise<void> {
+  /**
+   * Takes no more messages, waits for the PUBACKs of those that are here, says "offline". False when the
+   * broker does not answer any more.
+   */
+  async drain(): Promise<boolean> {
     this.#stopping = true;
+    if (!this.#client.connected) return false;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#acknowledgedAll = resolve;
     if (this.#unacknowledged > 0) await settledWithin(Promise.race([promise, this.#gone()]), drainMs);
-    if (this.#options.config.stateTopic === "") return;
-    await settledWithin(Promise.race([this.#announce("offline").catch(() => {}), this.#gone()]), drainMs);
+    if (this.#options.config.stateTopic === "") return true;
+    const announced = this.#announce("offline").catch(() => {});
+    return await settledWithin(Promise.race([announced, this.#gone()]), goodbyeMs);
   }
 
   async #gone(): Promise<void> {
     await this.#failure.catch(() => {});
   }
 
-  async close(): Promise<void> {
+  /**
+   * DISCONNECT is for a drained stop: without it the broker publishes our last will, and that is right in
+   * every other case. The library's `end` waits without a limit for answers and for the peer's FIN, and a
+   * second, forced `end` does nothing while the first one waits: hence the limit, and the socket itself.
+   */
+  async close(polite: boolean): Promise<void> {
     this.#stopping = true;
     const client = this.#client;
-    const polite = client.connected && (await settledWithin(client.endAsync(false), drainMs));
-    if (!polite) await settledWithin(client.endAsync(true), drainMs);
-  }
-
-  #explain(error: unknown): unknown {
-    return isUnsupportedVersion(error) ? error : connectionFault(error, this.#options.config.url);
+    if (polite) await settledWithin(client.endAsync(false), goodbyeMs);
+    if (client.stream.closed) return;
+    const closed = new Promise((resolve) => client.stream.once("close", resolve));
+    client.stream.destroy();
+    await closed;
   }
 }

@@ -6,7 +6,7 @@ import { Fault } from "../lib/fault.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import type { MqttConfig } from "./config.ts";
 import type { ProtocolVersion } from "./connect-options.ts";
-import { isUnsupportedVersion, qos0Fault, sessionLostFault, subscriptionFault } from "./faults.ts";
+import { connectFault, isUnsupportedVersion, qos0Fault, sessionLostFault, subscriptionFault } from "./faults.ts";
 import { runSession, type SessionHandler } from "./session.ts";
 
 /** A message as the broker delivered it. `acknowledge` sends its PUBACK; undefined at QoS 0. */
@@ -57,6 +57,7 @@ export class Source {
   readonly #failed = new FaultThrottle(repeatFaultMs);
   #version: ProtocolVersion;
   #expectsSession: boolean;
+  #connectedSinceMs: number | undefined;
   readonly status: SourceStatus = { state: "connecting", connects: 0, qos0: 0, lastFault: undefined };
 
   constructor(deps: SourceDeps) {
@@ -79,11 +80,14 @@ export class Source {
     let failures = 0;
     while (!signal.aborted) {
       this.status.state = "connecting";
-      const startMs = clock.uptimeMs();
+      this.#connectedSinceMs = undefined;
       const failure = await this.#session(signal);
       if (signal.aborted || failure === undefined) return;
       if (failure === "fall_back") continue;
-      failures = clock.uptimeMs() - startMs > goodConnectionMs ? 0 : failures;
+      if (clock.uptimeMs() - (this.#connectedSinceMs ?? Infinity) > goodConnectionMs) {
+        failures = 0;
+        this.#failed.reset(failure.code);
+      }
       this.#report(failure);
       this.status.state = "waiting";
       await sleep(backoffMs({ ...reconnect, attempt: failures, random }), signal);
@@ -105,6 +109,7 @@ export class Source {
         });
         return "fall_back";
       }
+      if (isUnsupportedVersion(error)) return connectFault(error, config.url);
       if (error instanceof Fault) return error;
       throw error;
     }
@@ -116,6 +121,8 @@ export class Source {
         this.#connected(connack);
       },
       subscribed: (refused) => {
+        this.status.state = "connected";
+        this.status.lastFault = undefined;
         for (const filter of refused) this.#warn(subscriptionFault(filter, this.#deps.config.url), filter);
       },
       publish: (packet, acknowledge) => {
@@ -127,10 +134,8 @@ export class Source {
 
   #connected(connack: IConnackPacket): void {
     const { config, clientId, log } = this.#deps;
-    this.status.state = "connected";
     this.status.connects += 1;
-    if (this.status.lastFault !== undefined) this.#failed.reset(this.status.lastFault.code);
-    this.status.lastFault = undefined;
+    this.#connectedSinceMs = this.#deps.clock.uptimeMs();
     log.info("connected to the broker", {
       source: config.name,
       url: config.url,

@@ -32,8 +32,7 @@ export function keepQueueWhole(broker: Aedes): void {
   assert(typeof persistence.outgoingUpdate === "function", "aedes has the queue that we know");
   const update = persistence.outgoingUpdate.bind(persistence);
   const clear = persistence.outgoingClearMessageId.bind(persistence);
-  persistence.outgoingUpdate = async (client, packet) =>
-    await update(client, packet).catch(() => undefined);
+  persistence.outgoingUpdate = async (client, packet) => await update(client, packet).catch(() => undefined);
   persistence.outgoingClearMessageId = async (client, packet) =>
     packet.messageId === undefined ? undefined : await clear(client, packet);
   continueIdentifiers(broker);
@@ -42,6 +41,8 @@ export function keepQueueWhole(broker: Aedes): void {
 function continueIdentifiers(broker: Aedes): void {
   const latestById = new Map<string, { _nextId: number }>();
   broker.on("client", (client) => {
+    // Without a session nothing is queued.
+    if (client.clean) return;
     const counting = client as unknown as { _nextId: number };
     assert(typeof counting._nextId === "number", "aedes counts packet identifiers as we know it");
     const before = latestById.get(client.id);

@@ -1,12 +1,12 @@
 import mqtt from "mqtt";
 import type { MqttClient } from "mqtt";
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { Fault } from "../../../src/lib/fault.ts";
 import { startBroker } from "../../../src/sandbox/broker.ts";
 import type { SandboxBroker } from "../../../src/sandbox/broker.ts";
+import { connected, nextError } from "../../support/mqtt-events.ts";
 import { publishAll } from "../../support/publisher.ts";
 import { waitFor } from "../../support/wait.ts";
 
@@ -33,9 +33,8 @@ async function subscriber(url: string, got: string[], acknowledge = true): Promi
     else done(new Error("no PUBACK"));
   };
   client.on("error", () => undefined);
-  const connected = once(client, "connect");
   client.connect();
-  await connected;
+  await connected(client);
   await client.subscribeAsync("up/#", { qos: 1 });
   return client;
 }
@@ -83,8 +82,7 @@ test("what was delivered without a PUBACK is delivered again on the next connect
 test("MQTT 5 is refused with the code that makes clients fall back to 3.1.1", async (t) => {
   const broker = await brokerFor(t);
   const client = mqtt.connect(broker.url, { protocolVersion: 5, reconnectPeriod: 0 });
-  const [error] = (await once(client, "error")) as [Error & { code?: number }];
-  assert.equal(error.code, 1);
+  assert.equal((await nextError(client)).code, 1);
   await client.endAsync(true);
 });
 

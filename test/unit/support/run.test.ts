@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { suite, test } from "node:test";
+import { describe, test } from "node:test";
 import type { TestContext } from "node:test";
 import { waitFor } from "../../support/wait.ts";
 
@@ -24,7 +24,7 @@ async function runPlanted(t: TestContext, texts: readonly string[], ...options: 
   t.after(() => rmSync(dir, { recursive: true }));
   const files = texts.map((text, index) => {
     const file = join(dir, `planted-${index}.test.ts`);
-    writeFileSync(file, `import { test, suite } from "node:test";\n${text}\n`);
+    writeFileSync(file, `import { test, describe } from "node:test";\n${text}\n`);
     return file;
   });
   const child = spawn(process.execPath, [runner, ...options, "--", ...files], { cwd: dir });
@@ -47,11 +47,11 @@ function isRunning(pid: number): boolean {
   }
 }
 
-suite("the test runner", { concurrency: true }, () => {
+describe("the test runner", { concurrency: true }, () => {
   test("counts what passed, failed and was skipped, and repeats the failures with their place", async (t) => {
     const outcome = await runPlanted(t, [
-      `test("one", () => {}); suite("outer", () => { suite("inner", () => { test("two", () => {}); }); });`,
-      `suite("outer", () => { test("three", () => { throw new Error("planted"); }); });
+      `test("one", () => {}); describe("outer", () => { describe("inner", () => { test("two", () => {}); }); });`,
+      `describe("outer", () => { test("three", () => { throw new Error("planted"); }); });
        test("four", { skip: "no broker here" }, () => {});
        test("five", async (t) => { await t.test("six", () => { throw new Error("below"); }); });`,
     ]);
