@@ -39,8 +39,12 @@ modules_fresh() {
   [[ -f $stamp && $(<"$stamp") == "$(modules_stamp)" ]]
 }
 
-# Installs node_modules when package.json or the lock file changed. One script at a time: two `npm ci`
-# in one folder remove each other's files.
+# Installs node_modules when package.json or the lock file changed. One script at a time: two installs in
+# one folder remove each other's files.
+#
+# Not `npm ci`: it refuses the whole lock file when one optional package of some other platform is not in
+# it, and registries often lack a few of those. `npm install --no-save` takes the versions of the lock file
+# and writes neither file; test/docs.test.ts sees to it that the lock file belongs to package.json.
 setup_modules() {
   modules_fresh && return
   command -v npm >/dev/null || die "npm is missing. Install Node.js 20 or newer with npm (Debian: apt-get install nodejs npm)."
@@ -48,9 +52,9 @@ setup_modules() {
   (
     flock 9
     modules_fresh && exit 0 # another script did it while this one waited
-    say "installing node_modules (npm ci) …"
+    say "installing node_modules (npm) …"
     cd "$root"
-    quietly npm ci --no-audit --no-fund --loglevel=error || die "npm ci failed; its output is above."
+    quietly npm install --no-save --no-audit --no-fund --loglevel=error || die "npm install failed; its output is above."
     modules_stamp >node_modules/.flightline-stamp
   ) 9>"$root/.tmp/setup.lock"
 }

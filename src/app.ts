@@ -5,14 +5,14 @@ import type { Config } from "./config/config.ts";
 import { createWriter, type LineWriter } from "./influx/writer.ts";
 import { Committer } from "./journal/committer.ts";
 import { Journal } from "./journal/journal.ts";
-import { type DirectoryLock, lockDirectory, unwritableFault } from "./journal/lock.ts";
+import { lockDirectory, unwritableFault } from "./journal/lock.ts";
 import { sleep } from "./lib/abort.ts";
 import { systemClock as clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 import { Wakeup } from "./lib/wakeup.ts";
 import { Source } from "./mqtt/source.ts";
 import { ClockWatch } from "./pipeline/clock-trust.ts";
-import { newCounters } from "./pipeline/counters.ts";
+import { copyCounters, newCounters } from "./pipeline/counters.ts";
 import { databaseFirst } from "./pipeline/database-first.ts";
 import { DecodeMarker } from "./pipeline/decode-marker.ts";
 import { Deduplicator } from "./pipeline/deduplicator.ts";
@@ -55,14 +55,15 @@ const rememberedEvents = 20_000;
 
 /** Opens the files. Faults: journal_unwritable, journal_locked (both fatal). */
 export function openApp(options: AppOptions): App {
-  const files = openFiles(options);
+  using opened = new DisposableStack();
+  const files = openFiles(options, opened);
   const shared = { counters: newCounters(), latency: new LatencyWindow(), activity: new Wakeup() };
   const clockWatch = openClockWatch(options, files, shared.activity);
   const { sources, committer } = openIngest(options, files, clockWatch, shared);
   const writer = createWriter(options.config.influx);
   const forward = openForward(options, files, clockWatch, committer, writer, shared);
   const snapshot = (): Snapshot => ({
-    counters: shared.counters,
+    counters: copyCounters(shared.counters),
     journal: {
       lastSeq: files.journal.lastSeq,
       backlog: files.journal.backlog,
@@ -88,21 +89,21 @@ export function openApp(options: AppOptions): App {
     { name: "clock", run: (drain) => clockWatch.run(drain) },
     { name: "report", run: (drain) => report(snapshot, options.log, drain) },
   ];
+  const owned = opened.move();
   return {
     snapshot,
     async run(stop) {
+      using _files = owned;
       try {
         return await runParts(parts, stop, stopDeadlineMs);
       } finally {
         await writer.close();
-        closeFiles(files);
       }
     },
   };
 }
 
 interface Files {
-  readonly lock: DirectoryLock;
   readonly journal: Journal;
   readonly state: State;
   readonly marker: DecodeMarker;
@@ -117,17 +118,19 @@ interface Shared {
   readonly activity: Wakeup;
 }
 
-/** The data directory, and what the last process left in it. */
-function openFiles({ config, log, runtimeDir }: AppOptions): Files {
+/** The data directory, and what the last process left in it. What is open is closed by `opened`. */
+function openFiles({ config, log, runtimeDir }: AppOptions, opened: DisposableStack): Files {
   const { dir } = config.journal;
   try {
     mkdirSync(dir, { recursive: true, mode: 0o750 });
   } catch (error) {
     throw unwritableFault(dir, error);
   }
-  const lock = lockDirectory(dir);
-  const journal = Journal.open(config.journal, clock, readBootId());
-  const state = State.open(dir, clock.nowMs());
+  opened.adopt(lockDirectory(dir), (lock) => {
+    lock.release();
+  });
+  const journal = opened.adopt(Journal.open(config.journal, clock, readBootId()), close);
+  const state = opened.adopt(State.open(dir, clock.nowMs()), close);
   for (const fault of [...journal.openingFaults, ...state.openingFaults]) log.fault(fault);
   const quarantine = (entries: readonly QuarantinedMessage[]): void => {
     const rows = entries.map(({ message, fault }) => ({
@@ -137,20 +140,17 @@ function openFiles({ config, log, runtimeDir }: AppOptions): Files {
     }));
     state.quarantine(journal.id, rows, clock.nowMs());
   };
-  const marker = new DecodeMarker(runtimeDir ?? dir, journal.id);
+  const marker = opened.adopt(new DecodeMarker(runtimeDir ?? dir, journal.id), close);
   const recordDeath = (seq: number): number => state.recordDeath(journal.id, seq);
   const death = recoverFromDeath(marker, journal, { recordDeath, quarantine });
   if (death !== undefined) log.fault(death);
-  const deduplicator = new Deduplicator(rememberedEvents, journal.settled);
+  const deduplicator = new Deduplicator(rememberedEvents);
   rememberTail(deduplicator, journal, rememberedEvents);
-  return { lock, journal, state, marker, deduplicator, quarantine };
+  return { journal, state, marker, deduplicator, quarantine };
 }
 
-function closeFiles({ lock, journal, state, marker }: Files): void {
-  marker.close();
-  state.close();
-  journal.close();
-  lock.release();
+function close(file: { close(): void }): void {
+  file.close();
 }
 
 function openClockWatch({ config, log }: AppOptions, { journal }: Files, released: Wakeup): ClockWatch {

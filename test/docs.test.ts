@@ -62,15 +62,27 @@ describe("docs/errors.md", () => {
   });
 });
 
+type Manifest = Partial<Record<string, Record<string, string>>>;
+
+const dependencyKinds = ["dependencies", "devDependencies", "optionalDependencies"];
+
 test("docs/dependencies.md has one line for each dependency, and no other", () => {
-  const manifest = JSON.parse(read("package.json")) as Record<string, Record<string, string> | undefined>;
-  const groups = [manifest["dependencies"], manifest["devDependencies"], manifest["optionalDependencies"]];
-  const declared = groups.flatMap((group) => Object.keys(group ?? {}));
+  const manifest = JSON.parse(read("package.json")) as Manifest;
+  const declared = dependencyKinds.flatMap((kind) => Object.keys(manifest[kind] ?? {}));
   const documented = [...read("docs/dependencies.md").matchAll(/^- `([^`]+)`: .{20,}/gm)].map(
     ([, name = ""]) => name,
   );
   assert.ok(declared.length >= 20, `only ${declared.length} dependencies were found`);
   assert.deepEqual(documented.toSorted(), declared.toSorted());
+});
+
+test("the lock file belongs to package.json and names no registry", () => {
+  const manifest = JSON.parse(read("package.json")) as Manifest;
+  const text = read("package-lock.json");
+  const { packages } = JSON.parse(text) as { packages: Record<string, Manifest> };
+  assert.ok(Object.keys(packages).length > 100);
+  for (const kind of dependencyKinds) assert.deepEqual(packages[""]?.[kind], manifest[kind], kind);
+  assert.doesNotMatch(text, /"resolved": "https?:/);
 });
 
 test("decisions are numbered without a gap and say context, decision, figures and consequences", () => {

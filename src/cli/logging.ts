@@ -58,7 +58,15 @@ function destination(format: Format, underSystemd: boolean): pino.DestinationStr
 function prettyDestination(): pino.DestinationStream {
   // Only a person at a terminal pays for loading it.
   const { build } = createRequire(import.meta.url)("pino-pretty") as typeof PinoPretty;
-  return build({ colorize: true, sync: true, translateTime: "SYS:HH:MM:ss.l", ignore: "pid,hostname" });
+  const out = build({ colorize: true, sync: true, translateTime: "SYS:HH:MM:ss.l", ignore: "pid,hostname" });
+  return { write: (line) => void out.write(safeForTerminal(line)) };
+}
+
+/** One of pino's JSON lines with texts that a terminal cannot take for commands. */
+function safeForTerminal(json: string): string {
+  const safe = (_key: string, value: unknown): unknown =>
+    typeof value === "string" ? oneLine(value) : value;
+  return `${JSON.stringify(JSON.parse(json), safe)}\n`;
 }
 
 /** pino's numbers to syslog's. */
@@ -88,8 +96,15 @@ function plainDetails(details: LogDetails): string {
   return text;
 }
 
-/** A topic or a server's words must not be able to forge a line of ours. */
+/** journald splits a line of more than 48 KiB, and a topic alone may have 64. */
+const maxTextLength = 4096;
+
+/**
+ * A topic or a server's words must not be able to forge a line of ours: no control characters (C1 too: a
+ * terminal takes U+009B for an escape), line separators or changes of writing direction, and not so long
+ * that the rest of it begins a line, where systemd would read a priority.
+ */
 function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are the point
-  return text.replaceAll(/[\u0000-\u001f\u007f\u2028\u2029]+/g, " ");
+  const clipped = text.length > maxTextLength ? `${text.slice(0, maxTextLength)}…` : text;
+  return clipped.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, " ");
 }

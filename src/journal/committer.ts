@@ -3,20 +3,21 @@ import type { Clock } from "../lib/clock.ts";
 import { Fault } from "../lib/fault.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import type { IntervalSet } from "../lib/intervals.ts";
-import type { Log } from "../lib/log.ts";
+import { FaultThrottle, type Log } from "../lib/log.ts";
 import { Wakeup } from "../lib/wakeup.ts";
 import { commitDueInMs } from "./commit-policy.ts";
+import { evictedFault } from "./faults.ts";
 import type { Journal } from "./journal.ts";
 import type { IncomingMessage, JournalMessage } from "./message.ts";
 import { Tail } from "./tail.ts";
 
 /** A source stops reading its socket above this and goes on below half of it. */
 const maxWaitingBytes = 16 * 1024 * 1024;
-/** A group this large is committed at once. */
-const groupBytes = 1024 * 1024;
 /** Settlement that no append carries is saved after this time. */
 const settlementDelayMs = 5000;
 const fullRetry = { baseMs: 500, capMs: 10_000 };
+/** A full disk must not be filled with lines about it. */
+const repeatFaultMs = 60_000;
 
 interface Waiting {
   readonly message: IncomingMessage;
@@ -53,9 +54,15 @@ export class Committer {
   #lastTookMs = 0;
   #settlementSinceMs: number | undefined;
   #draining = false;
+  readonly #groupBytes: number;
+  readonly #throttle = new FaultThrottle(repeatFaultMs);
+  /** How many evictions have been said. */
+  #evictedSaid: number;
 
   constructor(deps: CommitterDeps) {
     this.#deps = deps;
+    this.#groupBytes = deps.journal.groupBytes;
+    this.#evictedSaid = deps.journal.evicted;
   }
 
   submit(message: IncomingMessage, committed: () => void): void {
@@ -63,7 +70,7 @@ export class Committer {
     this.#waiting.push({ message, committed });
     this.#waitingBytes += message.payload.length;
     const isFirst = this.#waiting.length === 1;
-    const isGroup = this.#waiting.length === this.#deps.groupCount() || this.#waitingBytes >= groupBytes;
+    const isGroup = this.#waiting.length === this.#deps.groupCount() || this.#waitingBytes >= this.#groupBytes;
     if (isFirst || isGroup) this.#work.notify();
   }
 
@@ -121,7 +128,7 @@ export class Committer {
         await new Promise((resolve) => setImmediate(resolve));
       } catch (error) {
         if (!(error instanceof Fault) || error.disposition !== "retry" || signal.aborted) throw error;
-        this.#deps.log.fault(error, { waiting: this.#waiting.length });
+        this.#sayFault(error, "full");
         const delayMs = backoffMs({ ...fullRetry, attempt: failures, random: Math.random });
         failures += 1;
         await sleep(delayMs, signal);
@@ -141,7 +148,11 @@ export class Committer {
         lastEndMs: this.#lastEndMs,
         lastTookMs: this.#lastTookMs,
       },
-      { intervalMs: this.#deps.commitIntervalMs, groupCount: this.#deps.groupCount(), groupBytes },
+      {
+        intervalMs: this.#deps.commitIntervalMs,
+        groupCount: this.#deps.groupCount(),
+        groupBytes: this.#groupBytes,
+      },
       nowMs,
     );
     if (messagesDue === undefined) return settleDue;
@@ -149,13 +160,15 @@ export class Committer {
   }
 
   #settlementDueInMs(nowMs: number): number | undefined {
-    if (!this.#deps.journal.hasUnsavedSettlement || this.#settlementSinceMs === undefined) return undefined;
+    if (!this.#deps.journal.hasUnsavedSettlement) return undefined;
+    // Others settle too: recovery at the start, and the quota when it evicts.
+    this.#settlementSinceMs ??= nowMs;
     return Math.max(0, this.#settlementSinceMs + settlementDelayMs - nowMs);
   }
 
   #commit(): void {
     const { journal, clock } = this.#deps;
-    const group = this.#waiting;
+    const group = this.#group();
     const startMs = clock.uptimeMs();
     const stored = journal.commit(
       group.map(({ message }) => message),
@@ -163,13 +176,36 @@ export class Committer {
     );
     this.#lastEndMs = clock.uptimeMs();
     this.#lastTookMs = this.#lastEndMs - startMs;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
+    this.#waiting = this.#waiting.slice(group.length);
+    for (const { message } of group) this.#waitingBytes -= message.payload.length;
     this.#settlementSinceMs = undefined;
     this.#tail.push(stored);
     for (const { committed } of group) committed();
     this.#deps.committed.notify();
     this.relieved.notify();
+    this.#sayEvicted();
     journal.checkpointWhenDue();
+  }
+
+  /** What waits, oldest first; of a flood only as much as one transaction should hold, but at least one. */
+  #group(): readonly Waiting[] {
+    let bytes = 0;
+    const end = this.#waiting.findIndex(({ message }, index) => {
+      bytes += message.payload.length;
+      return index > 0 && bytes > this.#groupBytes;
+    });
+    return end === -1 ? this.#waiting : this.#waiting.slice(0, end);
+  }
+
+  #sayEvicted(): void {
+    const count = this.#deps.journal.evicted - this.#evictedSaid;
+    if (count > 0 && this.#sayFault(evictedFault(count), "evicted")) this.#evictedSaid += count;
+  }
+
+  #sayFault(fault: Fault, key: string): boolean {
+    const { clock, log } = this.#deps;
+    if (this.#throttle.admit(key, clock.uptimeMs()) === undefined) return false;
+    log.fault(fault, { waiting: this.#waiting.length });
+    return true;
   }
 }

@@ -1,14 +1,15 @@
 import type Database from "better-sqlite3";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
-import { errorCode, Fault } from "../lib/fault.ts";
+import { errorCode, type Fault } from "../lib/fault.ts";
 import type { IntervalSet } from "../lib/intervals.ts";
-import { openDatabase } from "../sqlite/database.ts";
+import { checkpoint, openDatabase, walPages } from "../sqlite/database.ts";
 import { Boots } from "./boots.ts";
 import type { JournalConfig } from "./config.ts";
-import { type Identity, recoverIdentity } from "./identity.ts";
+import { fullFault, writeFailed } from "./faults.ts";
+import { recoverIdentity } from "./identity.ts";
 import { type IncomingMessage, type JournalMessage, packFlags, trustedFlag, unpackFlags } from "./message.ts";
-import { applyQuota, automaticQuotaBytes } from "./quota.ts";
+import { automaticQuotaBytes, Quota } from "./quota.ts";
 import { Retention } from "./retention.ts";
 import { journalTables } from "./schema.ts";
 import { Settlement } from "./settlement.ts";
@@ -25,11 +26,12 @@ export class Journal {
   readonly #config: JournalConfig;
   readonly #settlement: Settlement;
   readonly #retention: Retention;
+  readonly #quota: Quota;
   readonly #boots: Boots;
   readonly #insert: Database.Statement<[number, string, string, Uint8Array, number, number, number, number]>;
   readonly #select: Database.Statement<[number, number, number], MessageRow>;
   #lastSeq: number;
-  #walPages = 0;
+  #walPages: number;
 
   /** What had to be said about the files when they were opened. */
   readonly openingFaults: readonly Fault[];
@@ -41,12 +43,13 @@ export class Journal {
     database: Database.Database,
     config: JournalConfig,
     bootId: string,
-    identity: Identity,
     movedAside: Fault | undefined,
   ) {
     this.#database = database;
-    this.id = identity.id;
     this.#config = config;
+    this.#quota = new Quota(database, config.maxSizeBytes ?? automaticQuotaBytes(config.dir));
+    const identity = recoverIdentity(database, config.dir, movedAside !== undefined);
+    this.id = identity.id;
     this.openingFaults = [movedAside, identity.fault].filter((fault) => fault !== undefined);
     this.#settlement = new Settlement(database);
     this.#boots = new Boots(database, bootId);
@@ -60,21 +63,19 @@ export class Journal {
       )
       .get();
     this.#lastSeq = newest?.seq ?? 0;
+    // A process that is killed again and again before its first checkpoint must not grow the WAL for ever.
+    this.#walPages = walPages(database.name);
   }
 
   /** Faults: journal_unwritable (fatal). `bootId` names the boot of this machine. */
   static open(config: JournalConfig, clock: Clock, bootId: string): Journal {
-    const file = join(config.dir, "journal.db");
-    const nowMs = clock.nowMs();
-    const { database, movedAside } = openDatabase({
-      file,
+    return openDatabase({
+      file: join(config.dir, "journal.db"),
       schema: journalTables,
       synchronous: "FULL",
-      nowMs,
+      nowMs: clock.nowMs(),
+      use: (database, movedAside) => new Journal(database, config, bootId, movedAside),
     });
-    applyQuota(database, config.maxSizeBytes ?? automaticQuotaBytes(config.dir));
-    const identity = recoverIdentity(database, config.dir, movedAside !== undefined);
-    return new Journal(database, config, bootId, identity, movedAside);
   }
 
   /** The newest seq; 0 when nothing was ever journalled. */
@@ -100,8 +101,8 @@ export class Journal {
     // Looks only at the log's end: a long run of untrusted messages means that the clock was wrong all along.
     return this.#database
       .prepare<[], { received_ms: number }>(
-        `SELECT received_ms FROM (SELECT received_ms, flags FROM message ORDER BY seq DESC LIMIT 1000)
-           WHERE flags & ${trustedFlag} LIMIT 1`,
+        `SELECT received_ms FROM (SELECT seq, received_ms, flags FROM message ORDER BY seq DESC LIMIT 1000)
+           WHERE flags & ${trustedFlag} ORDER BY seq DESC LIMIT 1`,
       )
       .get()?.received_ms;
   }
@@ -109,6 +110,11 @@ export class Journal {
   /** Messages evicted by the quota before they were settled, ever. */
   get evicted(): number {
     return this.#retention.evicted;
+  }
+
+  /** The bytes of messages that should be committed at once, at most. */
+  get groupBytes(): number {
+    return this.#quota.stepBytes;
   }
 
   /** Messages that are journalled and not settled. */
@@ -122,12 +128,12 @@ export class Journal {
    * stored), journal_write_failed (restart; nothing may be acknowledged).
    */
   commit(messages: readonly IncomingMessage[], nowMs: number): JournalMessage[] {
-    for (;;) {
+    for (let attempt = 0; ; attempt += 1) {
       try {
         return this.#tryCommit(messages, nowMs);
       } catch (error) {
         if (errorCode(error) !== "SQLITE_FULL") throw writeFailed(error);
-        this.#makeRoom(messages, error);
+        this.#makeRoom(messages, attempt, error);
       }
     }
   }
@@ -142,9 +148,11 @@ export class Journal {
     this.#database.transaction(() => {
       for (const message of stored) this.#store(message);
       this.#settlement.flush();
+      this.#boots.flush();
       this.#retention.trim(nowMs, messages.length);
     })();
     this.#settlement.flushed();
+    this.#boots.flushed();
     this.#lastSeq += stored.length;
     this.#walPages += estimatedPages(stored);
     return stored;
@@ -163,18 +171,24 @@ export class Journal {
     );
   }
 
-  #makeRoom(messages: readonly IncomingMessage[], cause: unknown): void {
+  /** Returns when another attempt makes sense, else throws journal_full. */
+  #makeRoom(messages: readonly IncomingMessage[], attempt: number, cause: unknown): void {
     const neededBytes = messages.reduce((sum, message) => sum + message.payload.length + 256, 0);
-    const mayEvict = this.#config.whenFull === "drop_oldest";
-    let freed: boolean;
+    const isDisk = !this.#quota.isReachedBy(neededBytes);
+    // On a full disk dropping unsent messages gains nothing. Room inside the file lets a checkpoint succeed,
+    // after which the WAL is used from its beginning again: what is settled goes for that, once.
+    if (isDisk && attempt > 0) throw fullFault("disk", cause);
+    const canHold = this.#quota.canHold(neededBytes);
+    const mayEvict = !isDisk && canHold && this.#config.whenFull === "drop_oldest";
+    let freed = false;
     try {
-      freed = this.#retention.makeRoom(neededBytes, mayEvict);
+      freed = this.#retention.makeRoom(neededBytes, this.#quota.stepBytes, mayEvict);
+      if (isDisk) checkpoint(this.#database);
     } catch (error) {
-      // On a full disk (not a full quota) even DELETE fails: nothing can be done until space is freed.
+      // Without space even DELETE fails.
       if (errorCode(error) !== "SQLITE_FULL") throw writeFailed(error);
-      freed = false;
     }
-    if (!freed) throw fullFault(mayEvict, cause);
+    if (!freed) throw fullFault(isDisk ? "disk" : canHold ? "quota" : "too_large", cause);
   }
 
   /** Marks [lo, hi] as done, in memory; the next commit saves it. */
@@ -203,8 +217,13 @@ export class Journal {
   checkpointWhenDue(): void {
     if (this.#walPages < checkpointPages) return;
     this.#walPages = 0;
-    this.#database.pragma("wal_checkpoint(PASSIVE)");
-    this.#retention.returnFreePages();
+    try {
+      checkpoint(this.#database);
+      this.#retention.returnFreePages();
+    } catch (error) {
+      // A full disk is what the next commit reports; nothing is lost by it here.
+      if (errorCode(error) !== "SQLITE_FULL") throw writeFailed(error);
+    }
   }
 
   close(): void {
@@ -230,31 +249,4 @@ const checkpointPages = 1000;
 function estimatedPages(messages: readonly IncomingMessage[]): number {
   const bytes = messages.reduce((sum, { payload, topic }) => sum + payload.length + topic.length + 32, 0);
   return 3 + Math.ceil(bytes / pageBytes);
-}
-
-function fullFault(mayEvict: boolean, cause: unknown): Fault {
-  return new Fault({
-    code: "journal_full",
-    layer: "journal",
-    disposition: "retry",
-    message: mayEvict
-      ? "the disk of the journal is full: messages are not acknowledged until there is space"
-      : "the journal is full: messages are not acknowledged until InfluxDB has taken some",
-    hint: mayEvict
-      ? "free space on the disk that holds [journal] dir"
-      : 'raise [journal] max_size, or set when_full = "drop_oldest"',
-    cause,
-  });
-}
-
-function writeFailed(cause: unknown): Fault {
-  if (cause instanceof Fault) return cause;
-  return new Fault({
-    code: "journal_write_failed",
-    layer: "journal",
-    disposition: "restart",
-    message: `the journal cannot commit (${errorCode(cause) ?? "unknown error"}): nothing is acknowledged`,
-    hint: "look at the kernel log for disk errors on the device that holds [journal] dir",
-    cause,
-  });
 }

@@ -18,13 +18,21 @@ export function lockDirectory(dir: string): DirectoryLock {
   try {
     database = new Database(join(dir, "flightline.lock"), { timeout: 0 });
     database.exec("BEGIN EXCLUSIVE");
-    writeFileSync(pidFile, `${process.pid}\n`);
   } catch (error) {
     database?.close();
     if (errorCode(error) === "SQLITE_BUSY") throw lockedFault(dir, pidFile, error);
     throw unwritableFault(dir, error);
   }
   const held = database;
+  try {
+    writeFileSync(pidFile, `${process.pid}\n`);
+  } catch (error) {
+    // On a full disk the daemon must still come up: what is in the journal can be sent.
+    if (errorCode(error) !== "ENOSPC") {
+      held.close();
+      throw unwritableFault(dir, error);
+    }
+  }
   return {
     release: () => {
       rmSync(pidFile, { force: true });

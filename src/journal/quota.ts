@@ -3,6 +3,12 @@ import { statfsSync } from "node:fs";
 
 const defaultQuotaBytes = 2 * 1024 ** 3;
 const defaultDiskShare = 0.2;
+const minPages = 64;
+/** Interior pages, the small tables, and the page at which the log grows. */
+const sparePages = 16;
+/** The quota is worked on in parts: what is committed at once, and what is dropped at once. */
+const maxStepBytes = 1024 * 1024;
+const stepsPerQuota = 8;
 
 /** The smaller of 2 GiB and 20 % of the disk that holds `dir`. */
 export function automaticQuotaBytes(dir: string): number {
@@ -11,7 +17,41 @@ export function automaticQuotaBytes(dir: string): number {
 }
 
 /** `max_page_count`: at the quota INSERT fails and DELETE still works, unlike on a full disk. */
-export function applyQuota(database: Database.Database, quotaBytes: number): void {
-  const pageBytes = Number(database.pragma("page_size", { simple: true }));
-  database.pragma(`max_page_count = ${Math.max(64, Math.floor(quotaBytes / pageBytes))}`);
+export class Quota {
+  readonly #database: Database.Database;
+  readonly #pageBytes: number;
+  readonly #maxPages: number;
+
+  /** A file that is larger already keeps its size as the quota until it is opened again. */
+  constructor(database: Database.Database, quotaBytes: number) {
+    this.#database = database;
+    this.#pageBytes = Number(database.pragma("page_size", { simple: true }));
+    const wanted = Math.max(minPages, Math.floor(quotaBytes / this.#pageBytes));
+    this.#maxPages = Number(database.pragma(`max_page_count = ${wanted}`, { simple: true }));
+  }
+
+  /** 1 MiB, or less where that would be a large part of the quota. */
+  get stepBytes(): number {
+    return Math.min(maxStepBytes, Math.floor((this.#maxPages * this.#pageBytes) / stepsPerQuota));
+  }
+
+  /**
+   * SQLITE_FULL means a full quota or a full disk. It is the quota when messages of this size may need more
+   * pages than it leaves; otherwise the disk is full, where deleting messages gains nothing.
+   */
+  isReachedBy(neededBytes: number): boolean {
+    const pages = Number(this.#database.pragma("page_count", { simple: true }));
+    const freePages = Number(this.#database.pragma("freelist_count", { simple: true }));
+    return pages - freePages + this.#pagesFor(neededBytes) > this.#maxPages;
+  }
+
+  /** Whether messages of this size would fit into an empty journal. */
+  canHold(neededBytes: number): boolean {
+    return this.#pagesFor(neededBytes) <= this.#maxPages;
+  }
+
+  /** At worst a row leaves as much of its pages empty as it fills. */
+  #pagesFor(bytes: number): number {
+    return sparePages + Math.ceil((2 * bytes) / this.#pageBytes);
+  }
 }

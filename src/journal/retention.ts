@@ -4,8 +4,6 @@ import type { Settlement } from "./settlement.ts";
 /** Rows looked at per commit: trimming keeps pace with appending and never makes a commit long. */
 const trimPerMessage = 2;
 const trimAtLeast = 64;
-/** Room is made in steps of this size, so that a full journal does not evict at every commit. */
-const roomStepBytes = 1024 * 1024;
 const fewFreePages = 2048;
 const pagesReturnedAtOnce = 256;
 
@@ -58,11 +56,12 @@ export class Retention {
   }
 
   /**
-   * Deletes at least `neededBytes` (and a step) of messages in a transaction of its own: settled ones,
-   * oldest first; then, if `mayEvict`, the oldest ones at all. False when there is nothing it may delete.
+   * Deletes at least `neededBytes` of messages in a transaction of its own: settled ones, oldest first; then,
+   * if `mayEvict`, the oldest ones at all. `stepBytes` more go with them, so that a full journal does not
+   * evict at every commit. False when there is nothing it may delete.
    */
-  makeRoom(neededBytes: number, mayEvict: boolean): boolean {
-    const goal = neededBytes + roomStepBytes;
+  makeRoom(neededBytes: number, stepBytes: number, mayEvict: boolean): boolean {
+    const goal = neededBytes + stepBytes;
     const { freedBytes, eviction } = this.#database.transaction(() => {
       // When the newest rows go too, the highest seq must stay known: it is never given twice.
       this.#saveLastSeq.run();

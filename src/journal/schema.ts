@@ -5,8 +5,8 @@ import type { Schema } from "../sqlite/database.ts";
  *
  * `message` is the log: append only, no index beside the key (a status column or a unique key multiplies
  * the bytes written per message by ten). Which messages are done is kept in `settled` as closed intervals
- * of seq, a handful of rows. The highest seq ever given stays known through `settled` when the log itself
- * is empty, so a seq is never given twice.
+ * of seq, a handful of rows. The highest seq ever given stays known through `settled`, and through the counter
+ * `last_seq` when the quota has emptied the log, so a seq is never given twice.
  *
  * `boot.offset_ms` = wall clock − uptime, written once the clock of that boot is known to be right: it
  * gives messages that were received under a wrong clock their true time, and the same one at each replay.

@@ -21,6 +21,8 @@ export class Settlement {
 
   add(lo: number, hi: number): void {
     const { merged, absorbed } = this.set.add(lo, hi);
+    const [only] = absorbed;
+    if (absorbed.length === 1 && only?.lo === merged.lo && only.hi === merged.hi) return;
     for (const old of absorbed) this.#changes.set(old.lo, undefined);
     this.#changes.set(merged.lo, merged);
   }

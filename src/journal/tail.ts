@@ -16,22 +16,23 @@ export class Tail {
       this.#messages.push(message);
       this.#bytes += message.payload.length;
     }
-    let drop = Math.max(0, this.#messages.length - maxCount);
-    let excess = this.#bytes - maxBytes;
-    for (let index = 0; index < this.#messages.length && (index < drop || excess > 0); index += 1) {
-      const bytes = this.#messages[index]?.payload.length ?? 0;
-      this.#bytes -= bytes;
-      excess -= bytes;
-      drop = Math.max(drop, index + 1);
+    if (this.#messages.length > maxCount || this.#bytes > maxBytes) this.#dropOldest();
+  }
+
+  /** Half of it at a time: the array is copied once per half a tail, not once per commit. */
+  #dropOldest(): void {
+    let drop = 0;
+    while (this.#messages.length - drop > maxCount / 2 || this.#bytes > maxBytes / 2) {
+      this.#bytes -= this.#messages[drop]?.payload.length ?? 0;
+      drop += 1;
     }
-    // Trimming in steps keeps this cheap: an array is copied once per half a tail, not once per commit.
-    if (drop > 0) this.#messages = this.#messages.slice(drop);
+    this.#messages = this.#messages.slice(drop);
   }
 
   /** Messages with lo ≤ seq ≤ hi, at most `count`; undefined when the tail does not reach back to `lo`. */
   read(lo: number, hi: number, count: number): JournalMessage[] | undefined {
     const first = this.#messages[0]?.seq;
     if (first === undefined || lo < first) return undefined;
-    return this.#messages.slice(lo - first, Math.min(hi - first + 1, lo - first + count));
+    return this.#messages.slice(lo - first, Math.max(0, Math.min(hi - first + 1, lo - first + count)));
   }
 }

@@ -1,4 +1,4 @@
-import { once } from "./abort.ts";
+import { once, timerMs } from "./abort.ts";
 
 /**
  * "Something changed, look again": waiters are woken, nothing is queued. A consumer checks its own
@@ -24,7 +24,7 @@ export class Wakeup {
   async changedSince(version: number, signal: AbortSignal, timeoutMs?: number): Promise<void> {
     if (this.#version !== version || signal.aborted) return;
     await new Promise<void>((resolve) => {
-      const timer = timeoutMs === undefined ? undefined : setTimeout(done, Math.max(0, timeoutMs));
+      const timer = timeoutMs === undefined ? undefined : setTimeout(done, timerMs(timeoutMs));
       const waiters = this.#waiters;
       const stopListening = once(signal, done);
       waiters.add(done);

@@ -88,7 +88,8 @@ export class Source {
         failures = 0;
         this.#failed.reset(failure.code);
       }
-      this.#report(failure);
+      this.status.lastFault = failure;
+      this.#say(failure);
       this.status.state = "waiting";
       await sleep(backoffMs({ ...reconnect, attempt: failures, random }), signal);
       failures += 1;
@@ -143,7 +144,7 @@ export class Source {
       mqtt: this.#version === 5 ? "5" : "3.1.1",
       session: connack.sessionPresent ? "resumed" : "new",
     });
-    if (!connack.sessionPresent && this.#expectsSession) this.#warn(sessionLostFault(config.url), "session");
+    if (!connack.sessionPresent && this.#expectsSession) this.#say(sessionLostFault(config.url));
     this.#expectsSession = true;
   }
 
@@ -169,9 +170,8 @@ export class Source {
     if (this.#warned.admit(key, clock.uptimeMs()) !== undefined) log.fault(fault, { source: config.name });
   }
 
-  #report(fault: Fault): void {
+  #say(fault: Fault): void {
     const { clock, log, config } = this.#deps;
-    this.status.lastFault = fault;
     const suppressed = this.#failed.admit(fault.code, clock.uptimeMs());
     if (suppressed === undefined) return;
     log.fault(fault, { source: config.name, ...(suppressed > 0 ? { repeated: suppressed } : {}) });

@@ -45,8 +45,9 @@ export class Batch {
     this.#lines += uplink.lineCount;
   }
 
-  /** When its oldest uplink has waited long enough; 0 is now. */
+  /** When it is to be sent: at once when it is full, else when its oldest uplink has waited long enough. */
   dueInMs(nowMs: number): number {
+    if (this.#lines >= this.#limits.maxLines || this.#bytes >= this.#limits.maxBytes) return 0;
     return Math.max(0, this.#openedMs + this.#limits.maxAgeMs - nowMs);
   }
 

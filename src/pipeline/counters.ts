@@ -14,10 +14,10 @@ export interface Counters {
   /** By fault code. */
   quarantined: Map<string, number>;
   duplicates: number;
-  /** JSON members that did not fit their type and were left out. */
+  /** JSON members of written uplinks that did not fit their type and were left out. */
   droppedParts: number;
   retries: number;
-  /** Uplinks in batches that InfluxDB refused; they stay in the journal. */
+  /** Messages in batches that InfluxDB refused, which wait to be tried again, now. */
   held: number;
   /** Uplinks that wait for the clock to be right, now. */
   waitingForClock: number;
@@ -39,6 +39,14 @@ export function newCounters(): Counters {
     retries: 0,
     held: 0,
     waitingForClock: 0,
+  };
+}
+
+export function copyCounters(counters: Counters): Counters {
+  return {
+    ...counters,
+    unmapped: new Map(counters.unmapped),
+    quarantined: new Map(counters.quarantined),
   };
 }
 

@@ -1,5 +1,6 @@
-import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { assert } from "../lib/fault.ts";
 
 const idBytes = 36;
 const recordBytes = idBytes + 8;
@@ -13,15 +14,15 @@ const recordBytes = idBytes + 8;
  */
 export class DecodeMarker {
   readonly #fd: number;
+  #isOpen = true;
   readonly #seq = Buffer.alloc(8);
   /** What a previous process left behind, if it died while decoding. */
   readonly left: { readonly journalId: string; readonly seq: number } | undefined;
 
   /** `dir` should be on a tmpfs that lives as long as the boot; the journal's own directory will do. */
   constructor(dir: string, journalId: string) {
-    this.#fd = openSync(join(dir, "decoding"), "a+");
-    closeSync(this.#fd);
-    this.#fd = openSync(join(dir, "decoding"), "r+");
+    // Not "w+", which would empty it, and not "a+", which would write at its end.
+    this.#fd = openSync(join(dir, "decoding"), constants.O_RDWR | constants.O_CREAT, 0o640);
     this.left = this.#read();
     writeSync(this.#fd, journalId.padEnd(idBytes).slice(0, idBytes), 0, "ascii");
     this.clear();
@@ -35,6 +36,8 @@ export class DecodeMarker {
   }
 
   begin(seq: number): void {
+    // The number of a closed descriptor is soon that of another file.
+    assert(this.#isOpen, "a message is decoded after the end");
     this.#seq.writeUInt32LE(seq >>> 0, 0);
     this.#seq.writeUInt32LE(Math.floor(seq / 2 ** 32), 4);
     writeSync(this.#fd, this.#seq, 0, 8, idBytes);
@@ -45,6 +48,7 @@ export class DecodeMarker {
   }
 
   close(): void {
+    this.#isOpen = false;
     closeSync(this.#fd);
   }
 }

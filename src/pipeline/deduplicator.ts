@@ -1,68 +1,97 @@
-import { hash } from "node:crypto";
-import type { IntervalSet } from "../lib/intervals.ts";
+import { createHash } from "node:crypto";
 
 /**
- * Recognises an event that the broker delivered twice: the same bytes under another seq. ChirpStack v4
- * puts a deduplication id and a nanosecond time into each event, so equal bytes are one event; a message
- * without such an id counts as a copy only when the broker marked it as a redelivery (`mayRepeat`).
- * Comparing bytes instead of ids means that no payload, however odd, can make another one disappear.
+ * Recognises an event that the broker delivered twice: the same bytes on the same topic under another seq.
+ * ChirpStack v4 puts a deduplication id and a nanosecond time into each event, so equal bytes are one
+ * event; a message without such an id counts as a copy only when the broker marked it as a redelivery
+ * (`mayRepeat`). Comparing bytes instead of ids means that no payload, however odd, can make another one
+ * disappear.
  *
- * The first seq seen is the one that is sent. A copy of a settled one is settled at once. A copy of one
- * that is not settled yet *follows* it: both are settled together. So "settled" always means that the
- * event is in InfluxDB, also after a crash between the two, and the memory can be rebuilt from the log by
- * preferring settled messages.
+ * The first one examined *leads*: it is the one that is sent. A copy that comes meanwhile *follows* it.
+ * `delivered` hands the followers over, to be settled together with their leader; `givenUp` (the write
+ * failed) hands them over, to be released together with it, and whoever is examined next leads. So a copy
+ * is settled only when the event is in InfluxDB, also when its leader was evicted from the log meanwhile,
+ * and nobody follows a message that will not be sent.
+ *
+ * After a restart the memory is rebuilt from the settled messages of the log's tail: a crash between the
+ * settling of a leader and that of its followers leaves copies of a settled message, which are duplicates.
  *
  * Bounded: an event is forgotten after `capacity` newer ones. A copy that comes later still gives the
  * same point, because its time and tags come from the event.
  */
 export class Deduplicator {
   readonly #capacity: number;
-  readonly #settled: IntervalSet;
-  readonly #firstSeq = new Map<string, number>();
-  readonly #followers = new Map<number, number[]>();
+  readonly #known = new Map<string, Known>();
+  /** The messages that are on their way, by seq. */
+  readonly #leaders = new Map<number, Leader>();
 
-  constructor(capacity: number, settled: IntervalSet) {
+  constructor(capacity: number) {
     this.#capacity = capacity;
-    this.#settled = settled;
   }
 
-  /** For messages of the log's tail, oldest first, before anything is examined. */
-  remember(payload: Uint8Array, seq: number): void {
-    const key = contentKey(payload);
-    const known = this.#firstSeq.get(key);
-    if (known === undefined || (!this.#settled.has(known) && this.#settled.has(seq))) this.#set(key, seq);
+  /** For a settled message that is still in the log, before anything is examined. */
+  remember(topic: string, payload: Uint8Array): void {
+    this.#know(contentKey(topic, payload), { leader: undefined });
   }
 
-  examine(payload: Uint8Array, seq: number, mayRepeat: boolean): "new" | "duplicate" | "follows" {
-    const key = contentKey(payload);
-    const first = mayRepeat ? this.#firstSeq.get(key) : undefined;
-    if (first === undefined || first === seq) {
-      this.#set(key, seq);
-      return "new";
+  examine(
+    message: { readonly seq: number; readonly topic: string; readonly payload: Uint8Array },
+    mayRepeat: boolean,
+  ): "new" | "duplicate" | "follows" {
+    const { seq, topic, payload } = message;
+    const key = contentKey(topic, payload);
+    const known = mayRepeat ? this.#known.get(key) : undefined;
+    if (known !== undefined) {
+      if (known.leader === undefined) return "duplicate";
+      known.leader.followers.push(seq);
+      return "follows";
     }
-    if (this.#settled.has(first)) return "duplicate";
-    const followers = this.#followers.get(first) ?? [];
-    if (!followers.includes(seq)) followers.push(seq);
-    this.#followers.set(first, followers);
-    return "follows";
+    const leader: Leader = { key, known: { leader: undefined }, followers: [] };
+    leader.known.leader = leader;
+    this.#leaders.set(seq, leader);
+    this.#know(key, leader.known);
+    return "new";
   }
 
-  /** The copies that follow a message which is being settled now. */
-  takeFollowers(seq: number): readonly number[] {
-    const followers = this.#followers.get(seq);
-    if (followers === undefined) return [];
-    this.#followers.delete(seq);
-    return followers;
+  /** The event is in InfluxDB. Returns the copies that follow, which are done with it. */
+  delivered(seq: number): readonly number[] {
+    const leader = this.#leaders.get(seq);
+    if (leader === undefined) return [];
+    this.#leaders.delete(seq);
+    leader.known.leader = undefined;
+    return leader.followers;
   }
 
-  #set(key: string, seq: number): void {
-    this.#firstSeq.set(key, seq);
-    if (this.#firstSeq.size <= this.#capacity) return;
-    const oldest = this.#firstSeq.keys().next();
-    if (oldest.done !== true) this.#firstSeq.delete(oldest.value);
+  /** The event is not sent for now. Returns the copies that follow, which must be examined again too. */
+  givenUp(seq: number): readonly number[] {
+    const leader = this.#leaders.get(seq);
+    if (leader === undefined) return [];
+    this.#leaders.delete(seq);
+    if (this.#known.get(leader.key) === leader.known) this.#known.delete(leader.key);
+    return leader.followers;
+  }
+
+  #know(key: string, known: Known): void {
+    // Known again is known anew: the map's order is the order of forgetting.
+    this.#known.delete(key);
+    this.#known.set(key, known);
+    if (this.#known.size <= this.#capacity) return;
+    const oldest = this.#known.keys().next();
+    if (oldest.done !== true) this.#known.delete(oldest.value);
   }
 }
 
-function contentKey(payload: Uint8Array): string {
-  return hash("sha1", payload, "base64");
+interface Known {
+  /** Undefined once it has been delivered. */
+  leader: Leader | undefined;
+}
+
+interface Leader {
+  readonly key: string;
+  readonly known: Known;
+  readonly followers: number[];
+}
+
+function contentKey(topic: string, payload: Uint8Array): string {
+  return createHash("sha1").update(topic).update("\0").update(payload).digest("base64");
 }

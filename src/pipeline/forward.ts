@@ -1,5 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
-import type { Interval } from "../lib/intervals.ts";
+import { type Interval, IntervalSet } from "../lib/intervals.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
 import { Batch, type BatchLimits } from "./batch.ts";
@@ -67,16 +67,29 @@ export class Forward {
     return this.#endpoint.isOpen;
   }
 
-  /** `drain`: finish what is in flight and end. `abort`: give that up too; it stays in the journal. */
+  /**
+   * `drain`: finish what is in flight and end. `abort`: give that up too; it stays in the journal. Rejects
+   * for a bug, and has then given up everything else.
+   */
   async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
-    const lanes = Promise.all([this.#runLane("fresh", drain, abort), this.#runLane("backlog", drain, abort)]);
-    await Promise.race([lanes, this.#bug.promise]);
-    await Promise.all(this.#inFlight);
+    const bug = new AbortController();
+    const giveUp = AbortSignal.any([abort, bug.signal]);
+    const stop = AbortSignal.any([drain, giveUp]);
+    const lanes = [this.#runLane("fresh", stop, giveUp), this.#runLane("backlog", stop, giveUp)];
+    try {
+      await Promise.race([Promise.all(lanes), this.#bug.promise]);
+      await Promise.race([Promise.all(this.#inFlight), this.#bug.promise]);
+    } catch (error) {
+      bug.abort(error);
+      await Promise.allSettled(lanes);
+      await Promise.all(this.#inFlight);
+      throw error;
+    }
   }
 
-  async #runLane(lane: Lane, drain: AbortSignal, abort: AbortSignal): Promise<void> {
+  async #runLane(lane: Lane, stop: AbortSignal, abort: AbortSignal): Promise<void> {
     let batch = new Batch(this.#deps.limits);
-    while (!drain.aborted) {
+    while (!stop.aborted) {
       const version = this.#deps.activity.version;
       const nowMs = this.#deps.clock.uptimeMs();
       const isDue = !batch.isEmpty && batch.dueInMs(nowMs) === 0;
@@ -90,7 +103,7 @@ export class Forward {
         batch = new Batch(this.#deps.limits);
       } else {
         if (batch.isEmpty && this.#endpoint.probeUnused(lane, nowMs)) this.#deps.activity.notify();
-        await this.#deps.activity.changedSince(version, drain, this.#waitMs(lane, batch, nowMs));
+        await this.#deps.activity.changedSince(version, stop, this.#waitMs(lane, batch, nowMs));
       }
     }
     if (!batch.isEmpty) await this.#send(lane, batch, abort);
@@ -112,8 +125,8 @@ export class Forward {
   }
 
   #mayTake(lane: Lane, nowMs: number): boolean {
-    const { clockTrust, counters } = this.#deps;
-    counters.waitingForClock = this.#work.unpark(nowMs, clockTrust.mayRelease);
+    this.#work.unpark(nowMs, this.#deps.clockTrust.mayRelease);
+    this.#gauge();
     return this.#hasWork(lane) && this.#endpoint.admits(lane, nowMs);
   }
 
@@ -141,7 +154,7 @@ export class Forward {
     if (chunk.quarantined.length > 0) quarantine.quarantine(chunk.quarantined);
     for (const { message } of chunk.quarantined) this.#settle(message.seq, message.seq);
     for (const seq of chunk.done) this.#settle(seq, seq);
-    for (const seq of chunk.waitForClock) this.#work.parkForClock(seq, seq);
+    for (const seq of chunk.waitForClock) this.#work.parkForClock(seq);
     let batch = open;
     for (const uplink of chunk.ready) {
       if (batch.wouldOverflow(uplink)) {
@@ -197,12 +210,16 @@ export class Forward {
   }
 
   #delivered(lane: Lane, batch: Batch, epoch: number): void {
-    const { counters, latency, clock, logger } = this.#deps;
-    if (this.#endpoint.succeeded(epoch)) logger.info("InfluxDB takes writes again");
+    const { counters, latency, clock, deduplicator } = this.#deps;
+    this.#serverIsWell(epoch);
     const nowMs = clock.uptimeMs();
     for (const { lo, hi } of batch.seqs.intervals) this.#settle(lo, hi);
-    for (const { seq, uptimeMs } of batch.uplinks) {
-      for (const follower of this.#deps.deduplicator.takeFollowers(seq)) this.#settle(follower, follower);
+    for (const { seq, uptimeMs, droppedCount } of batch.uplinks) {
+      for (const follower of deduplicator.delivered(seq)) {
+        this.#settle(follower, follower);
+        counters.duplicates += 1;
+      }
+      counters.droppedParts += droppedCount;
       if (lane === "fresh") latency.add(nowMs - uptimeMs);
     }
     counters.written += batch.uplinks.length;
@@ -226,12 +243,19 @@ export class Forward {
 
   /** The server is well and wants none of these lines: they stay in the journal and are tried seldom. */
   #refused(batch: Batch, epoch: number, outcome: Exclude<WriteOutcome, { kind: "delivered" }>): void {
-    const { clock, counters } = this.#deps;
-    const nowMs = clock.uptimeMs();
-    this.#endpoint.succeeded(epoch);
-    for (const { lo, hi } of batch.seqs.intervals) this.#work.park(lo, hi, nowMs + refusedRetryMs);
-    counters.held += batch.uplinks.length;
+    const nowMs = this.#deps.clock.uptimeMs();
+    this.#serverIsWell(epoch);
+    this.#work.park(this.#giveUp(batch), nowMs + refusedRetryMs);
+    this.#gauge();
     this.#report(outcome, nowMs);
+  }
+
+  #serverIsWell(epoch: number): void {
+    if (!this.#endpoint.succeeded(epoch)) return;
+    const { logger, log } = this.#deps;
+    logger.info("InfluxDB takes writes again");
+    // Whichever lane has found that out: what came during the outage is backlog, except for the newest.
+    this.#work.skipToFresh(log.lastSeq, freshAfterOutage);
   }
 
   #report({ fault }: Exclude<WriteOutcome, { kind: "delivered" }>, nowMs: number): void {
@@ -249,6 +273,21 @@ export class Forward {
   }
 
   #release(batch: Batch): void {
-    for (const { lo, hi } of batch.seqs.intervals) this.#work.release(lo, hi);
+    for (const { lo, hi } of this.#giveUp(batch).intervals) this.#work.release(lo, hi);
+  }
+
+  /** What must be examined anew when a batch was not delivered: its messages and their copies. */
+  #giveUp(batch: Batch): IntervalSet {
+    const seqs = IntervalSet.of(batch.seqs.intervals);
+    for (const { seq } of batch.uplinks) {
+      for (const follower of this.#deps.deduplicator.givenUp(seq)) seqs.add(follower, follower);
+    }
+    return seqs;
+  }
+
+  #gauge(): void {
+    const { counters } = this.#deps;
+    counters.waitingForClock = this.#work.waitingForClockCount;
+    counters.held = this.#work.parkedCount;
   }
 }

@@ -21,8 +21,8 @@ const refusal = { baseMs: 5000, capMs: 300_000 };
 
 export function gateSucceeded(gate: Gate, epoch: number): Gate {
   // A late answer from before the gate closed proves only what was true then.
-  if (gate.state === "closed" && epoch < gate.epoch) return gate;
-  return gate.state === "open" ? gate : { state: "open", epoch: gate.epoch + 1, attempt: 0 };
+  if (gate.state === "open" || epoch < gate.epoch) return gate;
+  return { state: "open", epoch: gate.epoch + 1, attempt: 0 };
 }
 
 export interface GateFailure {

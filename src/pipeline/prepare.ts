@@ -29,6 +29,8 @@ export interface ReadyUplink {
   /** Lines separated by "\n", without one at the end. */
   readonly text: string;
   readonly lineCount: number;
+  /** Parts of the event that did not fit and are not in the lines. */
+  readonly droppedCount: number;
 }
 
 export interface PreparedChunk {
@@ -69,14 +71,18 @@ function prepareOne(message: JournalMessage, deps: PrepareDeps, chunk: PreparedC
     return;
   }
   const mayRepeat = event.deduplicationId !== "" || message.duplicate;
-  const verdict = deps.deduplicator.examine(message.payload, message.seq, mayRepeat);
-  if (verdict !== "new") {
-    counters.duplicates += 1;
-    // A follower is settled together with the message it repeats.
-    if (verdict === "duplicate") chunk.done.push(message.seq);
-    return;
+  switch (deps.deduplicator.examine(message, mayRepeat)) {
+    case "new":
+      chunk.ready.push(encode(message, event, deps));
+      return;
+    case "duplicate":
+      counters.duplicates += 1;
+      chunk.done.push(message.seq);
+      return;
+    case "follows":
+      // Nothing yet: it shares the fate of the message that it repeats.
+      return;
   }
-  chunk.ready.push(encode(message, event, deps));
 }
 
 function quarantine(message: JournalMessage, fault: Fault, deps: PrepareDeps, chunk: PreparedChunk): void {
@@ -95,12 +101,12 @@ function encode(message: JournalMessage, uplink: Uplink, deps: PrepareDeps): Rea
     const line = encodeLine(point);
     if (line !== undefined) lines.push(line);
   }
-  deps.counters.droppedParts += uplink.dropped.length;
   return {
     seq: message.seq,
     uptimeMs: message.uptimeMs,
     text: lines.join("\n"),
     lineCount: lines.length,
+    droppedCount: uplink.dropped.length,
   };
 }
 

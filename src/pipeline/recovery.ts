@@ -59,12 +59,14 @@ export function recoverFromDeath(
   return fault;
 }
 
-/** Fills the memory for duplicates from the newest messages of the log. */
+/** Fills the memory for duplicates from the settled ones among the newest messages of the log. */
 export function rememberTail(deduplicator: Deduplicator, journal: RecoveryLog, count: number): void {
   let lo = Math.max(1, journal.lastSeq - count + 1);
   while (lo <= journal.lastSeq) {
     const messages = journal.read(lo, journal.lastSeq, readAtOnce);
-    for (const { payload, seq } of messages) deduplicator.remember(payload, seq);
+    for (const { topic, payload, seq } of messages) {
+      if (journal.settled.has(seq)) deduplicator.remember(topic, payload);
+    }
     lo = (messages.at(-1)?.seq ?? journal.lastSeq) + 1;
   }
 }

@@ -1,6 +1,8 @@
 import { firstGap, type Interval, IntervalSet } from "../lib/intervals.ts";
 
-interface Parked extends Interval {
+interface Parked {
+  readonly seqs: IntervalSet;
+  readonly count: number;
   /** Monotonic ms. */
   readonly untilMs: number;
 }
@@ -16,7 +18,10 @@ export class Work {
   readonly #taken = new IntervalSet();
   #parked: Parked[] = [];
   #waitingForClock = new IntervalSet();
+  #waitingForClockCount = 0;
   #freshCursor: number;
+  /** Everything below is settled or taken: the search for a gap need not begin at 1 each time. */
+  #backlogStart = 1;
 
   /** Everything up to `lastSeq` is backlog; what comes later is fresh. */
   constructor(settled: IntervalSet, lastSeq: number) {
@@ -50,7 +55,9 @@ export class Work {
   }
 
   #oldestGap(): Interval | undefined {
-    return firstGap([this.#settled, this.#taken], 1, this.#freshCursor);
+    const gap = firstGap([this.#settled, this.#taken], this.#backlogStart, this.#freshCursor);
+    this.#backlogStart = gap?.lo ?? this.#freshCursor + 1;
+    return gap;
   }
 
   /** What is more than `keep` behind the newest becomes backlog: after an outage the newest go first. */
@@ -58,36 +65,52 @@ export class Work {
     this.#freshCursor = Math.max(this.#freshCursor, lastSeq - keep);
   }
 
-  /** Taken messages go back to where the backlog lane finds them. */
+  /** Taken messages go back to where the backlog lane finds them, unless they are settled. */
   release(lo: number, hi: number): void {
     this.#taken.remove(lo, hi);
+    this.#backlogStart = Math.min(this.#backlogStart, lo);
   }
 
   /** Taken messages are left alone until a time (monotonic ms). */
-  park(lo: number, hi: number, untilMs: number): void {
-    this.#parked.push({ lo, hi, untilMs });
+  park(seqs: IntervalSet, untilMs: number): void {
+    const count = seqs.intervals.reduce((sum, { lo, hi }) => sum + hi - lo + 1, 0);
+    this.#parked.push({ seqs, count, untilMs });
   }
 
   /** Taken messages are left alone until the clock may be believed. */
-  parkForClock(lo: number, hi: number): void {
-    this.#waitingForClock.add(lo, hi);
+  parkForClock(seq: number): void {
+    this.#waitingForClock.add(seq, seq);
+    this.#waitingForClockCount += 1;
   }
 
-  /** Releases what has been parked long enough; returns how many messages wait for the clock still. */
-  unpark(nowMs: number, clockMayRelease: boolean): number {
+  /** Releases what has been parked long enough. */
+  unpark(nowMs: number, clockMayRelease: boolean): void {
     if (this.#parked.some(({ untilMs }) => untilMs <= nowMs)) {
-      for (const { lo, hi, untilMs } of this.#parked) if (untilMs <= nowMs) this.release(lo, hi);
+      for (const { seqs, untilMs } of this.#parked) if (untilMs <= nowMs) this.#releaseAll(seqs);
       this.#parked = this.#parked.filter(({ untilMs }) => untilMs > nowMs);
     }
-    if (clockMayRelease) {
-      for (const { lo, hi } of this.#waitingForClock.intervals) this.release(lo, hi);
+    if (clockMayRelease && this.#waitingForClockCount > 0) {
+      this.#releaseAll(this.#waitingForClock);
       this.#waitingForClock = new IntervalSet();
+      this.#waitingForClockCount = 0;
     }
-    return this.#waitingForClock.intervals.reduce((sum, { lo, hi }) => sum + hi - lo + 1, 0);
+  }
+
+  #releaseAll(seqs: IntervalSet): void {
+    for (const { lo, hi } of seqs.intervals) this.release(lo, hi);
+  }
+
+  get parkedCount(): number {
+    return this.#parked.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  get waitingForClockCount(): number {
+    return this.#waitingForClockCount;
   }
 
   /** When the next parked messages are due (monotonic ms). */
   get nextUnparkMs(): number | undefined {
-    return this.#parked.length === 0 ? undefined : Math.min(...this.#parked.map(({ untilMs }) => untilMs));
+    if (this.#parked.length === 0) return undefined;
+    return this.#parked.reduce((least, { untilMs }) => Math.min(least, untilMs), Infinity);
   }
 }

@@ -14,24 +14,32 @@ export interface Schema {
   readonly migrations: readonly string[];
 }
 
-export interface OpenOptions {
+export interface OpenOptions<T> {
   readonly file: string;
   readonly schema: Schema;
   /** FULL: a commit survives a power cut. NORMAL: it survives the death of the process only. */
   readonly synchronous: "FULL" | "NORMAL";
   /** Names the moved file. */
   readonly nowMs: number;
+  /**
+   * Reads what its owner needs to begin with: damage that shows there is damage of the file. `movedAside`
+   * says why the old file was moved, if it was.
+   */
+  use(database: Database.Database, movedAside: Fault | undefined): T;
 }
 
-export interface OpenedDatabase {
-  readonly database: Database.Database;
-  /** Why the old file was moved aside, if it was. */
-  readonly movedAside: Fault | undefined;
-}
-
-export function openDatabase(options: OpenOptions): OpenedDatabase {
+/** Faults: journal_unwritable (fatal) when the file can neither be used nor moved aside. */
+export function openDatabase<T>(options: OpenOptions<T>): T {
   try {
-    return { database: openAndMigrate(options), movedAside: undefined };
+    return openOrReplace(options);
+  } catch (error) {
+    throw errorCode(error) === undefined ? error : unopenableFault(options.file, error);
+  }
+}
+
+function openOrReplace<T>(options: OpenOptions<T>): T {
+  try {
+    return openAndMigrate(options, undefined);
   } catch (error) {
     const reason = unusableReason(error);
     if (reason === undefined) throw error;
@@ -44,9 +52,24 @@ export function openDatabase(options: OpenOptions): OpenedDatabase {
       hint: "keep the moved file: what it holds can still be read with sqlite3",
       cause: error,
     });
-    return { database: openAndMigrate(options), movedAside };
+    return openAndMigrate(options, movedAside);
   }
 }
+
+function unopenableFault(file: string, cause: unknown): Fault {
+  if (cause instanceof Fault) return cause;
+  return new Fault({
+    code: "journal_unwritable",
+    layer: "journal",
+    disposition: "fatal",
+    message: `cannot open ${file} (${errorCode(cause) ?? "unknown error"})`,
+    hint: "check that the disk is mounted, writable and not full, and that the file belongs to the user that runs flightline",
+    cause,
+  });
+}
+
+/** What belongs to one database; apart they are worth nothing. */
+const suffixes = ["", "-wal", "-shm", "-journal"];
 
 class UnusableFile extends Error {
   override readonly name = "UnusableFile";
@@ -60,10 +83,15 @@ function unusableReason(error: unknown): string | undefined {
   return undefined;
 }
 
-function openAndMigrate({ file, schema, synchronous }: OpenOptions): Database.Database {
-  const isNew = !existsSync(file) || statSync(file).size === 0;
+function openAndMigrate<T>(options: OpenOptions<T>, movedAside: Fault | undefined): T {
+  const { file, schema, synchronous } = options;
+  const isNew = sizeOf(file) === 0;
+  // SQLite would delete the WAL of an empty file without a word, and it may hold the newest commits.
+  if (isNew && sizeOf(`${file}-wal`) > 0) throw new UnusableFile("is empty or gone while its WAL is not");
   const database = new Database(file, { timeout: 1000 });
   try {
+    // First of all, so that a file that is not ours stays as it is.
+    const version = ownVersion(database, schema);
     // Only an empty file can still choose this; it lets a journal that was large give its pages back.
     if (isNew) database.pragma("auto_vacuum = INCREMENTAL");
     database.pragma("journal_mode = WAL");
@@ -77,18 +105,23 @@ function openAndMigrate({ file, schema, synchronous }: OpenOptions): Database.Da
     database.pragma("cache_size = -2048");
     // Checkpoints are started by us, after acknowledgements are out, never inside a commit.
     database.pragma("wal_autocheckpoint = 0");
-    migrate(database, schema, isNew);
-    return database;
+    migrate(database, schema, version);
+    return options.use(database, movedAside);
   } catch (error) {
     database.close();
     throw error;
   }
 }
 
-function migrate(database: Database.Database, schema: Schema, isNew: boolean): void {
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** The version of the schema that the file has. Reads only. */
+function ownVersion(database: Database.Database, schema: Schema): number {
   const applicationId = database.pragma("application_id", { simple: true });
   const tables = database.prepare("SELECT count(*) FROM sqlite_schema").pluck().get();
-  if (!isNew && applicationId !== schema.applicationId && tables !== 0) {
+  if (applicationId !== schema.applicationId && tables !== 0) {
     throw new UnusableFile("belongs to another program");
   }
   const version = Number(database.pragma("user_version", { simple: true }));
@@ -97,6 +130,10 @@ function migrate(database: Database.Database, schema: Schema, isNew: boolean): v
       `was written by a newer Flightline (schema ${version}, this one knows ${schema.migrations.length})`,
     );
   }
+  return version;
+}
+
+function migrate(database: Database.Database, schema: Schema, version: number): void {
   if (version === schema.migrations.length) return;
   database.transaction(() => {
     for (const migration of schema.migrations.slice(version)) database.exec(migration);
@@ -105,11 +142,31 @@ function migrate(database: Database.Database, schema: Schema, isNew: boolean): v
   })();
 }
 
-/** The database, its WAL and its index belong together: apart they are worth nothing. */
+/**
+ * Moves WAL pages into the database. On a full disk nothing moves and nothing is lost: the pages stay in
+ * the WAL, and it is the next commit that has to say so.
+ */
+export function checkpoint(database: Database.Database): void {
+  try {
+    database.pragma("wal_checkpoint(PASSIVE)");
+  } catch (error) {
+    if (errorCode(error) !== "SQLITE_FULL") throw error;
+  }
+}
+
+/** How much WAL the last process has left, in pages. */
+export function walPages(file: string): number {
+  return Math.ceil(sizeOf(`${file}-wal`) / 4096);
+}
+
 function moveAside(file: string, nowMs: number): string {
   const stamp = new Date(nowMs).toISOString().replaceAll(/[:.]/g, "-");
-  const target = `${file}.unusable-${stamp}`;
-  for (const suffix of ["", "-wal", "-shm"]) {
+  let target = `${file}.unusable-${stamp}`;
+  // A machine that boots in the same wrong minute each time must not overwrite what it moved before.
+  for (let n = 2; suffixes.some((suffix) => existsSync(target + suffix)); n += 1) {
+    target = `${file}.unusable-${stamp}-${n}`;
+  }
+  for (const suffix of suffixes) {
     if (existsSync(file + suffix)) renameSync(file + suffix, target + suffix);
   }
   return target;

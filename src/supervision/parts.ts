@@ -1,4 +1,5 @@
 import { once, settledWithin } from "../lib/abort.ts";
+import { BugError } from "../lib/fault.ts";
 
 /**
  * A long-running part of the daemon. `drain` asks it to finish what it has begun and end; `abort` to end
@@ -18,11 +19,13 @@ export interface PartsOutcome {
 
 /** Share of the stop deadline after which draining becomes aborting. */
 const drainShare = 0.7;
+/** What each part gets at least, also when those before it have used up the time: the journal comes late. */
+const leastMs = 100;
 
 /**
  * Runs all parts at once. When `stop` aborts, or one of them fails or ends by itself, they are drained one
  * after the other in the order given, which is that of the data: a part is only told to stop when the one
- * that feeds it has ended. All of it within `stopDeadlineMs`.
+ * that feeds it has ended. All of it within `stopDeadlineMs`, and `leastMs` for each part after that.
  */
 export async function runParts(
   parts: readonly Part[],
@@ -32,17 +35,24 @@ export async function runParts(
   const abort = new AbortController();
   const { promise: stopping, resolve: beginStop } = Promise.withResolvers<void>();
   let failure: PartsOutcome["failure"];
+  let isStopping = stop.aborted;
   const running = parts.map((part) => {
     const drain = new AbortController();
-    const done = part.run(drain.signal, abort.signal).then(beginStop, (error: unknown) => {
-      failure ??= { part: part.name, error };
-      beginStop();
-    });
-    return { part, drain, done };
+    return { part, drain, done: runOne(part, drain.signal) };
   });
+  async function runOne(part: Part, drain: AbortSignal): Promise<void> {
+    try {
+      await part.run(drain, abort.signal);
+      if (!isStopping) failure ??= { part: part.name, error: new BugError("BUG: it ended by itself") };
+    } catch (error) {
+      failure ??= { part: part.name, error };
+    }
+    beginStop();
+  }
   if (stop.aborted) beginStop();
   const stopListening = once(stop, beginStop);
   await stopping;
+  isStopping = true;
   stopListening();
 
   const stragglers: string[] = [];
@@ -52,7 +62,7 @@ export async function runParts(
   const endMs = performance.now() + stopDeadlineMs;
   for (const { part, drain, done } of running) {
     drain.abort(new Error("stopping"));
-    const ended = await settledWithin(done, Math.max(0, endMs - performance.now()));
+    const ended = await settledWithin(done, Math.max(leastMs, endMs - performance.now()));
     if (!ended) stragglers.push(part.name);
   }
   clearTimeout(abortTimer);

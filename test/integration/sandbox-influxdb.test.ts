@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 
 import { Fault } from "../../src/lib/fault.ts";
@@ -609,13 +611,17 @@ describe("a data directory", () => {
     );
   });
 
-  test("one that another stand-in has is a fault, and its owner goes on", async (t) => {
+  test("one that another process has is a fault, and its owner goes on", async (t) => {
     const owner = await startInfluxStandIn({ flushIntervalMs, dataDirectory });
     t.after(async () => await owner.stop());
-    await assert.rejects(
-      startInfluxStandIn({ flushIntervalMs, dataDirectory }),
-      (error) => error instanceof Fault && error.code === "sandbox_data_unusable",
-    );
+    const module = new URL("../../src/sandbox/influxdb/server.ts", import.meta.url).href;
+    const rival =
+      `const { startInfluxStandIn } = await import(${JSON.stringify(module)});` +
+      `await startInfluxStandIn({ dataDirectory: ${JSON.stringify(dataDirectory)} })` +
+      ".then(() => process.exit(3), (error) => console.log(error.code));";
+    const options = ["--input-type=module", "--eval", rival];
+    const { stdout } = await promisify(execFile)(process.execPath, options, { timeout: 20_000 });
+    assert.equal(stdout.trim(), "sandbox_data_unusable");
     assert.deepEqual(await write(owner, "owned f=1 1"), [204, ""]);
   });
 });

@@ -116,8 +116,13 @@ export class SourceRun {
     return found;
   }
 
-  async subscribed(connects = 1): Promise<void> {
-    await waitFor(() => this.source.status.connects >= connects, { what: `connection ${connects}` });
+  /** The `connects`-th connection stands and is subscribed. */
+  async subscribed(connects = 1, timeoutMs = 5000): Promise<void> {
+    const { status } = this.source;
+    await waitFor(() => status.connects >= connects && status.state === "connected", {
+      timeoutMs,
+      what: `connection ${connects} (faults: ${this.faultCodes.join(", ")})`,
+    });
   }
 
   async received(count: number, timeoutMs = 10_000): Promise<void> {

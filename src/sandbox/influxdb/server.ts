@@ -31,7 +31,7 @@ import { handleWrite, v2Parameters, v3Parameters } from "./write.ts";
 export interface InfluxStandInOptions {
   /** 0, the default, picks a free one. */
   readonly port?: number;
-  /** Where the data stays; absent: in memory. */
+  /** Where the data stays, for one stand-in at a time; absent: in memory. */
   readonly dataDirectory?: string;
   /** How long a write may wait for the others of its flush; 1000 as in Core. */
   readonly flushIntervalMs?: number;

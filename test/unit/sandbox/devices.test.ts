@@ -85,7 +85,10 @@ test("rssi, snr and spreading factor agree, and uplinks are heard by one to four
       if (snrDb > 3 && snrDb < 13) assert.ok(Math.abs(rssiDbm - (snrDb - 117)) < 2.5);
     }
   }
-  assert.deepEqual([...gatewayCounts].sort((a, b) => a - b), [1, 2, 3, 4]);
+  assert.deepEqual(
+    [...gatewayCounts].sort((a, b) => a - b),
+    [1, 2, 3, 4],
+  );
   assert.ok(new Set(uplinks.map((uplink) => uplink.spreadingFactor)).size >= 3);
 });
 

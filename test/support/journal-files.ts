@@ -1,0 +1,84 @@
+/**
+ * Looks into the databases of a daemon from outside, with SQL of its own: what is committed, settled and
+ * quarantined, whatever the daemon believes.
+ */
+import Database from "better-sqlite3";
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface StoredMessage {
+  readonly seq: number;
+  readonly topic: string;
+  readonly payload: Buffer;
+}
+
+export interface QuarantinedMessage extends StoredMessage {
+  readonly code: string;
+  readonly reason: string;
+}
+
+export interface JournalContents {
+  /** 0 when there is none. */
+  readonly lastSeq: number;
+  /** Messages with `seq` above the given one, in order. */
+  readonly messages: readonly StoredMessage[];
+  isSettled(seq: number): boolean;
+  readonly settledCount: number;
+}
+
+/** Of a daemon that is not running: a copy is opened, so that nothing is recovered or changed in place. */
+export function readDeadJournal(dir: string, aboveSeq = 0): JournalContents {
+  return withCopy(dir, "journal.db", (database) => {
+    const messages = database
+      .prepare<[number], StoredMessage>(
+        "SELECT seq, topic, payload FROM message WHERE seq > ? ORDER BY seq",
+      )
+      .all(aboveSeq);
+    const settled = database.prepare<[], { lo: number; hi: number }>("SELECT lo, hi FROM settled").all();
+    const lastSeq = Number(database.prepare("SELECT coalesce(max(seq), 0) FROM message").pluck().get());
+    return {
+      lastSeq,
+      messages,
+      isSettled: (seq) => settled.some(({ lo, hi }) => lo <= seq && seq <= hi),
+      settledCount: settled.reduce((sum, { lo, hi }) => sum + hi - lo + 1, 0),
+    };
+  });
+}
+
+export function readQuarantine(dir: string): QuarantinedMessage[] {
+  return withCopy(dir, "state.db", (database) =>
+    database
+      .prepare<[], QuarantinedMessage>("SELECT seq, topic, payload, code, reason FROM quarantine ORDER BY seq")
+      .all(),
+  );
+}
+
+/** Newest committed seq of a journal that a daemon may have open just now; 0 when there is none yet. */
+export function committedSeq(dir: string): number {
+  const file = join(dir, "journal.db");
+  if (!existsSync(file)) return 0;
+  const database = new Database(file, { readonly: true });
+  try {
+    return Number(database.prepare("SELECT coalesce(max(seq), 0) FROM message").pluck().get());
+  } finally {
+    database.close();
+  }
+}
+
+function withCopy<T>(dir: string, name: string, read: (database: Database.Database) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), "flightline-copy-"));
+  try {
+    for (const file of [name, `${name}-wal`]) {
+      if (existsSync(join(dir, file))) copyFileSync(join(dir, file), join(folder, file));
+    }
+    const database = new Database(join(folder, name), { readonly: true });
+    try {
+      return read(database);
+    } finally {
+      database.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,324 @@
+/**
+ * 20,000 uplinks at QoS 1 while the daemon is killed with SIGKILL twenty times: each is in the database
+ * exactly once. Half of the kills come at random. The others are aimed at the two moments in which a
+ * daemon can lie: after a commit and before its PUBACK, and after InfluxDB's answer and before the
+ * settlement is saved. After each death the files, the broker's side of the connection and the stand-in
+ * are compared, so that the run proves what its kills have hit.
+ */
+import assert from "node:assert/strict";
+import { hash } from "node:crypto";
+import { watch } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { startInfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
+import type { InfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
+import { Random } from "../../src/sandbox/devices/random.ts";
+import { MemoryLedger } from "../../src/sandbox/ledger.ts";
+import { database, dataFolder, startDaemon, writeConfig } from "../support/daemon.ts";
+import type { Program } from "../support/daemon.ts";
+import { committedSeq, readDeadJournal, readQuarantine } from "../support/journal-files.ts";
+import { judge } from "../support/judge.ts";
+import { requireMosquitto } from "../support/mosquitto.ts";
+import type { Mosquitto } from "../support/mosquitto.ts";
+import { observeMqtt } from "../support/observe-mqtt.ts";
+import type { MqttTraffic } from "../support/observe-mqtt.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
+import { makeUplinks, publishUplinks } from "../support/uplinks.ts";
+import type { UplinkMessage } from "../support/uplinks.ts";
+import { temporaryFolder, waitFor } from "../support/wait.ts";
+
+const uplinkCount = 20_000;
+const kills = 20;
+const mostKills = 30;
+/** Of each kind of proof: kills that it takes at least. */
+const proofsWanted = 3;
+const ratePerSecond = 1500;
+
+type Aim = "random" | "commit" | "answer";
+/** Half at random, a quarter for each of the two moments. */
+const aims: readonly Aim[] = ["random", "commit", "random", "answer"];
+
+interface Death {
+  readonly aim: Aim;
+  readonly livedMs: number;
+  /** Messages that this life received; of these: not in the journal; in it, without PUBACK at the broker. */
+  readonly received: number;
+  readonly notCommitted: number;
+  readonly committedNotAcknowledged: number;
+  /** Events whose lines InfluxDB has confirmed, and that no settled message of the journal stands for. */
+  readonly confirmedNotSettled: number;
+}
+
+/** What every life of the daemon shares. */
+interface World {
+  readonly configFile: string;
+  readonly dir: string;
+  readonly proxy: TcpProxy;
+  readonly traffic: MqttTraffic;
+  readonly standIn: InfluxStandIn;
+  readonly idOfContent: ReadonlyMap<string, string>;
+  /** Events whose lines were confirmed, ever. */
+  readonly confirmed: Set<string>;
+  /** Called with each confirmation. */
+  onConfirmed: () => void;
+  /** What the journal's messages are, as far as it was read. */
+  readonly idOfSeq: Map<number, string>;
+  lastSeq: number;
+}
+
+test("twenty kills: each of 20,000 uplinks is in the database exactly once", async (t) => {
+  const broker = await requireMosquitto(t, {
+    extraLines: ["max_queued_messages 200000", "log_type none", "log_type information", "log_type subscribe"],
+  });
+  if (broker === undefined) return;
+  const uplinks = makeUplinks({ count: uplinkCount, seed: 20 });
+  const ledger = new MemoryLedger();
+  const world = await createWorld(t, broker, uplinks);
+  await subscribeOnce(world, broker);
+
+  const random = new Random(1, 1);
+  const deaths: Death[] = [];
+  while (deaths.length < kills || (!isProven(deaths) && deaths.length < mostKills)) {
+    const aim = aims[deaths.length % aims.length] ?? "random";
+    const portion = Math.ceil(uplinkCount / kills);
+    const messages = uplinks.slice(deaths.length * portion, (deaths.length + 1) * portion);
+    const publishing = publishUplinks(ledger, { url: broker.url, messages, ratePerSecond });
+    deaths.push(await liveAndDie(world, aim, random));
+    await publishing;
+  }
+  assert.equal(ledger.acknowledgedCount, uplinkCount, "the broker has taken all of them");
+
+  const last = startDaemon(world.configFile);
+  t.after(async () => {
+    await last.kill();
+  });
+  await waitFor(async () => (await countWritten(world.standIn)) >= uplinkCount && isIdle(world, last), {
+    timeoutMs: 60_000,
+    everyMs: 200,
+    what: "everything to be written",
+  });
+  assert.deepEqual(await last.stop(), { code: 0, signal: null });
+  const status = await last.said("status");
+
+  const account = await judge({ ledger: ledger.entries(), influxUrl: world.standIn.url, database });
+  const copies = journalCopies(world);
+  printDeaths(t, deaths);
+  t.diagnostic(
+    `judge: ${JSON.stringify({ ...account, details: account.details.length })}, copies in the journal ${copies}`,
+  );
+  t.diagnostic(`last life: ${JSON.stringify(status)}`);
+
+  const { details, ...counts } = account;
+  assert.deepEqual(
+    counts,
+    {
+      published: uplinkCount,
+      obliged: uplinkCount,
+      written: uplinkCount,
+      lost: 0,
+      invented: 0,
+      altered: 0,
+      duplicates: 0,
+    },
+    details.join("\n"),
+  );
+  assert.ok(deaths.length >= kills);
+  assert.ok(isProven(deaths), "kills fell between commit and PUBACK, and between answer and settlement");
+  assert.ok(copies > 0, "the broker has delivered something twice");
+  assert.equal(status["backlog"], 0);
+  assert.deepEqual(readQuarantine(world.dir), []);
+});
+
+async function createWorld(
+  t: TestContext,
+  broker: Mosquitto,
+  uplinks: readonly UplinkMessage[],
+): Promise<World> {
+  const folder = await temporaryFolder("kill-loop");
+  t.after(folder.remove);
+  const proxy = await TcpProxy.start(broker.port);
+  const confirmed = new Set<string>();
+  const standIn = await startInfluxStandIn({
+    flushIntervalMs: 20,
+    observe: (phase, { lines }) => {
+      if (phase !== "answered") return;
+      for (const line of lines) {
+        const id = /deduplication_id="([^"]*)"/.exec(line)?.[1];
+        if (id !== undefined) confirmed.add(id);
+      }
+      world.onConfirmed();
+    },
+  });
+  t.after(async () => {
+    await proxy.stop();
+    await standIn.stop();
+  });
+  const world: World = {
+    configFile: writeConfig({
+      folder: folder.path,
+      mqttUrl: `mqtt://127.0.0.1:${proxy.port}`,
+      influxUrl: standIn.url,
+      lines: { influxdb: ['batch_max_age = "50ms"'], journal: ['commit_interval = "50ms"'] },
+    }),
+    dir: dataFolder(folder.path),
+    proxy,
+    traffic: observeMqtt(proxy),
+    standIn,
+    idOfContent: new Map(uplinks.map(({ payload, uplink }) => [contentOf(payload), uplink.deduplicationId])),
+    confirmed,
+    onConfirmed: () => undefined,
+    idOfSeq: new Map(),
+    lastSeq: 0,
+  };
+  return world;
+}
+
+/** What is published before the broker knows our session is nobody's. */
+async function subscribeOnce(world: World, broker: Mosquitto): Promise<void> {
+  const daemon = startDaemon(world.configFile);
+  await waitFor(() => broker.log().includes("application/+/device/+/event/+") || !daemon.isRunning, {
+    timeoutMs: 20_000,
+    what: "the first subscription",
+  });
+  assert.deepEqual(await daemon.stop(), { code: 0, signal: null }, daemon.stdout + daemon.stderr);
+}
+
+async function liveAndDie(world: World, aim: Aim, random: Random): Promise<Death> {
+  const { traffic } = world;
+  const before = { delivered: traffic.delivered.length, acknowledged: traffic.acknowledged.length };
+  const daemon = startDaemon(world.configFile);
+  try {
+    if (aim === "random") await delay(random.between(100, 2000));
+    if (aim === "commit") await killAfterCommit(world, daemon, before.acknowledged);
+    if (aim === "answer") await killAfterAnswer(world, daemon);
+    const livedMs = performance.now() - daemon.startedMs;
+    const { signal } = await daemon.kill();
+    assert.equal(signal, "SIGKILL", `it ended by itself:\n${daemon.stdout}${daemon.stderr}`);
+    // What the daemon wrote to its socket before it died still reaches the broker.
+    await waitFor(() => world.proxy.open === 0, { timeoutMs: 10_000, what: "the connection to end" });
+    return examine(world, aim, livedMs, before);
+  } finally {
+    world.onConfirmed = () => undefined;
+    await daemon.kill();
+  }
+}
+
+/**
+ * Stops the process whenever it writes to its WAL and looks: when more is committed than PUBACKs have
+ * come through, it does not wake up again. The proof is taken later and does not rest on this.
+ */
+async function killAfterCommit(
+  { proxy, traffic, dir, lastSeq }: World,
+  daemon: Program,
+  acknowledgedBefore: number,
+): Promise<void> {
+  const accepted = proxy.accepted;
+  await waitFor(() => proxy.accepted > accepted || !daemon.isRunning, {
+    timeoutMs: 20_000,
+    what: "the daemon to connect",
+  });
+  const { promise: hit, resolve } = Promise.withResolvers<void>();
+  let isLooking = false;
+  async function look(): Promise<void> {
+    daemon.signal("SIGSTOP");
+    isLooking = true;
+    // What is on its way through the proxy arrives.
+    await delay(5);
+    const acknowledged = traffic.acknowledged.length - acknowledgedBefore;
+    if (committedSeq(dir) - lastSeq > acknowledged) resolve();
+    else daemon.signal("SIGCONT");
+    isLooking = false;
+  }
+  const watcher = watch(join(dir, "journal.db-wal"), () => {
+    if (!isLooking) void look();
+  });
+  try {
+    await Promise.race([hit, delay(5000), daemon.ended]);
+  } finally {
+    watcher.close();
+  }
+}
+
+/** Kills in the very turn in which the stand-in has handed its answer to the system. */
+async function killAfterAnswer(world: World, daemon: Program): Promise<void> {
+  const { promise: hit, resolve } = Promise.withResolvers<void>();
+  world.onConfirmed = () => {
+    daemon.signal("SIGKILL");
+    resolve();
+  };
+  await Promise.race([hit, delay(5000), daemon.ended]);
+}
+
+function examine(
+  world: World,
+  aim: Aim,
+  livedMs: number,
+  before: { readonly delivered: number; readonly acknowledged: number },
+): Death {
+  const { traffic, idOfSeq, idOfContent, confirmed } = world;
+  const journal = readDeadJournal(world.dir, world.lastSeq);
+  for (const { seq, payload } of journal.messages) {
+    const id = idOfContent.get(contentOf(payload));
+    assert.ok(id !== undefined, `message ${seq} is one that was published`);
+    idOfSeq.set(seq, id);
+  }
+  world.lastSeq = journal.lastSeq;
+  const settled = new Set<string>();
+  for (const [seq, id] of idOfSeq) if (journal.isSettled(seq)) settled.add(id);
+  const received = traffic.delivered.length - before.delivered;
+  const acknowledged = traffic.acknowledged.length - before.acknowledged;
+  const committed = journal.messages.length;
+  assert.ok(acknowledged <= committed, `${acknowledged} PUBACKs for ${committed} committed messages`);
+  return {
+    aim,
+    livedMs,
+    received,
+    notCommitted: received - committed,
+    committedNotAcknowledged: committed - acknowledged,
+    confirmedNotSettled: confirmed.difference(settled).size,
+  };
+}
+
+function isProven(deaths: readonly Death[]): boolean {
+  const unacknowledged = deaths.filter((death) => death.committedNotAcknowledged > 0).length;
+  const unsettled = deaths.filter((death) => death.confirmedNotSettled > 0).length;
+  return unacknowledged >= proofsWanted && unsettled >= proofsWanted;
+}
+
+async function countWritten(standIn: InfluxStandIn): Promise<number> {
+  const [row] = await standIn.query(database, "SELECT count(*) AS n FROM uplink");
+  return Number(row?.["n"] ?? 0);
+}
+
+/** The broker has nothing on its way to the daemon any more. */
+function isIdle({ traffic }: World, daemon: Program): boolean {
+  assert.ok(daemon.isRunning, daemon.stdout + daemon.stderr);
+  const connection = traffic.delivered.at(-1)?.connection;
+  return connection !== undefined && traffic.outstanding(connection) === 0;
+}
+
+/** Messages of the journal beyond the first of their bytes. */
+function journalCopies(world: World): number {
+  const { messages } = readDeadJournal(world.dir);
+  return messages.length - new Set(messages.map(({ payload }) => contentOf(payload))).size;
+}
+
+function contentOf(payload: Uint8Array): string {
+  return hash("sha1", payload, "base64");
+}
+
+function printDeaths(t: TestContext, deaths: readonly Death[]): void {
+  t.diagnostic(
+    "kill  aim     lived ms  received  not committed  committed, no PUBACK  confirmed, not settled",
+  );
+  for (const [index, death] of deaths.entries()) {
+    const cells = [death.received, death.notCommitted, death.committedNotAcknowledged, death.confirmedNotSettled];
+    const [received = "", notCommitted = "", noPuback = "", notSettled = ""] = cells.map(String);
+    t.diagnostic(
+      `${String(index + 1).padStart(4)}  ${death.aim.padEnd(6)}  ${death.livedMs.toFixed(0).padStart(8)}` +
+        `  ${received.padStart(8)}  ${notCommitted.padStart(13)}  ${noPuback.padStart(20)}  ${notSettled.padStart(22)}`,
+    );
+  }
+}
