@@ -20,7 +20,7 @@ import { Forward } from "./pipeline/forward.ts";
 import { ingest } from "./pipeline/ingest.ts";
 import { LatencyWindow } from "./pipeline/latency.ts";
 import type { Decode, QuarantinedMessage } from "./pipeline/ports.ts";
-import { recoverFromDeath, rememberTail } from "./pipeline/recovery.ts";
+import { recoverFromDeath, rememberTail, sparing } from "./pipeline/recovery.ts";
 import { reportDetails, type Snapshot } from "./status/snapshot.ts";
 import { State } from "./state/state.ts";
 import { type Part, type PartsOutcome, runParts } from "./supervision/parts.ts";
@@ -198,7 +198,7 @@ function openIngest(
 
 function openForward(
   { config, log, decode: plantedDecode }: AppOptions,
-  { journal, marker, deduplicator, quarantine }: Files,
+  { journal, state, marker, deduplicator, quarantine }: Files,
   clockWatch: ClockWatch,
   committer: Committer,
   writer: LineWriter,
@@ -214,7 +214,7 @@ function openForward(
     deduplicator,
     clockTrust: clockWatch,
     prepareDeps: {
-      decode: plantedDecode ?? decode,
+      decode: sparing(state.quarantinedUnder("decode_killed_process"), plantedDecode ?? decode),
       marker,
       deduplicator,
       clock: clockWatch,

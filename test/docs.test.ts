@@ -85,7 +85,7 @@ test("the lock file belongs to package.json and names no registry", () => {
   assert.doesNotMatch(text, /"resolved": "https?:/);
 });
 
-test("decisions are numbered without a gap and say context, decision, figures and consequences", () => {
+test("decisions are numbered without a gap and say context, decision and consequences", () => {
   const files = readdirSync(join(root, "docs/decisions")).toSorted();
   assert.ok(files.length >= 8);
   files.forEach((file, index) => {
@@ -93,7 +93,12 @@ test("decisions are numbered without a gap and say context, decision, figures an
     const headings = [...read(join("docs/decisions", file)).matchAll(/^## (.*)/gm)].map(
       ([, heading]) => heading,
     );
-    assert.deepEqual(headings, ["Context", "Decision", "Figures", "Consequences"], file);
+    const expected = ["Context", "Decision", "Figures", "Consequences"];
+    assert.deepEqual(
+      headings,
+      headings.includes("Figures") ? expected : expected.filter((heading) => heading !== "Figures"),
+      file,
+    );
   });
 });
 

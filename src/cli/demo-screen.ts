@@ -21,7 +21,8 @@ export class DemoScreen {
   readonly #io: Io;
   #drawnLines = 0;
   #draws = 0;
-  #before: { readonly atMs: number; readonly published: number; readonly written: number } | undefined;
+  /** Oldest first: rates are taken over the last few seconds. */
+  readonly #samples: Sample[] = [];
 
   constructor(io: Io) {
     this.#io = io;
@@ -41,35 +42,32 @@ export class DemoScreen {
 
   #lines(published: number, { counters, journal, latencyMs, influxIsOpen }: Snapshot): string[] {
     const now = { atMs: performance.now(), published, written: counters.written };
-    const rate = (count: (at: { published: number; written: number }) => number): string => {
-      if (this.#before === undefined) return "";
-      const seconds = (now.atMs - this.#before.atMs) / 1000;
-      return seconds < 0.01 ? "" : `${((count(now) - count(this.#before)) / seconds).toFixed(0)}/s`;
-    };
-    const lines = [
-      row(
-        "uplinks published",
-        published,
-        rate((at) => at.published),
-      ),
+    this.#samples.push(now);
+    if (this.#samples.length > rateSamples) this.#samples.shift();
+    const before = this.#samples[0] ?? now;
+    const seconds = (now.atMs - before.atMs) / 1000;
+    const rate = (count: "published" | "written"): string =>
+      seconds < 0.1 ? "" : `${((now[count] - before[count]) / seconds).toFixed(0)}/s`;
+    return [
+      row("uplinks published", published, rate("published")),
       row("messages committed", counters.committed, `last commit ${journal.lastCommitMs.toFixed(1)} ms`),
       row("acknowledged", counters.acknowledged, "PUBACK, each after its commit"),
-      row(
-        "uplinks written",
-        counters.written,
-        rate((at) => at.written),
-      ),
+      row("uplinks written", counters.written, rate("written")),
       row("points written", counters.points, `${counters.batches} batches`),
       row("other events", total(counters.unmapped), [...counters.unmapped.keys()].toSorted().join(", ")),
       row("backlog", journal.backlog, influxIsOpen ? "" : "InfluxDB is away"),
       row("latency", `${ms(latencyMs.p50)} ms`, `p50; p99 ${ms(latencyMs.p99)} ms`),
     ];
-    // Rates over a second or more, however often the screen is drawn.
-    if (this.#before === undefined || now.atMs - this.#before.atMs > 2000) this.#before = now;
-    return lines;
   }
 }
 
+interface Sample {
+  readonly atMs: number;
+  readonly published: number;
+  readonly written: number;
+}
+
+const rateSamples = 10;
 const plainEvery = 10;
 
 function row(label: string, value: number | string, note: string): string {

@@ -70,7 +70,8 @@ export class Committer {
     this.#waiting.push({ message, committed });
     this.#waitingBytes += message.payload.length;
     const isFirst = this.#waiting.length === 1;
-    const isGroup = this.#waiting.length === this.#deps.groupCount() || this.#waitingBytes >= this.#groupBytes;
+    const isGroup =
+      this.#waiting.length === this.#deps.groupCount() || this.#waitingBytes >= this.#groupBytes;
     if (isFirst || isGroup) this.#work.notify();
   }
 
@@ -124,8 +125,10 @@ export class Committer {
       try {
         this.#commit();
         failures = 0;
-        // Others get their turn between two commits even when the next one is due at once.
+        // Others get their turn between two commits even when the next one is due at once. PUBACKs leave in
+        // it, before anybody looks at the messages: a message that kills its reader must not come again.
         await new Promise((resolve) => setImmediate(resolve));
+        this.#deps.committed.notify();
       } catch (error) {
         if (!(error instanceof Fault) || error.disposition !== "retry" || signal.aborted) throw error;
         this.#sayFault(error, "full");
@@ -181,7 +184,6 @@ export class Committer {
     this.#settlementSinceMs = undefined;
     this.#tail.push(stored);
     for (const { committed } of group) committed();
-    this.#deps.committed.notify();
     this.relieved.notify();
     this.#sayEvicted();
     journal.checkpointWhenDue();

@@ -92,7 +92,10 @@ export function reasonFault(reasonCode: number, url: string, cause?: unknown): F
 
 /** What mqtt.js reported as an error before the broker had accepted us, as a fault. */
 export function connectFault(error: unknown, url: string): Fault {
-  return peerFault(error, url) ?? noAnswerFault(url, `does not answer in MQTT (${errorText(error)})`);
+  const fault = peerFault(error, url);
+  if (fault === undefined) return noAnswerFault(url, `does not answer in MQTT (${errorText(error)})`);
+  // A reset: with TLS on one side only, mosquitto closes before it has read everything.
+  return fault.code === "connection_closed" ? closedFault(url) : fault;
 }
 
 /** What mqtt.js reported as an error of an accepted connection, as a fault. */
@@ -129,13 +132,14 @@ function noAnswerFault(url: string, what: string): Fault {
   });
 }
 
+/** Of the end of an accepted connection. mosquitto 2.0 does not say so when another client took it over. */
 export function lostFault(url: string, why?: string): Fault {
   return new Fault({
     code: "broker_connection_lost",
     layer: "broker",
     disposition: "retry",
     message: `the connection to ${url} was lost${why === undefined ? "" : `: ${why}`}`,
-    hint: "look at the broker's own log; the session is kept and nothing acknowledged is lost",
+    hint: "the session is kept; when it goes on, look at the broker's own log: \"already connected\" there means that a second daemon uses our client id",
   });
 }
 

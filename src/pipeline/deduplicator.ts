@@ -92,6 +92,7 @@ interface Leader {
   readonly followers: number[];
 }
 
-function contentKey(topic: string, payload: Uint8Array): string {
+/** Equal for equal bytes on the same topic. */
+export function contentKey(topic: string, payload: Uint8Array): string {
   return createHash("sha1").update(topic).update("\0").update(payload).digest("base64");
 }

@@ -1,9 +1,10 @@
 import type { JournalMessage } from "../journal/message.ts";
 import { Fault } from "../lib/fault.ts";
 import type { IntervalSet } from "../lib/intervals.ts";
+import { failed } from "../lib/result.ts";
 import type { DecodeMarker } from "./decode-marker.ts";
-import type { Deduplicator } from "./deduplicator.ts";
-import type { QuarantinedMessage } from "./ports.ts";
+import { contentKey, type Deduplicator } from "./deduplicator.ts";
+import type { Decode, QuarantinedMessage } from "./ports.ts";
 
 /** Deaths after which a message is not tried again. */
 const deathsBeforeQuarantine = 2;
@@ -57,6 +58,31 @@ export function recoverFromDeath(
   record.quarantine([{ message, fault }]);
   journal.settle(left.seq, left.seq);
   return fault;
+}
+
+/**
+ * A decoder that is never given the bytes of `killers`, messages that are quarantined for two deaths. The
+ * death may have come before their PUBACK: then the broker delivers them again, as another message of the
+ * log, and without this each copy would be good for two deaths and the next copy.
+ */
+export function sparing(
+  killers: readonly { readonly topic: string; readonly payload: Uint8Array }[],
+  decode: Decode,
+): Decode {
+  if (killers.length === 0) return decode;
+  const keys = new Set(killers.map(({ topic, payload }) => contentKey(topic, payload)));
+  return (topic, payload) => {
+    if (!keys.has(contentKey(topic, payload))) return decode(topic, payload);
+    return failed(
+      new Fault({
+        code: "decode_killed_process",
+        layer: "device",
+        disposition: "quarantine",
+        message: `the message from ${topic} is a copy of one that killed the process; it is quarantined`,
+        hint: "its bytes are kept in state.db; please report them, a decoder must not die",
+      }),
+    );
+  };
 }
 
 /** Fills the memory for duplicates from the settled ones among the newest messages of the log. */

@@ -1,11 +1,17 @@
 import type Database from "better-sqlite3";
 import { join } from "node:path";
 import type { Fault } from "../lib/fault.ts";
-import { openDatabase } from "../sqlite/database.ts";
+import { checkpoint, openDatabase, walPages } from "../sqlite/database.ts";
 import { stateTables } from "./schema.ts";
 
-/** Quarantined payloads beyond this are evicted, oldest first, and counted. */
+/** What is quarantined beyond this is evicted, oldest first, and counted. */
 const quarantineMaxBytes = 64 * 1024 * 1024;
+/** What a row takes beside its payload, topic and reason: without it a flood of empty payloads had no bound. */
+const rowOverheadBytes = 256;
+const rowBytes = `length(payload) + octet_length(topic) + octet_length(reason) + ${rowOverheadBytes}`;
+const checkpointBytes = 4 * 1024 * 1024;
+/** Pages that a small write changes: the row's, the index's, and those above them. */
+const pagesPerWriteBytes = 4 * 4096;
 
 export interface QuarantineEntry {
   readonly seq: number;
@@ -26,33 +32,41 @@ export class State {
   >;
   readonly #oldestBytes: Database.Statement<[], { key: number; bytes: number }>;
   #quarantineBytes: number;
+  #bytesInWal: number;
 
   /** What had to be said about the file when it was opened. */
   readonly openingFaults: readonly Fault[];
 
-  private constructor(database: Database.Database, faults: readonly Fault[]) {
+  private constructor(database: Database.Database, movedAside: Fault | undefined) {
     this.#database = database;
-    this.openingFaults = faults;
+    this.openingFaults = movedAside === undefined ? [] : [movedAside];
     this.#insert = database.prepare(
-      `INSERT OR IGNORE INTO quarantine
+      `INSERT INTO quarantine
          (journal_id, seq, source, topic, payload, received_ms, code, reason, quarantined_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (journal_id, seq) DO NOTHING`,
     );
-    this.#oldestBytes = database.prepare("SELECT key, length(payload) AS bytes FROM quarantine ORDER BY key");
+    this.#oldestBytes = database.prepare(`SELECT key, ${rowBytes} AS bytes FROM quarantine ORDER BY key`);
     const sum = database
-      .prepare<[], { bytes: number | null }>("SELECT sum(length(payload)) AS bytes FROM quarantine")
+      .prepare<[], { bytes: number | null }>(`SELECT sum(${rowBytes}) AS bytes FROM quarantine`)
       .get();
     this.#quarantineBytes = sum?.bytes ?? 0;
+    this.#bytesInWal = walPages(database.name) * 4096;
   }
 
+  /** Faults: journal_unwritable (fatal). */
   static open(dir: string, nowMs: number): State {
-    const file = join(dir, "state.db");
-    const { database, movedAside } = openDatabase({ file, schema: stateTables, synchronous: "FULL", nowMs });
-    return new State(database, movedAside === undefined ? [] : [movedAside]);
+    return openDatabase({
+      file: join(dir, "state.db"),
+      schema: stateTables,
+      synchronous: "FULL",
+      nowMs,
+      use: (database, movedAside) => new State(database, movedAside),
+    });
   }
 
   /** Keeps the bytes of messages that cannot be decoded. Durable when it returns. */
   quarantine(journalId: string, entries: readonly QuarantineEntry[], nowMs: number): void {
+    this.#bytesInWal += entries.reduce((sum, entry) => sum + entryBytes(entry), pagesPerWriteBytes);
     let added = 0;
     this.#database.transaction(() => {
       for (const entry of entries) {
@@ -68,7 +82,7 @@ export class State {
           reason,
           nowMs,
         );
-        if (result.changes > 0) added += payload.length;
+        if (result.changes > 0) added += entryBytes(entry);
       }
       added -= this.#evictQuarantine(this.#quarantineBytes + added - quarantineMaxBytes);
     })();
@@ -90,6 +104,16 @@ export class State {
     this.#database.prepare("DELETE FROM quarantine WHERE key <= ?").run(last);
     this.#addToCounter("quarantine_evicted", count);
     return freedBytes;
+  }
+
+  /** What is quarantined under a fault code. */
+  quarantinedUnder(code: string): { readonly topic: string; readonly payload: Uint8Array }[] {
+    return this.#database
+      .prepare<
+        [string],
+        { topic: string; payload: Buffer }
+      >("SELECT topic, payload FROM quarantine WHERE code = ?")
+      .all(code);
   }
 
   /** How many messages are in quarantine. */
@@ -127,16 +151,17 @@ export class State {
       .run(name, by);
   }
 
-  #writes = 0;
-
   #checkpointWhenDue(): void {
-    this.#writes += 1;
-    if (this.#writes < 200) return;
-    this.#writes = 0;
-    this.#database.pragma("wal_checkpoint(PASSIVE)");
+    if (this.#bytesInWal < checkpointBytes) return;
+    this.#bytesInWal = 0;
+    checkpoint(this.#database);
   }
 
   close(): void {
     this.#database.close();
   }
+}
+
+function entryBytes({ payload, topic, reason }: QuarantineEntry): number {
+  return payload.length + Buffer.byteLength(topic) + Buffer.byteLength(reason) + rowOverheadBytes;
 }

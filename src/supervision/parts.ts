@@ -35,7 +35,7 @@ export async function runParts(
   const abort = new AbortController();
   const { promise: stopping, resolve: beginStop } = Promise.withResolvers<void>();
   let failure: PartsOutcome["failure"];
-  let isStopping = stop.aborted;
+  let isStopping = false;
   const running = parts.map((part) => {
     const drain = new AbortController();
     return { part, drain, done: runOne(part, drain.signal) };
@@ -43,7 +43,7 @@ export async function runParts(
   async function runOne(part: Part, drain: AbortSignal): Promise<void> {
     try {
       await part.run(drain, abort.signal);
-      if (!isStopping) failure ??= { part: part.name, error: new BugError("BUG: it ended by itself") };
+      if (!isStopping && !stop.aborted) failure ??= { part: part.name, error: new BugError("BUG: it ended by itself") };
     } catch (error) {
       failure ??= { part: part.name, error };
     }

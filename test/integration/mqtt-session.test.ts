@@ -7,6 +7,7 @@ import { startBroker } from "../../src/sandbox/broker.ts";
 import { requireMosquitto } from "../support/mosquitto.ts";
 import { mqttConfig, runSource } from "../support/mqtt-source.ts";
 import { startSourceProcess } from "../support/mqtt-source-process.ts";
+import { startScriptedBroker } from "../support/mqtt-script.ts";
 import { publishAll } from "../support/publisher.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { waitFor } from "../support/wait.ts";
@@ -29,7 +30,8 @@ async function client(
   const other = connect(url, {
     protocolVersion: 5,
     reconnectPeriod: 0,
-    ...(clientId === undefined ? {} : { clientId }),
+    // With an id of ours it must not throw our session away.
+    ...(clientId === undefined ? {} : { clientId, clean: false, properties: { sessionExpiryInterval: 60 } }),
   });
   other.on("error", () => undefined);
   t.after(async () => {
@@ -71,7 +73,7 @@ test("what was published while we were away arrives when the session is resumed"
   assert.deepEqual(second.faultCodes, []);
 });
 
-test("a broker that was killed without persistence has lost the session: said each time, and subscribed anew", async (t) => {
+test("a broker that was killed without persistence has lost the session: it is said, and subscribed anew", async (t) => {
   const broker = await requireMosquitto(t);
   if (broker === undefined) return;
   const run = runSource(t, {
@@ -130,7 +132,7 @@ test("two sources on one broker have sessions of their own", async (t) => {
   assert.deepEqual([left.texts, right.texts], [["l/1"], ["r/1"]]);
 });
 
-test("a second client with our id is named, once a minute however often it happens", async (t) => {
+test("a second client with our id is a lost connection to mosquitto 2.0: the hint names it, once a minute", async (t) => {
   const broker = await requireMosquitto(t);
   if (broker === undefined) return;
   const run = runSource(t, { config: mqttConfig({ url: broker.url }), clientId: "twin" });
@@ -139,12 +141,23 @@ test("a second client with our id is named, once a minute however often it happe
     await client(t, broker.url, "twin");
     await run.subscribed(connects);
   }
-  const fault = run.fault("broker_session_taken_over");
+  assert.deepEqual(run.faultCodes, ["broker_connection_lost"]);
+  assert.match(run.fault("broker_connection_lost").hint ?? "", /client id/);
+});
+
+test("a broker that says why it ends the connection is quoted", async (t) => {
+  const url = await startScriptedBroker(t, (packet, answer, socket) => {
+    if (packet.cmd === "connect") answer({ cmd: "connack", reasonCode: 0, sessionPresent: true });
+    if (packet.cmd !== "subscribe" || packet.messageId === undefined) return;
+    answer({ cmd: "suback", messageId: packet.messageId, granted: [1] });
+    answer({ cmd: "disconnect", reasonCode: 142 });
+    socket.end();
+  });
+  const run = runSource(t, { config: mqttConfig({ url }) });
+  const fault = await run.faulted("broker_session_taken_over");
   assert.match(fault.hint ?? "", /client_id/);
-  assert.deepEqual(
-    run.faultCodes.filter((code) => code === "broker_session_taken_over"),
-    ["broker_session_taken_over"],
-  );
+  await waitFor(() => run.source.status.connects >= 4, { what: "three more attempts" });
+  assert.deepEqual(run.faultCodes, ["broker_session_taken_over"], "one line a minute");
 });
 
 test("MQTT 3.1.1 by configuration resumes its session too", async (t) => {

@@ -66,8 +66,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     void run.stop();
   });
   process.stdout.write("started\n");
-  void run.subscribed(1, 60_000).then(
-    () => process.stdout.write("subscribed\n"),
-    () => undefined,
-  );
+  const looking = setInterval(() => {
+    if (run.source.status.state !== "connected") return;
+    process.stdout.write("subscribed\n");
+    clearInterval(looking);
+  }, 10);
+  // Only the source may keep this process alive.
+  looking.unref();
 }

@@ -12,8 +12,6 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { startInfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
-import type { InfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
 import { Random } from "../../src/sandbox/devices/random.ts";
 import { MemoryLedger } from "../../src/sandbox/ledger.ts";
 import { database, dataFolder, startDaemon, writeConfig } from "../support/daemon.ts";
@@ -25,9 +23,11 @@ import type { Mosquitto } from "../support/mosquitto.ts";
 import { observeMqtt } from "../support/observe-mqtt.ts";
 import type { MqttTraffic } from "../support/observe-mqtt.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
-import { makeUplinks, publishUplinks } from "../support/uplinks.ts";
-import type { UplinkMessage } from "../support/uplinks.ts";
+import { makeUplinks, publishUplinks } from "../support/fleet-uplinks.ts";
+import type { UplinkMessage } from "../support/fleet-uplinks.ts";
 import { temporaryFolder, waitFor } from "../support/wait.ts";
+import { startWatchedInflux } from "../support/watched-influx.ts";
+import type { WatchedInflux } from "../support/watched-influx.ts";
 
 const uplinkCount = 20_000;
 const kills = 20;
@@ -47,7 +47,7 @@ interface Death {
   readonly received: number;
   readonly notCommitted: number;
   readonly committedNotAcknowledged: number;
-  /** Events whose lines InfluxDB has confirmed, and that no settled message of the journal stands for. */
+  /** Events whose lines InfluxDB has confirmed to this life, and that no settled message stands for. */
   readonly confirmedNotSettled: number;
 }
 
@@ -57,12 +57,10 @@ interface World {
   readonly dir: string;
   readonly proxy: TcpProxy;
   readonly traffic: MqttTraffic;
-  readonly standIn: InfluxStandIn;
+  readonly influx: WatchedInflux;
   readonly idOfContent: ReadonlyMap<string, string>;
-  /** Events whose lines were confirmed, ever. */
+  /** Events whose lines were confirmed to the daemon that lives now. */
   readonly confirmed: Set<string>;
-  /** Called with each confirmation. */
-  onConfirmed: () => void;
   /** What the journal's messages are, as far as it was read. */
   readonly idOfSeq: Map<number, string>;
   lastSeq: number;
@@ -94,15 +92,14 @@ test("twenty kills: each of 20,000 uplinks is in the database exactly once", asy
   t.after(async () => {
     await last.kill();
   });
-  await waitFor(async () => (await countWritten(world.standIn)) >= uplinkCount && isIdle(world, last), {
+  await waitFor(() => world.influx.written.size === uplinkCount && isIdle(world, last), {
     timeoutMs: 60_000,
-    everyMs: 200,
     what: "everything to be written",
   });
   assert.deepEqual(await last.stop(), { code: 0, signal: null });
   const status = await last.said("status");
 
-  const account = await judge({ ledger: ledger.entries(), influxUrl: world.standIn.url, database });
+  const account = await judge({ ledger: ledger.entries(), influxUrl: world.influx.url, database });
   const copies = journalCopies(world);
   printDeaths(t, deaths);
   t.diagnostic(
@@ -139,36 +136,24 @@ async function createWorld(
   const folder = await temporaryFolder("kill-loop");
   t.after(folder.remove);
   const proxy = await TcpProxy.start(broker.port);
-  const confirmed = new Set<string>();
-  const standIn = await startInfluxStandIn({
-    flushIntervalMs: 20,
-    observe: (phase, { lines }) => {
-      if (phase !== "answered") return;
-      for (const line of lines) {
-        const id = /deduplication_id="([^"]*)"/.exec(line)?.[1];
-        if (id !== undefined) confirmed.add(id);
-      }
-      world.onConfirmed();
-    },
-  });
+  const influx = await startWatchedInflux();
   t.after(async () => {
     await proxy.stop();
-    await standIn.stop();
+    await influx[Symbol.asyncDispose]();
   });
   const world: World = {
     configFile: writeConfig({
       folder: folder.path,
       mqttUrl: `mqtt://127.0.0.1:${proxy.port}`,
-      influxUrl: standIn.url,
+      influxUrl: influx.url,
       lines: { influxdb: ['batch_max_age = "50ms"'], journal: ['commit_interval = "50ms"'] },
     }),
     dir: dataFolder(folder.path),
     proxy,
     traffic: observeMqtt(proxy),
-    standIn,
+    influx,
     idOfContent: new Map(uplinks.map(({ payload, uplink }) => [contentOf(payload), uplink.deduplicationId])),
-    confirmed,
-    onConfirmed: () => undefined,
+    confirmed: new Set(),
     idOfSeq: new Map(),
     lastSeq: 0,
   };
@@ -188,9 +173,14 @@ async function subscribeOnce(world: World, broker: Mosquitto): Promise<void> {
 async function liveAndDie(world: World, aim: Aim, random: Random): Promise<Death> {
   const { traffic } = world;
   const before = { delivered: traffic.delivered.length, acknowledged: traffic.acknowledged.length };
+  const { confirmed, influx } = world;
+  confirmed.clear();
+  influx.onAnswer = (ids) => {
+    for (const id of ids) confirmed.add(id);
+  };
   const daemon = startDaemon(world.configFile);
   try {
-    if (aim === "random") await delay(random.between(100, 2000));
+    if (aim === "random") await delay(random.between(200, 3000));
     if (aim === "commit") await killAfterCommit(world, daemon, before.acknowledged);
     if (aim === "answer") await killAfterAnswer(world, daemon);
     const livedMs = performance.now() - daemon.startedMs;
@@ -200,7 +190,7 @@ async function liveAndDie(world: World, aim: Aim, random: Random): Promise<Death
     await waitFor(() => world.proxy.open === 0, { timeoutMs: 10_000, what: "the connection to end" });
     return examine(world, aim, livedMs, before);
   } finally {
-    world.onConfirmed = () => undefined;
+    influx.onAnswer = undefined;
     await daemon.kill();
   }
 }
@@ -242,10 +232,11 @@ async function killAfterCommit(
 }
 
 /** Kills in the very turn in which the stand-in has handed its answer to the system. */
-async function killAfterAnswer(world: World, daemon: Program): Promise<void> {
+async function killAfterAnswer({ influx, confirmed }: World, daemon: Program): Promise<void> {
   const { promise: hit, resolve } = Promise.withResolvers<void>();
-  world.onConfirmed = () => {
+  influx.onAnswer = (ids) => {
     daemon.signal("SIGKILL");
+    for (const id of ids) confirmed.add(id);
     resolve();
   };
   await Promise.race([hit, delay(5000), daemon.ended]);
@@ -285,11 +276,6 @@ function isProven(deaths: readonly Death[]): boolean {
   const unacknowledged = deaths.filter((death) => death.committedNotAcknowledged > 0).length;
   const unsettled = deaths.filter((death) => death.confirmedNotSettled > 0).length;
   return unacknowledged >= proofsWanted && unsettled >= proofsWanted;
-}
-
-async function countWritten(standIn: InfluxStandIn): Promise<number> {
-  const [row] = await standIn.query(database, "SELECT count(*) AS n FROM uplink");
-  return Number(row?.["n"] ?? 0);
 }
 
 /** The broker has nothing on its way to the daemon any more. */

@@ -185,7 +185,7 @@ export class Catalog {
   }
 }
 
-export function typeText(kind: ColumnKind): string {
+function typeText(kind: ColumnKind): string {
   return kind === "tag" ? "iox::column_type::tag" : `iox::column_type::field::${kind}`;
 }
 

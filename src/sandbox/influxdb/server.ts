@@ -22,6 +22,7 @@ import { coreLimits } from "./catalog.ts";
 import { createDatabase, deleteDatabase, listDatabases } from "./databases.ts";
 import { Faults } from "./faults.ts";
 import { FlushQueue } from "./flush-queue.ts";
+import { pingAnswer } from "./ping.ts";
 import { handleQuery } from "./query.ts";
 import type { SqlCell } from "./sql.ts";
 import { Store } from "./store.ts";
@@ -73,8 +74,6 @@ export interface InfluxStandIn {
   /** Flushes what waits, closes connections and data. The process can end after it. */
   stop(): Promise<void>;
 }
-
-const version = "3.10.0";
 
 /** Throws the faults `sandbox_duckdb_missing` and `sandbox_data_unusable`, or the error of `listen`. */
 export async function startInfluxStandIn(options: InfluxStandInOptions = {}): Promise<InfluxStandIn> {
@@ -253,7 +252,7 @@ class StandIn implements InfluxStandIn {
         });
       case "GET /ping":
       case "POST /ping":
-        return answered(this.#ping());
+        return answered(pingAnswer(this.#processId));
       default:
         throw plainError(404, "Not found");
     }
@@ -275,26 +274,6 @@ class StandIn implements InfluxStandIn {
         await sleep(this.faults.delayMs, undefined, { signal }).catch(() => undefined);
       }
     }
-  }
-
-  #ping(): Answer {
-    const requestId = randomUUID();
-    return {
-      status: 200,
-      headers: {
-        "content-type": "application/json",
-        "request-id": requestId,
-        "x-influxdb-build": "Core",
-        "x-influxdb-version": version,
-        "x-request-id": requestId,
-      },
-      body: JSON.stringify({
-        product_name: "InfluxDB 3 Core",
-        version,
-        revision: "stand-in",
-        process_id: this.#processId,
-      }),
-    };
   }
 }
 

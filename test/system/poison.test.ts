@@ -1,0 +1,158 @@
+/**
+ * A message that kills its decoder: after two deaths it is quarantined, bytes and all, and everything
+ * before and after it is delivered. Nobody is told which message it was; the daemon finds out itself.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { join } from "node:path";
+import { MemoryLedger } from "../../src/sandbox/ledger.ts";
+import type { Account } from "../../src/sandbox/account.ts";
+import { database, dataFolder, startDaemon, writeConfig } from "../support/daemon.ts";
+import type { Ending, LogLine, ProgramOptions } from "../support/daemon.ts";
+import { readDeadJournal, readQuarantine } from "../support/journal-files.ts";
+import type { QuarantinedMessage } from "../support/journal-files.ts";
+import { judge } from "../support/judge.ts";
+import { requireMosquitto } from "../support/mosquitto.ts";
+import type { Mosquitto } from "../support/mosquitto.ts";
+import { makeUplinks, publishUplinks } from "../support/fleet-uplinks.ts";
+import { temporaryFolder, waitFor } from "../support/wait.ts";
+import { startWatchedInflux } from "../support/watched-influx.ts";
+
+const poisonMain = join(import.meta.dirname, "../support/poison-main.ts");
+const uplinkCount = 300;
+const poisonIndex = 150;
+const deadlineMs = 30_000;
+
+interface Verdict {
+  readonly deaths: readonly Ending[];
+  /** What the log says of deaths while decoding, over all starts. */
+  readonly reports: readonly LogLine[];
+  readonly quarantined: readonly QuarantinedMessage[];
+  readonly poison: Buffer;
+  readonly account: Account;
+  readonly unsettled: number;
+}
+
+test("a message that kills the process is quarantined after two deaths", async (t) => {
+  const verdict = await poisoned(t, "kill");
+  assert.deepEqual(verdict?.deaths, [
+    { code: null, signal: "SIGKILL" },
+    { code: null, signal: "SIGKILL" },
+  ]);
+});
+
+test("a message that exhausts the heap is quarantined after two deaths", async (t) => {
+  const verdict = await poisoned(t, "heap", ["--max-old-space-size=64"]);
+  assert.deepEqual(
+    verdict?.deaths.map(({ signal }) => signal),
+    ["SIGABRT", "SIGABRT"],
+  );
+});
+
+test("a message whose decoder throws is quarantined after two deaths", async (t) => {
+  const verdict = await poisoned(t, "throw");
+  assert.deepEqual(verdict?.deaths, [
+    { code: 1, signal: null },
+    { code: 1, signal: null },
+  ]);
+});
+
+async function poisoned(
+  t: TestContext,
+  kind: string,
+  nodeOptions: readonly string[] = [],
+): Promise<Verdict | undefined> {
+  const broker = await requireMosquitto(t);
+  if (broker === undefined) return undefined;
+  const verdict = await play(broker, kind, nodeOptions);
+  const { account, quarantined, poison, reports } = verdict;
+  const codes = quarantined.map(({ code }) => code);
+  t.diagnostic(
+    `${kind}: deaths ${verdict.deaths.map(({ code, signal }) => signal ?? code).join(", ")}; ` +
+      `quarantined ${codes.join(", ")}; ${JSON.stringify({ ...account, details: account.details.length })}`,
+  );
+  assert.deepEqual(codes, ["decode_killed_process"]);
+  assert.deepEqual(quarantined[0]?.payload, poison, "its bytes are kept");
+  assert.match(quarantined[0]?.reason ?? "", /died 2 times/);
+  assert.deepEqual(
+    reports.map(({ msg }) => /tried once more|quarantined/.exec(String(msg))?.[0]),
+    ["tried once more", "quarantined"],
+    "each death is reported at the next start",
+  );
+  assert.deepEqual(
+    { written: account.written, lost: account.lost, invented: account.invented },
+    { written: uplinkCount - 1, lost: 0, invented: 0 },
+    account.details.join("\n"),
+  );
+  assert.equal(account.duplicates + account.altered, 0, account.details.join("\n"));
+  assert.equal(verdict.unsettled, 0, "nothing is left to be done");
+  return verdict;
+}
+
+async function play(
+  broker: Mosquitto,
+  kind: string,
+  nodeOptions: readonly string[],
+): Promise<Verdict> {
+  await using folder = await temporaryFolder("poison");
+  await using influx = await startWatchedInflux();
+  const configFile = writeConfig({
+    folder: folder.path,
+    mqttUrl: broker.url,
+    influxUrl: influx.url,
+    lines: { influxdb: ['batch_max_age = "50ms"'], journal: ['commit_interval = "50ms"'] },
+  });
+  const uplinks = makeUplinks({ count: uplinkCount, seed: 4, devices: 50 });
+  const poison = uplinks[poisonIndex];
+  assert.ok(poison !== undefined);
+  const options: Omit<ProgramOptions, "args"> = {
+    file: poisonMain,
+    nodeOptions,
+    env: { POISON_TEXT: poison.uplink.deduplicationId, POISON_KIND: kind },
+  };
+
+  const deaths: Ending[] = [];
+  const reports: LogLine[] = [];
+  const ledger = new MemoryLedger();
+  const noteReports = (log: readonly LogLine[]): void => {
+    reports.push(...log.filter(({ code }) => code === "decode_killed_process"));
+  };
+  {
+    await using first = startDaemon(configFile, options);
+    await waitFor(() => broker.log().includes("Sending SUBACK") || !first.isRunning, {
+      timeoutMs: deadlineMs,
+      what: "the subscription",
+    });
+    await publishUplinks(ledger, { url: broker.url, messages: uplinks });
+    deaths.push(await first.ended);
+    noteReports(first.log);
+  }
+  {
+    await using second = startDaemon(configFile, options);
+    deaths.push(await second.ended);
+    noteReports(second.log);
+  }
+  const expected = new MemoryLedger();
+  for (const { uplink } of uplinks) {
+    if (uplink === poison.uplink) continue;
+    expected.published(uplink);
+    expected.acknowledged(uplink.deduplicationId);
+  }
+  await using third = startDaemon(configFile, options);
+  await influx.hasWritten(uplinkCount - 1, deadlineMs, () => {
+    assert.ok(third.isRunning, `the third start ended too:\n${third.stdout}${third.stderr}`);
+  });
+  assert.deepEqual(await third.stop(), { code: 0, signal: null });
+  noteReports(third.log);
+  const dir = dataFolder(folder.path);
+  const journal = readDeadJournal(dir);
+  return {
+    deaths,
+    reports,
+    quarantined: readQuarantine(dir),
+    poison: Buffer.from(poison.payload),
+    account: await judge({ ledger: expected.entries(), influxUrl: influx.url, database }),
+    unsettled: journal.messages.filter(({ seq }) => !journal.isSettled(seq)).length,
+  };
+}

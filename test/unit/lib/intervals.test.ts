@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { firstGap, type Interval, IntervalSet } from "../../../src/lib/intervals.ts";
+
+const highest = 40;
+
+const range = fc
+  .tuple(fc.integer({ min: 0, max: highest }), fc.integer({ min: 0, max: highest }))
+  .map(([a, b]) => ({ lo: Math.min(a, b), hi: Math.max(a, b) }));
+const action = fc.tuple(fc.constantFrom("add", "remove"), range);
+
+function numbers({ lo, hi }: Interval): number[] {
+  return Array.from({ length: hi - lo + 1 }, (_, index) => lo + index);
+}
+
+/** The runs of a plain set: what an IntervalSet with the same numbers must hold. */
+function runsOf(values: ReadonlySet<number>): Interval[] {
+  const runs: Interval[] = [];
+  for (const value of [...values].toSorted((a, b) => a - b)) {
+    const last = runs.at(-1);
+    if (last !== undefined && last.hi === value - 1) runs[runs.length - 1] = { lo: last.lo, hi: value };
+    else runs.push({ lo: value, hi: value });
+  }
+  return runs;
+}
+
+test("an IntervalSet holds the same numbers as a plain set after any adds and removes", () => {
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 40 }), range, (actions, asked) => {
+      const set = new IntervalSet();
+      const model = new Set<number>();
+      for (const [kind, { lo, hi }] of actions) {
+        if (kind === "remove") {
+          set.remove(lo, hi);
+          for (const value of numbers({ lo, hi })) model.delete(value);
+        } else {
+          const touching = runsOf(model).filter((run) => run.hi >= lo - 1 && run.lo <= hi + 1);
+          const { merged, absorbed } = set.add(lo, hi);
+          for (const value of numbers({ lo, hi })) model.add(value);
+          assert.deepEqual(absorbed, touching);
+          assert.deepEqual(
+            merged,
+            runsOf(model).find((run) => run.lo <= lo && hi <= run.hi),
+          );
+        }
+        assert.deepEqual(set.intervals, runsOf(model));
+      }
+      for (let value = -1; value <= highest + 1; value += 1) {
+        assert.equal(set.has(value), model.has(value));
+        const runs = runsOf(model);
+        assert.deepEqual(
+          set.covering(value),
+          runs.find(({ lo, hi }) => lo <= value && value <= hi),
+        );
+        assert.deepEqual(
+          set.atOrAfter(value),
+          runs.find(({ hi }) => hi >= value),
+        );
+      }
+      assert.equal(
+        set.countWithin(asked.lo, asked.hi),
+        numbers(asked).filter((value) => model.has(value)).length,
+      );
+      assert.deepEqual(IntervalSet.of(set.intervals).intervals, set.intervals);
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test("firstGap finds the first run of numbers that is in none of the sets", () => {
+  fc.assert(
+    fc.property(fc.array(fc.array(range, { maxLength: 8 }), { maxLength: 3 }), range, (lists, { lo, hi }) => {
+      const sets = lists.map((list) => IntervalSet.of(list));
+      const free = numbers({ lo, hi }).filter((value) => !sets.some((set) => set.has(value)));
+      assert.deepEqual(firstGap(sets, lo, hi), runsOf(new Set(free))[0]);
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test("nothing is counted in an empty range, and an empty range has no gap", () => {
+  const set = IntervalSet.of([{ lo: 1, hi: 5 }]);
+  assert.equal(set.countWithin(1, 0), 0);
+  assert.equal(firstGap([set], 1, 0), undefined);
+  assert.equal(firstGap([set], 1, 5), undefined);
+  assert.deepEqual(firstGap([set], 1, 6), { lo: 6, hi: 6 });
+});
+
+test("a million dense numbers in any order are one interval", () => {
+  const set = new IntervalSet();
+  const blocks = Array.from({ length: 1000 }, (_, index) => (index * 617) % 1000);
+  for (const block of blocks) set.add(block * 1000, block * 1000 + 999);
+  assert.deepEqual(set.intervals, [{ lo: 0, hi: 999_999 }]);
+});

@@ -1,0 +1,225 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { IntervalSet } from "../../../src/lib/intervals.ts";
+import { Work } from "../../../src/pipeline/work.ts";
+
+type State = "free" | "taken" | "settled" | "parked" | "clock";
+
+/** What `Work` promises, one message at a time. */
+class Model {
+  readonly states: State[] = [];
+  readonly untilMs = new Map<number, number>();
+  cursor: number;
+
+  constructor(lastSeq: number) {
+    for (let seq = 1; seq <= lastSeq; seq += 1) this.states[seq] = "free";
+    this.cursor = lastSeq;
+  }
+
+  get lastSeq(): number {
+    return Math.max(0, this.states.length - 1);
+  }
+
+  seqs(state: State): number[] {
+    return this.states.flatMap((is, seq) => (is === state ? [seq] : []));
+  }
+
+  backlog(): number[] {
+    return this.seqs("free").filter((seq) => seq <= this.cursor);
+  }
+}
+
+type Action =
+  | { readonly do: "append" | "fresh" | "backlog" | "skip"; readonly count: number }
+  | { readonly do: "release" | "settle" | "park" | "clock" | "evict"; readonly pick: number; readonly count: number }
+  | { readonly do: "unpark"; readonly count: number; readonly clock: boolean };
+
+const count = fc.integer({ min: 1, max: 9 });
+const pick = fc.nat(1000);
+const action: fc.Arbitrary<Action> = fc.oneof(
+  fc.record({ do: fc.constantFrom("append", "fresh", "backlog", "skip"), count }),
+  fc.record({ do: fc.constantFrom("release", "settle", "park", "clock", "evict"), pick, count }),
+  fc.record({ do: fc.constant("unpark" as const), count, clock: fc.boolean() }),
+);
+
+class Run {
+  readonly settled = new IntervalSet();
+  readonly model: Model;
+  readonly work: Work;
+  nowMs = 0;
+
+  constructor(startSeq: number, settledUpTo: number) {
+    this.model = new Model(startSeq);
+    for (let seq = 1; seq <= Math.min(startSeq, settledUpTo); seq += 1) this.#settle(seq);
+    this.work = new Work(this.settled, startSeq);
+  }
+
+  step(next: Action): void {
+    const { model, work } = this;
+    switch (next.do) {
+      case "append":
+        for (let i = 0; i < next.count; i += 1) model.states[model.lastSeq + 1] = "free";
+        break;
+      case "fresh": {
+        const taken = work.takeFresh(model.lastSeq, next.count);
+        const expected = model.cursor < model.lastSeq;
+        assert.equal(taken !== undefined, expected);
+        if (taken === undefined) break;
+        assert.equal(taken.lo, model.cursor + 1);
+        assert.ok(taken.hi - taken.lo + 1 <= next.count);
+        model.cursor = taken.hi;
+        // The quota may have settled them already; then `take` says so by their absence from the log.
+        for (let seq = taken.lo; seq <= taken.hi; seq += 1) this.#take(seq);
+        break;
+      }
+      case "backlog": {
+        const [oldest] = model.backlog();
+        const taken = work.takeBacklog(next.count);
+        assert.equal(taken?.lo, oldest);
+        if (taken === undefined) break;
+        assert.ok(taken.hi >= taken.lo && taken.hi - taken.lo + 1 <= next.count);
+        for (let seq = taken.lo; seq <= taken.hi; seq += 1) {
+          assert.equal(model.states[seq], "free", `${seq} is handed out while it is ${model.states[seq]}`);
+          model.states[seq] = "taken";
+        }
+        break;
+      }
+      case "skip":
+        work.skipToFresh(model.lastSeq, next.count);
+        model.cursor = Math.max(model.cursor, model.lastSeq - next.count);
+        break;
+      case "unpark":
+        this.#unpark(next.count, next.clock);
+        break;
+      case "evict": {
+        const seq = 1 + (next.pick % Math.max(1, model.lastSeq));
+        if (seq > model.lastSeq || model.states[seq] !== "free") break;
+        this.#settle(seq);
+        break;
+      }
+      default:
+        this.#withTaken(next);
+    }
+  }
+
+  #take(seq: number): void {
+    if (this.model.states[seq] === "settled") {
+      this.work.release(seq, seq);
+      return;
+    }
+    assert.equal(this.model.states[seq], "free");
+    this.model.states[seq] = "taken";
+  }
+
+  #settle(seq: number): void {
+    this.settled.add(seq, seq);
+    this.model.states[seq] = "settled";
+  }
+
+  #withTaken({ do: what, pick: index, count: howMany }: Extract<Action, { readonly pick: number }>): void {
+    const { model, work } = this;
+    const taken = model.seqs("taken");
+    if (taken.length === 0) return;
+    const start = index % taken.length;
+    const seqs = taken.slice(start, start + howMany);
+    if (what === "park") {
+      const untilMs = this.nowMs + howMany * 10;
+      work.park(IntervalSet.of(seqs.map((seq) => ({ lo: seq, hi: seq }))), untilMs);
+      for (const seq of seqs) model.untilMs.set(seq, untilMs);
+    }
+    for (const seq of seqs) {
+      if (what === "clock") work.parkForClock(seq);
+      if (what === "settle") this.#settle(seq);
+      if (what === "settle" || what === "release") work.release(seq, seq);
+      if (what === "release") model.states[seq] = "free";
+      if (what === "park") model.states[seq] = "parked";
+      if (what === "clock") model.states[seq] = "clock";
+    }
+  }
+
+  #unpark(tens: number, clock: boolean): void {
+    const { model, work } = this;
+    this.nowMs += tens * 10;
+    work.unpark(this.nowMs, clock);
+    for (const seq of model.seqs("parked")) {
+      if ((model.untilMs.get(seq) ?? 0) <= this.nowMs) model.states[seq] = "free";
+    }
+    if (clock) for (const seq of model.seqs("clock")) model.states[seq] = "free";
+  }
+
+  check(): void {
+    const { model, work } = this;
+    assert.equal(work.hasFresh(model.lastSeq), model.cursor < model.lastSeq);
+    assert.equal(work.hasBacklog(), model.backlog().length > 0);
+    assert.equal(work.parkedCount, model.seqs("parked").length);
+    assert.equal(work.waitingForClockCount, model.seqs("clock").length);
+    const dueMs = model.seqs("parked").map((seq) => model.untilMs.get(seq) ?? 0);
+    assert.equal(work.nextUnparkMs, dueMs.length === 0 ? undefined : Math.min(...dueMs));
+  }
+
+  /** Everything that is not settled can be had in the end, each once. */
+  drain(): void {
+    const { model, work } = this;
+    for (const seq of model.seqs("taken")) {
+      work.release(seq, seq);
+      model.states[seq] = "free";
+    }
+    this.#unpark(1000, true);
+    while (model.cursor < model.lastSeq) this.step({ do: "fresh", count: 5 });
+    while (model.backlog().length > 0) this.step({ do: "backlog", count: 5 });
+    assert.deepEqual(model.seqs("free"), []);
+    assert.equal(work.takeBacklog(1), undefined);
+    assert.equal(work.takeFresh(model.lastSeq, 1), undefined);
+  }
+}
+
+describe("work", () => {
+  test("against a model: nothing is handed out twice while it is taken, and nothing is forgotten", () => {
+    let steps = 0;
+    fc.assert(
+      fc.property(fc.nat(30), fc.nat(30), fc.array(action, { maxLength: 80 }), (start, settled, actions) => {
+        const run = new Run(start, settled);
+        run.check();
+        for (const next of actions) {
+          run.step(next);
+          run.check();
+          steps += 1;
+        }
+        run.drain();
+      }),
+      { numRuns: 300 },
+    );
+    assert.ok(steps > 3000, `${steps} steps`);
+  });
+
+  test("at the start everything unsettled is backlog, oldest first", () => {
+    const work = new Work(IntervalSet.of([{ lo: 3, hi: 4 }]), 6);
+    assert.equal(work.hasFresh(6), false);
+    assert.deepEqual(work.takeBacklog(10), { lo: 1, hi: 2 });
+    assert.deepEqual(work.takeBacklog(10), { lo: 5, hi: 6 });
+    assert.equal(work.takeBacklog(10), undefined);
+  });
+
+  test("what the fresh lane leaves behind is backlog, and never fresh again", () => {
+    const work = new Work(new IntervalSet(), 0);
+    work.skipToFresh(1000, 10);
+    assert.deepEqual(work.takeFresh(1000, 256), { lo: 991, hi: 1000 });
+    assert.deepEqual(work.takeBacklog(256), { lo: 1, hi: 256 });
+    work.release(995, 1000);
+    assert.equal(work.hasFresh(1000), false);
+    work.skipToFresh(1000, 5000);
+    assert.equal(work.hasFresh(1000), false, "the cursor never goes back");
+  });
+
+  test("two hundred thousand parked pieces are no more than a number", () => {
+    const work = new Work(new IntervalSet(), 400_000);
+    for (let batch = 0; batch < 400; batch += 1) {
+      const seqs = new IntervalSet();
+      for (let i = 0; i < 500; i += 1) seqs.add(batch * 1000 + 2 * i + 1, batch * 1000 + 2 * i + 1);
+      work.park(seqs, 1000 + batch);
+    }
+    assert.equal(work.parkedCount, 200_000);
+    assert.equal(work.nextUnparkMs, 1000);
+  });
+});
