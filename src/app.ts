@@ -140,13 +140,21 @@ function openFiles({ config, log, runtimeDir }: AppOptions, opened: DisposableSt
     }));
     state.quarantine(journal.id, rows, clock.nowMs());
   };
-  const marker = opened.adopt(new DecodeMarker(runtimeDir ?? dir, journal.id), close);
+  const marker = opened.adopt(openMarker(runtimeDir ?? dir, journal.id), close);
   const recordDeath = (seq: number): number => state.recordDeath(journal.id, seq);
   const death = recoverFromDeath(marker, journal, { recordDeath, quarantine });
   if (death !== undefined) log.fault(death);
   const deduplicator = new Deduplicator(rememberedEvents);
   rememberTail(deduplicator, journal, rememberedEvents);
   return { journal, state, marker, deduplicator, quarantine };
+}
+
+function openMarker(dir: string, journalId: string): DecodeMarker {
+  try {
+    return new DecodeMarker(dir, journalId);
+  } catch (error) {
+    throw unwritableFault(dir, error);
+  }
 }
 
 function close(file: { close(): void }): void {

@@ -83,7 +83,7 @@ export function plainLine(json: string, underSystemd: boolean): string {
   const { level, time, msg, ...details } = JSON.parse(json) as { level: number; time: number; msg: string };
   const syslog = priority(level);
   const prefix = underSystemd ? `<${syslog}>` : `${new Date(time).toISOString()} ${levelNames[syslog]} `;
-  return `${prefix}${oneLine(msg)}${plainDetails(details)}\n`;
+  return `${clip(`${prefix}${oneLine(msg)}${plainDetails(details)}`, maxLineLength)}\n`;
 }
 
 function plainDetails(details: LogDetails): string {
@@ -96,8 +96,9 @@ function plainDetails(details: LogDetails): string {
   return text;
 }
 
-/** journald splits a line of more than 48 KiB, and a topic alone may have 64. */
-const maxTextLength = 4096;
+/** journald splits a line of more than 48 KiB: three bytes per character are the most that UTF-8 needs. */
+const maxLineLength = 16_000;
+const maxTextLength = 4000;
 
 /**
  * A topic or a server's words must not be able to forge a line of ours: no control characters (C1 too: a
@@ -105,6 +106,12 @@ const maxTextLength = 4096;
  * that the rest of it begins a line, where systemd would read a priority.
  */
 function oneLine(text: string): string {
-  const clipped = text.length > maxTextLength ? `${text.slice(0, maxTextLength)}…` : text;
-  return clipped.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, " ");
+  return clip(text, maxTextLength).replaceAll(
+    /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu,
+    " ",
+  );
+}
+
+function clip(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
 }

@@ -17,6 +17,8 @@ export function lockDirectory(dir: string): DirectoryLock {
   let database: Database.Database | undefined;
   try {
     database = new Database(join(dir, "flightline.lock"), { timeout: 0 });
+    // Nothing is written, so that the lock is to be had on a full disk too.
+    database.pragma("journal_mode = MEMORY");
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     database?.close();

@@ -139,7 +139,7 @@ export function lostFault(url: string, why?: string): Fault {
     layer: "broker",
     disposition: "retry",
     message: `the connection to ${url} was lost${why === undefined ? "" : `: ${why}`}`,
-    hint: "the session is kept; when it goes on, look at the broker's own log: \"already connected\" there means that a second daemon uses our client id",
+    hint: 'the session is kept; when it goes on, look at the broker\'s own log: "already connected" there means that a second daemon uses our client id',
   });
 }
 

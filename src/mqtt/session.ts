@@ -15,7 +15,7 @@ import {
 } from "./faults.ts";
 import { KeepAlive } from "./keep-alive.ts";
 
-/** What one connection hands upwards, in this order. */
+/** What one connection hands upwards. Messages of a resumed session may come before `connected`. */
 export interface SessionHandler {
   connected(connack: IConnackPacket): void;
   subscribed(refused: readonly string[]): void;

@@ -6,10 +6,16 @@ import { Fault } from "../lib/fault.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import type { MqttConfig } from "./config.ts";
 import type { ProtocolVersion } from "./connect-options.ts";
-import { connectFault, isUnsupportedVersion, qos0Fault, sessionLostFault, subscriptionFault } from "./faults.ts";
+import {
+  connectFault,
+  isUnsupportedVersion,
+  qos0Fault,
+  sessionLostFault,
+  subscriptionFault,
+} from "./faults.ts";
 import { runSession, type SessionHandler } from "./session.ts";
 
-/** A message as the broker delivered it. `acknowledge` sends its PUBACK; undefined at QoS 0. */
+/** A message as the broker delivered it. `acknowledge` sends its PUBACK; undefined but at QoS 1. */
 export interface Delivery {
   readonly topic: string;
   readonly payload: Uint8Array;

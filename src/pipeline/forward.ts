@@ -47,6 +47,8 @@ const repeatFaultMs = 60_000;
  */
 export class Forward {
   readonly #deps: ForwardDeps;
+  /** Uptimes of older messages may be those of another boot. */
+  readonly #startSeq: number;
   readonly #work: Work;
   readonly #slots: Slots;
   readonly #endpoint: Endpoint;
@@ -57,7 +59,8 @@ export class Forward {
 
   constructor(deps: ForwardDeps) {
     this.#deps = deps;
-    this.#work = new Work(deps.log.settled, deps.log.lastSeq);
+    this.#startSeq = deps.log.lastSeq;
+    this.#work = new Work(deps.log.settled, this.#startSeq);
     this.#slots = new Slots(deps.maxInFlight);
     this.#endpoint = new Endpoint(deps.clock, deps.random);
   }
@@ -220,7 +223,7 @@ export class Forward {
         counters.duplicates += 1;
       }
       counters.droppedParts += droppedCount;
-      if (lane === "fresh") latency.add(nowMs - uptimeMs);
+      if (lane === "fresh" && seq > this.#startSeq) latency.add(nowMs - uptimeMs);
     }
     counters.written += batch.uplinks.length;
     counters.points += batch.lineCount;
@@ -254,8 +257,8 @@ export class Forward {
     if (!this.#endpoint.succeeded(epoch)) return;
     const { logger, log } = this.#deps;
     logger.info("InfluxDB takes writes again");
-    // Whichever lane has found that out: what came during the outage is backlog, except for the newest.
-    this.#work.skipToFresh(log.lastSeq, freshAfterOutage);
+    // Whichever lane has found that out, and whoever has tried them meanwhile: the newest go first.
+    this.#work.refresh(log.lastSeq, freshAfterOutage);
   }
 
   #report({ fault }: Exclude<WriteOutcome, { kind: "delivered" }>, nowMs: number): void {

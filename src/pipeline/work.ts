@@ -8,8 +8,8 @@ interface Parked {
 }
 
 /**
- * Which messages are whose turn. Two lanes share the log: the fresh lane takes what is newer than its
- * cursor, the backlog lane takes, oldest first, whatever below that cursor is neither settled nor taken.
+ * Which messages are whose turn. Two lanes share the log: of what is neither settled nor taken, the fresh
+ * lane takes what is newer than its cursor, the backlog lane the rest, oldest first.
  * A lease is nothing but membership in `taken`; it lives in memory, so that a restart hands everything
  * unsettled out again.
  */
@@ -30,16 +30,20 @@ export class Work {
   }
 
   takeFresh(lastSeq: number, maxCount: number): Interval | undefined {
-    if (this.#freshCursor >= lastSeq) return undefined;
-    const lo = this.#freshCursor + 1;
-    const hi = Math.min(lastSeq, lo + maxCount - 1);
+    const gap = this.#freshGap(lastSeq);
+    if (gap === undefined) return undefined;
+    const hi = Math.min(gap.hi, gap.lo + maxCount - 1);
     this.#freshCursor = hi;
-    this.#taken.add(lo, hi);
-    return { lo, hi };
+    this.#taken.add(gap.lo, hi);
+    return { lo: gap.lo, hi };
   }
 
   hasFresh(lastSeq: number): boolean {
-    return this.#freshCursor < lastSeq;
+    return this.#freshGap(lastSeq) !== undefined;
+  }
+
+  #freshGap(lastSeq: number): Interval | undefined {
+    return firstGap([this.#settled, this.#taken], this.#freshCursor + 1, lastSeq);
   }
 
   takeBacklog(maxCount: number): Interval | undefined {
@@ -60,9 +64,14 @@ export class Work {
     return gap;
   }
 
-  /** What is more than `keep` behind the newest becomes backlog: after an outage the newest go first. */
+  /** What is more than `keep` behind the newest becomes backlog. */
   skipToFresh(lastSeq: number, keep: number): void {
     this.#freshCursor = Math.max(this.#freshCursor, lastSeq - keep);
+  }
+
+  /** The newest `keep` are fresh, also when they were tried before and given up; the rest is backlog. */
+  refresh(lastSeq: number, keep: number): void {
+    this.#freshCursor = Math.max(0, lastSeq - keep);
   }
 
   /** Taken messages go back to where the backlog lane finds them, unless they are settled. */

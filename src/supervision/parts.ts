@@ -43,7 +43,8 @@ export async function runParts(
   async function runOne(part: Part, drain: AbortSignal): Promise<void> {
     try {
       await part.run(drain, abort.signal);
-      if (!isStopping && !stop.aborted) failure ??= { part: part.name, error: new BugError("BUG: it ended by itself") };
+      if (!isStopping && !stop.aborted)
+        failure ??= { part: part.name, error: new BugError("BUG: it ended by itself") };
     } catch (error) {
       failure ??= { part: part.name, error };
     }

@@ -83,7 +83,9 @@ function dynamicSecurity(): string[] {
       anonymousGroup: "anonymous",
     }),
   );
-  const plugin = execFileSync("find", ["/usr/lib", "-name", "mosquitto_dynamic_security.so"]).toString().trim();
+  const plugin = execFileSync("find", ["/usr/lib", "-name", "mosquitto_dynamic_security.so"])
+    .toString()
+    .trim();
   return [`plugin ${plugin}`, `plugin_opt_config_file ${path}`];
 }
 
@@ -92,12 +94,18 @@ test("a filter that the broker's ACL refuses is named while the others work", as
   if (broker === undefined) return;
   for (const protocol of ["5", "3.1.1"] as const) {
     const topics = ["application/a", "secret/#", "application/b"];
-    const run = runSource(t, { config: mqttConfig({ url: broker.url, topics, protocol }), clientId: protocol });
+    const run = runSource(t, {
+      config: mqttConfig({ url: broker.url, topics, protocol }),
+      clientId: protocol,
+    });
     await run.subscribed();
     const fault = run.fault("broker_subscription_refused");
     assert.match(fault.message, /secret\/#/);
     assert.doesNotMatch(fault.message, /application/);
-    const messages = ["application/a", "secret/x", "application/b"].map((topic) => ({ topic, payload: topic }));
+    const messages = ["application/a", "secret/x", "application/b"].map((topic) => ({
+      topic,
+      payload: topic,
+    }));
     await publishAll({ url: broker.url, messages });
     await run.received(2);
     assert.deepEqual(run.texts, ["application/a", "application/b"]);
@@ -147,7 +155,10 @@ test("TLS trouble is told by its cause", async (t) => {
     [/^tls_unknown_ca$/, { tls: { verify: true } }],
     [/^tls_unknown_ca$/, { tls: { caFile: files.otherCert, verify: true } }],
     [/^tls_client_certificate_needed$/, { tls: ca }],
-    [/^tls_client_certificate_refused$/, { tls: { ...ca, certFile: files.otherCert, keyFile: files.otherKey } }],
+    [
+      /^tls_client_certificate_refused$/,
+      { tls: { ...ca, certFile: files.otherCert, keyFile: files.otherKey } },
+    ],
     // OpenSSL throws this when the connection is made, not when it fails.
     [/^tls_failed$/, { tls: { ...ca, certFile: weakCert, keyFile: weakKey } }],
     [/^tls_file_unreadable$/, { tls: { caFile: join(files.dir, "absent.pem"), verify: true } }],

@@ -3,9 +3,8 @@
  * goes out when we say so, in the order of receipt, and nothing waits for it but the broker's window.
  */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { test, type TestContext } from "node:test";
-import { connect } from "mqtt";
+import { connectAsync } from "mqtt";
 import { deferAcks } from "../../src/mqtt/deferred-ack.ts";
 import { requireMosquitto } from "../support/mosquitto.ts";
 import { mqttConfig, runSource } from "../support/mqtt-source.ts";
@@ -119,7 +118,7 @@ test("what was not acknowledged comes again as DUP, and late acknowledgements of
 test("an acknowledgement between the loss of the socket and the news of it is no exception", async (t) => {
   const broker = await requireMosquitto(t);
   if (broker === undefined) return;
-  const client = connect(broker.url, { protocolVersion: 5, reconnectPeriod: 0 });
+  const client = await connectAsync(broker.url, { protocolVersion: 5, reconnectPeriod: 0 });
   const errors: unknown[] = [];
   client.on("error", (error) => errors.push(error));
   const received = Promise.withResolvers<() => void>();
@@ -129,11 +128,12 @@ test("an acknowledgement between the loss of the socket and the news of it is no
     },
     pressure: () => undefined,
   });
-  await once(client, "connect");
   await client.subscribeAsync("application/#", { qos: 1 });
   await publishAll({ url: broker.url, messages: uplinks(1) });
   const acknowledge = await received.promise;
-  const closed = once(client, "close");
+  const closed = new Promise<void>((resolve) => {
+    client.once("close", resolve);
+  });
   client.stream.destroy();
   assert.equal(client.connected, true, "the library has not noticed yet");
   acknowledge();
@@ -148,12 +148,10 @@ test("QoS 2 of a subscription that an earlier user of the client id left behind 
   if (lines === undefined) return;
   const { traffic, url, brokerUrl } = lines;
   const clientId = "second-hand";
-  const earlier = connect(brokerUrl, { protocolVersion: 4, clientId, clean: false, reconnectPeriod: 0 });
-  await once(earlier, "connect");
+  const earlier = await connectAsync(brokerUrl, { protocolVersion: 4, clientId, clean: false });
   await earlier.subscribeAsync("legacy/#", { qos: 2 });
   await earlier.endAsync();
-  const publisher = connect(brokerUrl, { protocolVersion: 4, reconnectPeriod: 0 });
-  await once(publisher, "connect");
+  const publisher = await connectAsync(brokerUrl, { protocolVersion: 4 });
   for (const text of ["a", "b"]) await publisher.publishAsync("legacy/x", text, { qos: 2 });
 
   const run = runSource(t, { config: mqttConfig({ url, protocol: "3.1.1" }), clientId });

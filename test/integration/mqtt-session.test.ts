@@ -1,8 +1,7 @@
 /** The session that a broker keeps for us: resumed, lost, taken over, spoken about in the state topic. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { test } from "node:test";
-import { connect, type MqttClient } from "mqtt";
+import { connectAsync, type MqttClient } from "mqtt";
 import { startBroker } from "../../src/sandbox/broker.ts";
 import { requireMosquitto } from "../support/mosquitto.ts";
 import { mqttConfig, runSource } from "../support/mqtt-source.ts";
@@ -27,7 +26,7 @@ async function client(
   url: string,
   clientId?: string,
 ): Promise<MqttClient> {
-  const other = connect(url, {
+  const other = await connectAsync(url, {
     protocolVersion: 5,
     reconnectPeriod: 0,
     // With an id of ours it must not throw our session away.
@@ -37,12 +36,14 @@ async function client(
   t.after(async () => {
     await other.endAsync(true);
   });
-  await once(other, "connect");
   return other;
 }
 
 /** What a newcomer sees on the state topic, and everything after it: [retained?, state]. */
-async function states(t: { after(fn: () => Promise<void>): void }, url: string): Promise<[boolean, string][]> {
+async function states(
+  t: { after(fn: () => Promise<void>): void },
+  url: string,
+): Promise<[boolean, string][]> {
   const seen: [boolean, string][] = [];
   const watcher = await client(t, url);
   watcher.on("message", (_topic, payload, { retain }) => seen.push([retain, payload.toString()]));
@@ -187,7 +188,10 @@ test("a broker that speaks only 3.1.1 is spoken to in 3.1.1, unless the configur
   await publishAll({ url: broker.url, messages: uplinks(0, 40) });
   await run.received(40);
 
-  const insisting = runSource(t, { config: mqttConfig({ url: broker.url, protocol: "5" }), clientId: "five" });
+  const insisting = runSource(t, {
+    config: mqttConfig({ url: broker.url, protocol: "5" }),
+    clientId: "five",
+  });
   const fault = await insisting.faulted("broker_refused");
   assert.match(fault.message, /version of MQTT/);
   assert.match(fault.hint ?? "", /protocol = "auto"/);

@@ -27,6 +27,10 @@ export interface JournalContents {
   readonly settledCount: number;
 }
 
+/** Old messages are trimmed when they are settled. */
+const newestSeq = `SELECT coalesce(max(seq), 0) FROM (SELECT max(seq) AS seq FROM message
+                     UNION ALL SELECT max(hi) FROM settled)`;
+
 /** Of a daemon that is not running: a copy is opened, so that nothing is recovered or changed in place. */
 export function readDeadJournal(dir: string, aboveSeq = 0): JournalContents {
   return withCopy(dir, "journal.db", (database) => {
@@ -36,7 +40,7 @@ export function readDeadJournal(dir: string, aboveSeq = 0): JournalContents {
       )
       .all(aboveSeq);
     const settled = database.prepare<[], { lo: number; hi: number }>("SELECT lo, hi FROM settled").all();
-    const lastSeq = Number(database.prepare("SELECT coalesce(max(seq), 0) FROM message").pluck().get());
+    const lastSeq = Number(database.prepare(newestSeq).pluck().get());
     return {
       lastSeq,
       messages,
@@ -60,7 +64,7 @@ export function committedSeq(dir: string): number {
   if (!existsSync(file)) return 0;
   const database = new Database(file, { readonly: true });
   try {
-    return Number(database.prepare("SELECT coalesce(max(seq), 0) FROM message").pluck().get());
+    return Number(database.prepare(newestSeq).pluck().get());
   } finally {
     database.close();
   }

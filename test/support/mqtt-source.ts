@@ -77,7 +77,7 @@ export class SourceRun {
   constructor({ config, clientId, hadSession, acknowledge, pressure, random, onDelivery }: SourceRunOptions) {
     this.source = new Source({
       config,
-      clientId: clientId ?? "flightline-under-test",
+      clientId: clientId ?? config.clientId ?? "flightline-under-test",
       hadSession: hadSession ?? false,
       clock: systemClock,
       log: this.log,

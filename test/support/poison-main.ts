@@ -2,7 +2,6 @@
  * `flightline run -c FILE` with a planted decoder: a message that holds the text of POISON_TEXT does to the
  * process what POISON_KIND says; every other one is decoded as ever.
  */
-import { setImmediate } from "node:timers";
 import { decode } from "../../src/chirpstack/decode.ts";
 import { runCommand } from "../../src/cli/run.ts";
 
@@ -19,11 +18,6 @@ const kinds: Readonly<Record<string, () => void>> = {
   },
   throw: () => {
     throw new Error("planted: the decoder throws");
-  },
-  later: () => {
-    setImmediate(() => {
-      throw new Error("planted: thrown after the decoder has returned");
-    });
   },
 };
 const poison = kinds[process.env["POISON_KIND"] ?? ""];

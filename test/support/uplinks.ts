@@ -30,7 +30,9 @@ export function uplink(n: number, changes: Record<string, unknown> = {}): Uplink
     fPort: 85,
     data: "AXU9AwABBAAB",
     object: { temperature: 20 + (n % 50) / 10 },
-    rxInfo: [{ gatewayId: "e4e124dadef64eee", uplinkId: n, nsTime: time, rssi: -68, snr: 13.2, crcStatus: "CRC_OK" }],
+    rxInfo: [
+      { gatewayId: "e4e124dadef64eee", uplinkId: n, nsTime: time, rssi: -68, snr: 13.2, crcStatus: "CRC_OK" },
+    ],
     txInfo: {
       frequency: 867_300_000,
       modulation: { lora: { bandwidth: 125_000, spreadingFactor: 7, codeRate: "CR_4_5" } },

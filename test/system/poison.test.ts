@@ -1,6 +1,7 @@
 /**
  * A message that kills its decoder: after two deaths it is quarantined, bytes and all, and everything
- * before and after it is delivered. Nobody is told which message it was; the daemon finds out itself.
+ * before and after it is delivered. Nobody is told which message it was; the daemon finds out itself. A copy
+ * of it that comes later, as the broker's redelivery would, kills nobody any more.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,6 +14,7 @@ import type { Ending, LogLine, ProgramOptions } from "../support/daemon.ts";
 import { readDeadJournal, readQuarantine } from "../support/journal-files.ts";
 import type { QuarantinedMessage } from "../support/journal-files.ts";
 import { judge } from "../support/judge.ts";
+import { publishAll } from "../support/publisher.ts";
 import { requireMosquitto } from "../support/mosquitto.ts";
 import type { Mosquitto } from "../support/mosquitto.ts";
 import { makeUplinks, publishUplinks } from "../support/fleet-uplinks.ts";
@@ -72,9 +74,10 @@ async function poisoned(
     `${kind}: deaths ${verdict.deaths.map(({ code, signal }) => signal ?? code).join(", ")}; ` +
       `quarantined ${codes.join(", ")}; ${JSON.stringify({ ...account, details: account.details.length })}`,
   );
-  assert.deepEqual(codes, ["decode_killed_process"]);
-  assert.deepEqual(quarantined[0]?.payload, poison, "its bytes are kept");
+  assert.deepEqual(codes, ["decode_killed_process", "decode_killed_process"], "the message and its copy");
+  for (const { payload } of quarantined) assert.deepEqual(payload, poison, "its bytes are kept");
   assert.match(quarantined[0]?.reason ?? "", /died 2 times/);
+  assert.match(quarantined[1]?.reason ?? "", /copy of one that killed/);
   assert.deepEqual(
     reports.map(({ msg }) => /tried once more|quarantined/.exec(String(msg))?.[0]),
     ["tried once more", "quarantined"],
@@ -82,7 +85,7 @@ async function poisoned(
   );
   assert.deepEqual(
     { written: account.written, lost: account.lost, invented: account.invented },
-    { written: uplinkCount - 1, lost: 0, invented: 0 },
+    { written: uplinkCount, lost: 0, invented: 0 },
     account.details.join("\n"),
   );
   assert.equal(account.duplicates + account.altered, 0, account.details.join("\n"));
@@ -103,9 +106,11 @@ async function play(
     influxUrl: influx.url,
     lines: { influxdb: ['batch_max_age = "50ms"'], journal: ['commit_interval = "50ms"'] },
   });
-  const uplinks = makeUplinks({ count: uplinkCount, seed: 4, devices: 50 });
+  const made = makeUplinks({ count: uplinkCount + 1, seed: 4, devices: 50 });
+  const uplinks = made.slice(0, uplinkCount);
   const poison = uplinks[poisonIndex];
-  assert.ok(poison !== undefined);
+  const last = made.at(-1);
+  assert.ok(poison !== undefined && last !== undefined);
   const options: Omit<ProgramOptions, "args"> = {
     file: poisonMain,
     nodeOptions,
@@ -134,15 +139,19 @@ async function play(
     noteReports(second.log);
   }
   const expected = new MemoryLedger();
-  for (const { uplink } of uplinks) {
+  for (const { uplink } of made) {
     if (uplink === poison.uplink) continue;
     expected.published(uplink);
     expected.acknowledged(uplink.deduplicationId);
   }
   await using third = startDaemon(configFile, options);
-  await influx.hasWritten(uplinkCount - 1, deadlineMs, () => {
+  const isAlive = (): void => {
     assert.ok(third.isRunning, `the third start ended too:\n${third.stdout}${third.stderr}`);
-  });
+  };
+  await influx.hasWritten(uplinkCount - 1, deadlineMs, isAlive);
+  // The last uplink comes after the copy, so that the copy has been looked at when it is written.
+  await publishAll({ url: broker.url, messages: [poison, last], window: 1 });
+  await influx.hasWritten(uplinkCount, deadlineMs, isAlive);
   assert.deepEqual(await third.stop(), { code: 0, signal: null });
   noteReports(third.log);
   const dir = dataFolder(folder.path);

@@ -8,7 +8,7 @@ import type { MessageLog } from "../../../src/pipeline/ports.ts";
 
 export class MemoryLog implements MessageLog {
   readonly id = "11111111-2222-3333-4444-555555555555";
-  #messages = new Map<number, JournalMessage>();
+  readonly #messages = new Map<number, JournalMessage>();
   #saved = new IntervalSet();
   settled = new IntervalSet();
   lastSeq = 0;

@@ -6,7 +6,10 @@ import { once } from "../../../src/lib/abort.ts";
 import { Fault } from "../../../src/lib/fault.ts";
 import type { LineWriter, WriteOutcome } from "../../../src/pipeline/ports.ts";
 
-export type Answer = WriteOutcome | { readonly kind: "bug"; readonly error: Error } | { readonly kind: "hang" };
+export type Answer =
+  | WriteOutcome
+  | { readonly kind: "bug"; readonly error: Error }
+  | { readonly kind: "hang" };
 
 export interface Write {
   readonly lines: string;

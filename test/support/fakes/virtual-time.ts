@@ -70,7 +70,7 @@ export class VirtualTime implements Clock {
   async until(condition: () => boolean, withinMs: number, what: string): Promise<void> {
     const endMs = this.#uptimeMs + withinMs;
     // Work that needs no time may take many turns: only a standstill ends the wait.
-    for (let idleTurns = 0; !condition(); ) {
+    for (let idleTurns = 0; !condition();) {
       await this.settle();
       if (condition()) return;
       idleTurns = (await this.#fireNext(endMs)) ? 0 : idleTurns + 1;

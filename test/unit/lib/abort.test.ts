@@ -45,9 +45,11 @@ test("once calls its listener once, and not after it was taken back", () => {
 test("aborted resolves on abort, also when that was before", async () => {
   const stop = new AbortController();
   let resolved = false;
-  void aborted(stop.signal).then(() => {
+  const watch = async (): Promise<void> => {
+    await aborted(stop.signal);
     resolved = true;
-  });
+  };
+  void watch();
   await turn();
   assert.equal(resolved, false);
   stop.abort();

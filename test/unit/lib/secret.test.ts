@@ -9,7 +9,7 @@ const nested = { influx: { token: secret }, list: [secret] };
 
 const prints: readonly (readonly [string, () => string])[] = [
   ["String", () => String(secret)],
-  ["a template", () => `${nested.list.map(String).join(" ")}`],
+  ["a template", () => `token ${nested.list.map(String).join(" ")}`],
   ["concatenation", () => "token " + String([secret, secret])],
   ["toString of an array", () => [secret].join(",")],
   ["JSON", () => JSON.stringify(nested)],

@@ -9,9 +9,11 @@ const never = new AbortController().signal;
 
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
-  void promise.then(() => {
+  const watch = async (): Promise<void> => {
+    await promise;
     settled = true;
-  });
+  };
+  void watch();
   await turn();
   return settled;
 }
@@ -38,12 +40,12 @@ test("a consumer that checks, then waits, sees everything, however producers and
     fc.asyncProperty(fc.scheduler(), fc.nat(20), async (scheduler, produced) => {
       const wakeup = new Wakeup();
       let available = 0;
-      for (let n = 0; n < produced; n += 1) {
-        void scheduler.schedule(Promise.resolve(), `produce ${n}`).then(() => {
-          available += 1;
-          wakeup.notify();
-        });
-      }
+      const produce = async (n: number): Promise<void> => {
+        await scheduler.schedule(Promise.resolve(), `produce ${n}`);
+        available += 1;
+        wakeup.notify();
+      };
+      for (let n = 0; n < produced; n += 1) void produce(n);
       const consumer = (async () => {
         let consumed = 0;
         while (consumed < produced) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { Batch } from "../../../src/pipeline/batch.ts";
 import { LatencyWindow } from "../../../src/pipeline/latency.ts";
 import type { ReadyUplink } from "../../../src/pipeline/prepare.ts";
@@ -32,27 +32,42 @@ describe("batch", () => {
 
   test("never above its limits, unless one uplink alone is; nothing is left out or changed", () => {
     fc.assert(
-      fc.property(fc.array(fc.array(fc.string({ minLength: 1, maxLength: 40, unit: "grapheme" }).map((s) => s.replaceAll(/\s/g, "_")), { minLength: 1, maxLength: 4 }), { maxLength: 40 }), (uplinks) => {
-        const sent: Batch[] = [];
-        let batch = new Batch(limits);
-        for (const [index, lines] of uplinks.entries()) {
-          const uplink = ready(index + 1, lines.join("\n"));
-          if (batch.wouldOverflow(uplink)) {
-            sent.push(batch);
-            batch = new Batch(limits);
+      fc.property(
+        fc.array(
+          fc.array(
+            fc.string({ minLength: 1, maxLength: 40, unit: "grapheme" }).map((s) => s.replaceAll(/\s/g, "_")),
+            { minLength: 1, maxLength: 4 },
+          ),
+          { maxLength: 40 },
+        ),
+        (uplinks) => {
+          const sent: Batch[] = [];
+          let batch = new Batch(limits);
+          for (const [index, lines] of uplinks.entries()) {
+            const uplink = ready(index + 1, lines.join("\n"));
+            if (batch.wouldOverflow(uplink)) {
+              sent.push(batch);
+              batch = new Batch(limits);
+            }
+            batch.add(uplink, 0);
           }
-          batch.add(uplink, 0);
-        }
-        if (!batch.isEmpty) sent.push(batch);
-        for (const one of sent) {
-          assert.equal(one.lineCount, one.text.split("\n").length);
-          assert.deepEqual([...one.uplinks].map(({ seq }) => one.seqs.has(seq)), one.uplinks.map(() => true));
-          if (one.uplinks.length === 1) continue;
-          assert.ok(one.lineCount <= limits.maxLines);
-          assert.ok(Buffer.byteLength(one.text) <= limits.maxBytes);
-        }
-        assert.equal(sent.map(({ text }) => text).join("\n"), uplinks.map((lines) => lines.join("\n")).join("\n"));
-      }),
+          if (!batch.isEmpty) sent.push(batch);
+          for (const one of sent) {
+            assert.equal(one.lineCount, one.text.split("\n").length);
+            assert.deepEqual(
+              [...one.uplinks].map(({ seq }) => one.seqs.has(seq)),
+              one.uplinks.map(() => true),
+            );
+            if (one.uplinks.length === 1) continue;
+            assert.ok(one.lineCount <= limits.maxLines);
+            assert.ok(Buffer.byteLength(one.text) <= limits.maxBytes);
+          }
+          assert.equal(
+            sent.map(({ text }) => text).join("\n"),
+            uplinks.map((lines) => lines.join("\n")).join("\n"),
+          );
+        },
+      ),
     );
   });
 });
@@ -62,7 +77,10 @@ describe("latency window", () => {
     const window = new LatencyWindow();
     assert.equal(window.percentileMs(0.5), undefined);
     for (let ms = 100; ms >= 1; ms -= 1) window.add(ms);
-    assert.deepEqual([0.01, 0.5, 0.99, 1].map((share) => window.percentileMs(share)), [1, 50, 99, 100]);
+    assert.deepEqual(
+      [0.01, 0.5, 0.99, 1].map((share) => window.percentileMs(share)),
+      [1, 50, 99, 100],
+    );
   });
 
   test("the oldest samples are forgotten", () => {

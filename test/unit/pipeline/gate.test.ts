@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { Endpoint } from "../../../src/pipeline/endpoint.ts";
 import {
   type Gate,
@@ -29,7 +29,11 @@ describe("gate policy", () => {
     ["closed, success from before: closed", gateSucceeded(closed, 4), closed],
     ["probing, success from before: the probe decides", gateSucceeded(probing, 4), probing],
     ["probing, its success: open, a new epoch", gateSucceeded(probing, 5), reopened],
-    ["open, failure: closed", gateFailed(open, failure(4)), { state: "closed", epoch: 5, attempt: 1, untilMs: 1250 }],
+    [
+      "open, failure: closed",
+      gateFailed(open, failure(4)),
+      { state: "closed", epoch: 5, attempt: 1, untilMs: 1250 },
+    ],
     ["open, failure from before: open", gateFailed(open, failure(3)), open],
     ["closed, failure from before: not longer", gateFailed(closed, failure(4)), closed],
     ["probing, failure from before: probing", gateFailed(probing, failure(4)), probing],
@@ -54,7 +58,11 @@ describe("gate policy", () => {
       { state: "closed", epoch: 5, attempt: 1, untilMs: 1250 },
     ],
     ["closed, time over: probing", gateProbes(closed), probing],
-    ["probing, nothing to write: at once again", gateProbeUnused(probing, 1000), { ...closed, untilMs: 1000 }],
+    [
+      "probing, nothing to write: at once again",
+      gateProbeUnused(probing, 1000),
+      { ...closed, untilMs: 1000 },
+    ],
     ["open, nothing to write: open", gateProbeUnused(open, 1000), open],
   ];
   for (const [name, got, expected] of table) test(name, () => assert.deepEqual(got, expected));
@@ -62,17 +70,29 @@ describe("gate policy", () => {
   test("however often it fails, the wait stays below the cap, and the number of tries small", () => {
     for (const [kind, capMs] of [["passing", 30_000] as const, ["refusal", 300_000] as const]) {
       fc.assert(
-        fc.property(fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), { minLength: 60, maxLength: 60 }), (randoms) => {
-          let gate: Gate = openGate;
-          let nowMs = 0;
-          for (const value of randoms) {
-            gate = gateFailed(gate, { epoch: gate.epoch, kind, afterMs: undefined, nowMs, random: () => value });
-            assert.ok(gate.state === "closed" && gate.untilMs >= nowMs && gate.untilMs - nowMs < capMs);
-            nowMs = gate.untilMs;
-            gate = gateProbes(gate);
-          }
-          assert.equal(gate.attempt, 60);
-        }),
+        fc.property(
+          fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
+            minLength: 60,
+            maxLength: 60,
+          }),
+          (randoms) => {
+            let gate: Gate = openGate;
+            let nowMs = 0;
+            for (const value of randoms) {
+              gate = gateFailed(gate, {
+                epoch: gate.epoch,
+                kind,
+                afterMs: undefined,
+                nowMs,
+                random: () => value,
+              });
+              assert.ok(gate.state === "closed" && gate.untilMs >= nowMs && gate.untilMs - nowMs < capMs);
+              nowMs = gate.untilMs;
+              gate = gateProbes(gate);
+            }
+            assert.equal(gate.attempt, 60);
+          },
+        ),
       );
     }
     const forEver: Gate = { state: "probing", epoch: 1, attempt: 5000 };
@@ -136,7 +156,7 @@ describe("endpoint", () => {
       fc.record({ do: fc.constant("unused" as const), lane }),
     );
     fc.assert(
-      fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+      fc.property(fc.array(event, { maxLength: 60, size: "max" }), (events) => {
         const { endpoint, clock } = endpointAt();
         let inFlight: { epoch: number; probe: boolean }[] = [];
         for (const next of events) {

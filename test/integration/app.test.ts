@@ -1,0 +1,263 @@
+/** The daemon without its command line: real mosquitto, real journal, and a sink that takes writes. */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import type { TestContext } from "node:test";
+import { type App, openApp } from "../../src/app.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { Config } from "../../src/config/config.ts";
+import { Fault } from "../../src/lib/fault.ts";
+import { total } from "../../src/pipeline/counters.ts";
+import type { PartsOutcome } from "../../src/supervision/parts.ts";
+import { RecordingLog } from "../support/fakes/recording-log.ts";
+import { InfluxSink } from "../support/influx-sink.ts";
+import { type Mosquitto, requireMosquitto } from "../support/mosquitto.ts";
+import { publishAll } from "../support/publisher.ts";
+import { joinEvent, junk, uplink, type UplinkMessage } from "../support/uplinks.ts";
+import { temporaryFolder, waitFor } from "../support/wait.ts";
+
+const clean: PartsOutcome = { failure: undefined, stragglers: [] };
+
+async function configure(t: TestContext, brokerUrl: string, sinkUrl: string): Promise<Config> {
+  const folder = await temporaryFolder("app");
+  t.after(() => folder.remove());
+  const file = join(folder.path, "flightline.toml");
+  const text = `
+    [[mqtt]]
+    url = "${brokerUrl}"
+    [journal]
+    dir = "${folder.path}/data"
+    commit_interval = "20ms"
+    [influxdb]
+    url = "${sinkUrl}"
+    database = "lorawan"
+    batch_max_age = "50ms"
+    [clock]
+    ntp = "ignore"`;
+  await writeFile(file, text);
+  const loaded = loadConfig({ file, env: {} });
+  assert.ok(loaded.ok, JSON.stringify(loaded));
+  return loaded.config;
+}
+
+/** One life of the daemon. */
+class Daemon {
+  readonly app: App;
+  readonly log = new RecordingLog();
+  readonly #stop = new AbortController();
+  readonly #outcome: Promise<PartsOutcome>;
+
+  constructor(t: TestContext, config: Config) {
+    this.app = openApp({ config, log: this.log });
+    this.#outcome = this.app.run(this.#stop.signal);
+    this.#outcome.catch(() => {});
+    t.after(() => this.stop());
+  }
+
+  /** As SIGTERM does. */
+  async stop(): Promise<PartsOutcome> {
+    this.#stop.abort(new Error("SIGTERM"));
+    return await this.#outcome;
+  }
+
+  async subscribed(broker: Mosquitto): Promise<void> {
+    await waitFor(() => /Sending SUBACK to flightline-/.test(broker.log()), { what: "the subscription" });
+  }
+
+  async until(condition: () => boolean, what: string): Promise<void> {
+    await waitFor(condition, { what, timeoutMs: 15_000 });
+  }
+
+  async settled(count: number): Promise<void> {
+    await this.until(() => {
+      const { lastSeq, backlog } = this.app.snapshot().journal;
+      return lastSeq >= count && backlog === 0;
+    }, `${count} settled messages`);
+  }
+
+  /** Everything that was received is in one place, and in one only. */
+  assertAddsUp(received: number): void {
+    const { counters, journal } = this.app.snapshot();
+    const { written, duplicates, quarantined, unmapped } = counters;
+    assert.deepEqual(
+      [counters.received, counters.committed, counters.acknowledged],
+      [received, received, received],
+    );
+    assert.equal(written + duplicates + total(quarantined) + total(unmapped) + journal.backlog, received);
+  }
+}
+
+async function publish(broker: Mosquitto, messages: readonly UplinkMessage[]): Promise<void> {
+  const { records } = await publishAll({ url: broker.url, messages });
+  assert.ok(records.every(({ acknowledgedMs }) => acknowledgedMs !== undefined));
+}
+
+function range(from: number, to: number): UplinkMessage[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => uplink(from + index));
+}
+
+function assertOnce(sink: InfluxSink, count: number): void {
+  assert.equal(sink.uplinks.size, count);
+  for (const [n, times] of sink.uplinks) assert.equal(times, 1, `uplink ${n} was written ${times} times`);
+}
+
+async function startSink(t: TestContext): Promise<InfluxSink> {
+  const sink = new InfluxSink();
+  await sink.start();
+  t.after(() => sink.stop());
+  return sink;
+}
+
+describe("the daemon", () => {
+  test("200 uplinks and some odd messages: all accounted for; a stop leaves nothing, a restart sends nothing twice", async (t) => {
+    const broker = await requireMosquitto(t);
+    if (broker === undefined) return;
+    const sink = await startSink(t);
+    const config = await configure(t, broker.url, sink.url);
+    const first = new Daemon(t, config);
+    await first.subscribed(broker);
+    await publish(broker, [...range(1, 200), uplink(7), uplink(7), junk(1), joinEvent(1), joinEvent(2)]);
+    await first.settled(205);
+    first.assertAddsUp(205);
+    const { counters, latencyMs, sources, influxIsOpen } = first.app.snapshot();
+    assert.deepEqual([counters.written, counters.duplicates], [200, 2]);
+    assert.deepEqual([...counters.unmapped], [["join", 2]]);
+    assert.deepEqual([...counters.quarantined], [["decode_not_json", 1]]);
+    assert.ok((latencyMs.p99 ?? 0) > 0 && (latencyMs.p99 ?? 0) < 15_000);
+    assert.deepEqual([sources[0]?.state, influxIsOpen], ["connected", true]);
+    assertOnce(sink, 200);
+
+    assert.deepEqual(await first.stop(), clean);
+    const { requests } = sink;
+    const second = new Daemon(t, config);
+    assert.equal(second.app.snapshot().journal.backlog, 0, "what was settled was saved");
+    await publish(broker, [...range(201, 210), uplink(7)]);
+    await second.settled(216);
+    second.assertAddsUp(11);
+    assert.equal(second.app.snapshot().counters.duplicates, 1, "known from the log, over the restart");
+    assertOnce(sink, 210);
+    assert.ok(sink.requests > requests);
+    assert.deepEqual(await second.stop(), clean);
+  });
+
+  test("a stop with uplinks on their way: each is written, or still in the journal or at the broker", async (t) => {
+    // By default mosquitto drops what is more than 1000 for who is away.
+    const broker = await requireMosquitto(t, { extraLines: ["max_queued_messages 0"] });
+    if (broker === undefined) return;
+    const sink = await startSink(t);
+    const config = await configure(t, broker.url, sink.url);
+    const first = new Daemon(t, config);
+    await first.subscribed(broker);
+    const publishing = publish(broker, range(1, 2000));
+    await first.until(() => first.app.snapshot().counters.received > 100, "a hundred messages");
+    assert.deepEqual(await first.stop(), clean);
+    const { counters, journal } = first.app.snapshot();
+    assert.ok(counters.received > 0 && journal.waiting === 0);
+    assert.equal(counters.acknowledged, counters.committed);
+    assert.equal(journal.backlog, 0, "a drained stop leaves nothing unsettled");
+    await publishing;
+    const second = new Daemon(t, config);
+    await second.until(() => sink.uplinks.size === 2000, "all 2000");
+    await second.settled(2000);
+    assertOnce(sink, 2000);
+  });
+
+  test("InfluxDB down at the start: journalled and acknowledged; written when it comes", async (t) => {
+    const broker = await requireMosquitto(t);
+    if (broker === undefined) return;
+    const sink = await startSink(t);
+    const config = await configure(t, broker.url, sink.url);
+    await sink.stop();
+    const daemon = new Daemon(t, config);
+    await daemon.subscribed(broker);
+    await publish(broker, range(1, 50));
+    await daemon.until(() => daemon.app.snapshot().counters.retries > 0, "a write that fails");
+    await daemon.until(() => daemon.app.snapshot().counters.acknowledged === 50, "50 acknowledgements");
+    assert.deepEqual(
+      [daemon.app.snapshot().influxIsOpen, daemon.app.snapshot().journal.backlog],
+      [false, 50],
+    );
+    await sink.start();
+    await daemon.settled(50);
+    daemon.assertAddsUp(50);
+    assertOnce(sink, 50);
+    assert.ok(daemon.log.lines.some(({ message }) => message === "InfluxDB takes writes again"));
+    assert.deepEqual(await daemon.stop(), clean);
+  });
+
+  test("InfluxDB away at the stop: what is unsettled is sent by the next life", async (t) => {
+    const broker = await requireMosquitto(t);
+    if (broker === undefined) return;
+    const sink = await startSink(t);
+    const config = await configure(t, broker.url, sink.url);
+    sink.status = 503;
+    const first = new Daemon(t, config);
+    await first.subscribed(broker);
+    await publish(broker, range(1, 30));
+    await first.until(() => first.app.snapshot().counters.retries > 0, "a write that fails");
+    assert.deepEqual(await first.stop(), clean);
+    sink.status = 204;
+    const second = new Daemon(t, config);
+    assert.equal(second.app.snapshot().journal.backlog, 30);
+    await second.settled(30);
+    assertOnce(sink, 30);
+  });
+
+  test("503 for a while: few requests, nothing lost, nothing twice", async (t) => {
+    const broker = await requireMosquitto(t);
+    if (broker === undefined) return;
+    const sink = await startSink(t);
+    const config = await configure(t, broker.url, sink.url);
+    const daemon = new Daemon(t, config);
+    await daemon.subscribed(broker);
+    await publish(broker, range(1, 20));
+    await daemon.settled(20);
+    const { requests } = sink;
+    sink.status = 503;
+    sink.headers["retry-after"] = "1";
+    await publish(broker, range(21, 120));
+    await daemon.until(() => sink.requests >= requests + 2, "two refusals");
+    assert.ok(sink.requests <= requests + 6, `${sink.requests - requests} requests in two seconds`);
+    sink.status = 204;
+    await daemon.settled(120);
+    daemon.assertAddsUp(120);
+    assertOnce(sink, 120);
+    assert.ok(daemon.log.codes.includes("write_overloaded"));
+  });
+});
+
+describe("the daemon does not start", () => {
+  const nowhere = "http://127.0.0.1:1";
+
+  function refusal(config: Config, runtimeDir?: string): Fault {
+    try {
+      openApp({ config, log: new RecordingLog(), runtimeDir });
+    } catch (error) {
+      assert.ok(error instanceof Fault, String(error));
+      return error;
+    }
+    throw new Error("it started");
+  }
+
+  test("on a directory that cannot be written", async (t) => {
+    const config = await configure(t, "mqtt://127.0.0.1:1", nowhere);
+    const file = join(config.journal.dir, "..", "flightline.toml");
+    const fault = refusal({ ...config, journal: { ...config.journal, dir: join(file, "data") } });
+    assert.deepEqual([fault.code, fault.disposition], ["journal_unwritable", "fatal"]);
+    assert.ok(fault.hint !== undefined);
+  });
+
+  test("on another one's directory, naming its pid; and what fails leaves nothing locked", async (t) => {
+    const config = await configure(t, "mqtt://127.0.0.1:1", nowhere);
+    const fault = refusal(config, join(config.journal.dir, "no such directory"));
+    assert.equal(fault.code, "journal_unwritable");
+    const first = new Daemon(t, config);
+    const second = refusal(config);
+    assert.equal(second.code, "journal_locked");
+    assert.ok(second.message.includes(String(process.pid)));
+    assert.deepEqual(await first.stop(), clean);
+    const third = new Daemon(t, config);
+    assert.deepEqual(await third.stop(), clean);
+  });
+});

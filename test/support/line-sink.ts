@@ -1,0 +1,83 @@
+/**
+ * A server that takes writes as InfluxDB 3 does and keeps nothing: it judges each line by itself, with the
+ * stand-in's parser, and counts. What lines say of each other (a column's type, the number of columns) is
+ * not looked at; where that matters, use the stand-in.
+ */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { readBody } from "../../src/sandbox/influxdb/body.ts";
+import { parseLineProtocol } from "../../src/sandbox/influxdb/line-protocol.ts";
+import type { ParsedPoint } from "../../src/sandbox/influxdb/point.ts";
+
+const maxBodyBytes = 10 * 1024 * 1024;
+const mostColumns = 500;
+
+export class LineSink implements AsyncDisposable {
+  readonly #server: Server;
+  readonly linesByTable = new Map<string, number>();
+  /** Lines that InfluxDB would refuse, and why. */
+  readonly refused: string[] = [];
+  writes = 0;
+
+  private constructor() {
+    this.#server = createServer((request, response) => {
+      void this.#take(request).then((status) => {
+        response.writeHead(status).end();
+      });
+    });
+  }
+
+  static async start(): Promise<LineSink> {
+    const sink = new LineSink();
+    sink.#server.listen(0, "127.0.0.1");
+    await once(sink.#server, "listening");
+    return sink;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  lines(table: string): number {
+    return this.linesByTable.get(table) ?? 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  /** 204, or 400 for all of it, as with accept_partial=false. */
+  async #take(request: IncomingMessage): Promise<204 | 400> {
+    const body = await readBody(request, maxBodyBytes);
+    this.writes += 1;
+    const tables: string[] = [];
+    let refusals = 0;
+    for (const result of parseLineProtocol(body, { precision: "nanosecond", nowNs: 0n })) {
+      const problem = "error" in result ? result.error : problemOf(result.point);
+      if ("point" in result && problem === undefined) tables.push(result.point.table);
+      else {
+        refusals += 1;
+        this.refused.push(`${problem}: ${result.text.slice(0, 300)}`);
+      }
+    }
+    if (refusals > 0 || tables.length === 0) return 400;
+    for (const table of tables) this.linesByTable.set(table, this.lines(table) + 1);
+    return 204;
+  }
+}
+
+/** What the server finds wrong with a line that it could read. */
+function problemOf({ table, tags, fields }: ParsedPoint): string | undefined {
+  const columns = new Set(["time"]);
+  for (const { name } of [...tags, ...fields]) {
+    if (columns.has(name)) return `column ${JSON.stringify(name)} is there twice`;
+    columns.add(name);
+  }
+  if (columns.size > mostColumns) return `${columns.size} columns`;
+  return table === "" ? "no table" : undefined;
+}

@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { copyFileSync, cpSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import Database from "better-sqlite3";
+import { packFlags, unpackFlags } from "../../../src/journal/message.ts";
+import { folder, message, messages, number, openJournal, query, seqs, startMs } from "./fixture.ts";
+
+test("the journal's own connection commits with synchronous=FULL in WAL mode and never checkpoints by itself", (t) => {
+  const pragma = t.mock.method(Database.prototype, "pragma");
+  openJournal(t, folder(t));
+  const [call] = pragma.mock.calls;
+  assert.ok(call !== undefined);
+  const connection = call.this as Database.Database;
+  const setting = (name: string): unknown => connection.pragma(name, { simple: true });
+  assert.equal(setting("synchronous"), 2);
+  assert.equal(setting("journal_mode"), "wal");
+  assert.equal(setting("wal_autocheckpoint"), 0);
+  assert.equal(setting("auto_vacuum"), 2);
+  assert.equal(setting("max_page_count"), (64 * 1024 * 1024) / 4096);
+  assert.equal(setting("cache_size"), -2048);
+});
+
+test("a message comes back as it went in, byte for byte, also after a restart", (t) => {
+  const dir = folder(t);
+  const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+  const odd = [
+    message("", { payload: every }),
+    message("", { payload: Buffer.alloc(0), qos: 2, retained: true }),
+    message("", { payload: Buffer.alloc(300_000, 7), duplicate: true, clockTrusted: false, qos: 0 }),
+    message("x", { topic: "äöü/\u0000/😀", source: "zweite Quelle", receivedMs: -5, uptimeMs: 17.4 }),
+  ];
+  const journal = openJournal(t, dir);
+  const stored = journal.commit(odd, startMs);
+  assert.deepEqual(
+    stored.map(({ seq, bootKey }) => [seq, bootKey]),
+    [1, 2, 3, 4].map((seq) => [seq, 1]),
+  );
+  const expected = odd.map((sent, index) => ({
+    ...sent,
+    payload: Buffer.from(sent.payload),
+    uptimeMs: Math.round(sent.uptimeMs),
+    seq: index + 1,
+    bootKey: 1,
+  }));
+  assert.deepEqual(journal.read(1, 4, 10), expected);
+  const second = openJournal(t, dir);
+  assert.deepEqual(second.read(1, 4, 10), expected);
+  assert.deepEqual(second.read(2, 3, 1), expected.slice(1, 2));
+  assert.deepEqual(second.read(5, 9, 10), []);
+});
+
+test("all flags survive packing, in every combination", () => {
+  for (let bits = 0; bits < 24; bits += 1) {
+    const flags = {
+      clockTrusted: (bits & 1) !== 0,
+      duplicate: (bits & 2) !== 0,
+      retained: (bits & 4) !== 0,
+      qos: ([0, 1, 2] as const)[bits >> 3] ?? 0,
+    };
+    assert.deepEqual(unpackFlags(packFlags(message("", flags))), flags);
+  }
+});
+
+test("a failed commit stores nothing, gives no seq away, and is a fault that nobody retries", (t) => {
+  const journal = openJournal(t, folder(t));
+  journal.commit([message("a")], 0);
+  const broken = message("c", { receivedMs: Number.NaN });
+  assert.throws(() => journal.commit([message("b"), broken], 0), {
+    code: "journal_write_failed",
+    disposition: "restart",
+  });
+  assert.equal(journal.lastSeq, 1);
+  assert.deepEqual(seqs(journal), [1]);
+  journal.commit([message("d")], 0);
+  assert.deepEqual(
+    journal.read(2, 2, 1).map(({ payload }) => String(payload)),
+    ["d"],
+  );
+});
+
+test("settlement that a failed commit did not save is saved by the next one", (t) => {
+  const dir = folder(t);
+  const journal = openJournal(t, dir);
+  journal.commit(messages(3), 0);
+  journal.settle(2, 3);
+  assert.throws(() => journal.commit([message("c", { receivedMs: Number.NaN })], 0));
+  assert.equal(journal.hasUnsavedSettlement, true);
+  assert.deepEqual(query(join(dir, "journal.db"), "SELECT lo, hi FROM settled"), []);
+  journal.commit([], 0);
+  assert.equal(journal.hasUnsavedSettlement, false);
+  assert.deepEqual(query(join(dir, "journal.db"), "SELECT lo, hi FROM settled"), [[2, 3]]);
+});
+
+test("a restart remembers what was settled, in few rows, and how much is owed", (t) => {
+  const dir = folder(t);
+  const journal = openJournal(t, dir);
+  journal.commit(messages(1000), 0);
+  for (let seq = 1000; seq > 500; seq -= 1) journal.settle(seq, seq);
+  journal.settle(3, 9);
+  journal.commit([], 0);
+  journal.settle(20, 30);
+  const second = openJournal(t, dir);
+  assert.deepEqual(second.settled.intervals, [
+    { lo: 3, hi: 9 },
+    { lo: 501, hi: 1000 },
+  ]);
+  assert.equal(second.backlog, 493);
+  assert.equal(second.lastSeq, 1000);
+  assert.equal(query(join(dir, "journal.db"), "SELECT * FROM settled").length, 2);
+});
+
+test("a seq is never given twice, also when everything was trimmed or evicted", (t) => {
+  const dir = folder(t);
+  const first = openJournal(t, dir, { keepSettledMs: 0 });
+  first.commit(messages(50), startMs);
+  first.settle(1, 50);
+  first.commit([], startMs);
+  assert.deepEqual(seqs(first), []);
+  const second = openJournal(t, dir, { maxSizeBytes: 1024 * 1024 });
+  assert.equal(second.lastSeq, 50);
+  second.commit(messages(4, 150_000), startMs);
+  // Everything before it must go for this one.
+  second.commit(messages(1, 450_000), startMs);
+  assert.deepEqual([seqs(second), second.evicted], [[55], 4]);
+  const third = openJournal(t, dir);
+  assert.equal(third.lastSeq, 55);
+  assert.equal(third.commit([message("next")], startMs)[0]?.seq, 56);
+});
+
+test("when the newest rows are gone too, the counter alone keeps the seq", (t) => {
+  const dir = folder(t);
+  const journal = openJournal(t, dir, { maxSizeBytes: 1024 * 1024, whenFull: "stop_acking" });
+  journal.commit(messages(4, 100_000), startMs);
+  journal.settle(1, 4);
+  // The commit fails, so that the settlement is not saved; what it made room for is gone all the same.
+  assert.throws(() => journal.commit(messages(40, 100_000), startMs), { code: "journal_full" });
+  assert.deepEqual(seqs(journal), []);
+  const file = join(dir, "journal.db");
+  assert.deepEqual(query(file, "SELECT * FROM settled"), []);
+  assert.equal(openJournal(t, dir).lastSeq, 4);
+});
+
+test("lastTrustedMs is the newest receive time that may be believed", (t) => {
+  const journal = openJournal(t, folder(t));
+  assert.equal(journal.lastTrustedMs, undefined);
+  const at = (receivedMs: number, clockTrusted: boolean) => message("", { receivedMs, clockTrusted });
+  journal.commit([at(500, false)], 0);
+  assert.equal(journal.lastTrustedMs, undefined);
+  journal.commit([at(9000, true), at(4000, true), at(7000, false)], 0);
+  assert.equal(journal.lastTrustedMs, 4000);
+  journal.commit(
+    Array.from({ length: 999 }, () => at(1, false)),
+    0,
+  );
+  assert.equal(journal.lastTrustedMs, undefined, "it looks at the end of the log only");
+});
+
+test("each boot has a key of its own; its first offset is kept and survives restarts", (t) => {
+  const dir = folder(t);
+  const first = openJournal(t, dir);
+  const [stored] = first.commit([message("a")], 0);
+  assert.equal(stored?.bootKey, first.boots.currentKey);
+  assert.equal(first.boots.offsetMs(first.boots.currentKey), undefined);
+  first.boots.learnOffset(1234.6);
+  first.boots.learnOffset(9999);
+  assert.equal(first.boots.offsetMs(first.boots.currentKey), 1235);
+
+  const again = openJournal(t, dir);
+  assert.equal(again.boots.currentKey, first.boots.currentKey);
+  again.boots.learnOffset(9999);
+  assert.equal(again.boots.offsetMs(again.boots.currentKey), 1235);
+
+  const rebooted = openJournal(t, dir, {}, { bootId: "boot-b" });
+  assert.notEqual(rebooted.boots.currentKey, first.boots.currentKey);
+  assert.equal(rebooted.boots.offsetMs(rebooted.boots.currentKey), undefined);
+  assert.equal(rebooted.boots.offsetMs(first.boots.currentKey), 1235);
+  assert.equal(rebooted.read(1, 1, 1)[0]?.bootKey, first.boots.currentKey);
+});
+
+test("the WAL moves into the file after a thousand pages, and what a killed process left counts", (t) => {
+  const dir = folder(t);
+  const journal = openJournal(t, dir);
+  /** What is in the database file without its WAL. */
+  const rowsInFile = (from: string): number => {
+    const copy = join(folder(t), "copy.db");
+    copyFileSync(join(from, "journal.db"), copy);
+    const isEmpty = number(copy, "SELECT count(*) FROM sqlite_schema WHERE name = 'message'") === 0;
+    return isEmpty ? 0 : number(copy, "SELECT count(*) FROM message");
+  };
+  for (const sent of messages(30, 100_000)) journal.commit([sent], 0);
+  journal.checkpointWhenDue();
+  assert.equal(rowsInFile(dir), 0, "too early: acknowledgements would wait for it");
+  for (const sent of messages(10, 100_000)) journal.commit([sent], 0);
+
+  const crashed = folder(t);
+  cpSync(dir, crashed, { recursive: true });
+  const next = openJournal(t, crashed);
+  next.checkpointWhenDue();
+  assert.equal(rowsInFile(crashed), 40);
+
+  journal.checkpointWhenDue();
+  assert.equal(rowsInFile(dir), 40);
+});

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ErrorWithReasonCode } from "mqtt";
+import {
+  connectFault,
+  connectionFault,
+  isUnsupportedVersion,
+  lostFault,
+  qos0Fault,
+  reasonFault,
+  silentFault,
+} from "../../../src/mqtt/faults.ts";
+
+const url = "mqtt://broker:1883";
+
+test("reason codes of both versions of MQTT have one name for one cause", () => {
+  const codes: readonly (readonly [string, readonly number[]])[] = [
+    ["broker_refused", [1, 132, 128, 130, 0, 999]],
+    ["broker_client_id_refused", [2, 133]],
+    ["broker_unavailable", [3, 136, 137, 139]],
+    ["broker_bad_credentials", [4, 134]],
+    ["broker_not_authorized", [5, 135]],
+    ["broker_session_taken_over", [142]],
+    ["broker_receive_maximum", [147]],
+    ["broker_packet_too_large", [149]],
+  ];
+  for (const [code, reasonCodes] of codes) {
+    for (const reasonCode of reasonCodes) {
+      const fault = reasonFault(reasonCode, url);
+      assert.equal(fault.code, code, `reason code ${reasonCode}`);
+      assert.deepEqual([fault.layer, fault.disposition], ["broker", "retry"]);
+      assert.ok(fault.message.includes(url));
+      assert.notEqual(fault.hint ?? "", "");
+    }
+  }
+});
+
+test("a reason code without a name of its own is quoted", () => {
+  assert.match(reasonFault(151, url).message, /151/);
+});
+
+test("only the two codes for it mean that the version is not supported", () => {
+  for (const code of [1, 132]) assert.ok(isUnsupportedVersion(new ErrorWithReasonCode("", code)));
+  for (const code of [0, 5, 128, 135])
+    assert.equal(isUnsupportedVersion(new ErrorWithReasonCode("", code)), false);
+  assert.equal(isUnsupportedVersion(Object.assign(new Error("no"), { code: 1 })), false);
+});
+
+test("an error before the broker accepted us is told from one after", () => {
+  const ownError = new Error("Invalid header flag bits, must be 0x0 for puback packet");
+  assert.equal(connectFault(ownError, url).code, "broker_silent");
+  assert.match(connectFault(ownError, url).message, /Invalid header flag bits/);
+  assert.equal(connectionFault(ownError, url).code, "broker_connection_lost");
+
+  const reset = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+  assert.equal(connectFault(reset, url).code, "broker_silent");
+  assert.equal(connectionFault(reset, url).code, "connection_closed");
+
+  const refused = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+  assert.equal(connectFault(refused, url).code, "connection_refused");
+
+  const answered = new ErrorWithReasonCode("Connection refused: Not authorized", 135);
+  for (const explain of [connectFault, connectionFault]) {
+    assert.equal(explain(answered, url).code, "broker_not_authorized");
+    const already = lostFault(url);
+    assert.equal(explain(already, url), already);
+  }
+});
+
+test("sentences and hints carry what the operator needs", () => {
+  assert.match(silentFault(url, 2500).message, /2\.5 s/);
+  assert.match(silentFault(url, 2500).hint ?? "", /mqtts:\/\//);
+  const qos0 = qos0Fault("application/a", url);
+  assert.equal(qos0.layer, "network_server");
+  assert.match(qos0.hint ?? "", /qos=1.*\[integration\.mqtt\].*chirpstack\.toml/);
+});

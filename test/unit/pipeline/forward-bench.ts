@@ -1,0 +1,150 @@
+/** A forwarder with everything around it in memory, and time in the test's hand. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { decode } from "../../../src/chirpstack/decode.ts";
+import { Wakeup } from "../../../src/lib/wakeup.ts";
+import { newCounters, total } from "../../../src/pipeline/counters.ts";
+import { DecodeMarker } from "../../../src/pipeline/decode-marker.ts";
+import { Deduplicator } from "../../../src/pipeline/deduplicator.ts";
+import { Forward } from "../../../src/pipeline/forward.ts";
+import { LatencyWindow } from "../../../src/pipeline/latency.ts";
+import type { QuarantinedMessage } from "../../../src/pipeline/ports.ts";
+import { MemoryLog } from "../../support/fakes/memory-log.ts";
+import { RecordingLog } from "../../support/fakes/recording-log.ts";
+import { ScriptedWriter } from "../../support/fakes/scripted-writer.ts";
+import { VirtualTime } from "../../support/fakes/virtual-time.ts";
+import { numbersIn, uplink } from "../../support/uplinks.ts";
+
+export interface BenchOptions {
+  readonly maxInFlight?: number;
+  readonly maxLines?: number;
+  readonly maxAgeMs?: number;
+}
+
+export class Bench {
+  readonly time: VirtualTime;
+  readonly log = new MemoryLog();
+  readonly writer = new ScriptedWriter();
+  readonly logger = new RecordingLog();
+  readonly counters = newCounters();
+  readonly latency = new LatencyWindow();
+  readonly activity = new Wakeup();
+  readonly quarantined: QuarantinedMessage[] = [];
+  readonly clockTrust = { mayRelease: true, released: this.activity };
+  readonly #deduplicator = new Deduplicator(10_000);
+  readonly #drain = new AbortController();
+  readonly #abort = new AbortController();
+  readonly #marker: DecodeMarker;
+  #forward: Forward | undefined;
+  #running: Promise<void> | undefined;
+  #next = 1;
+
+  constructor(t: TestContext) {
+    this.time = VirtualTime.install(t);
+    const dir = mkdtempSync(join(tmpdir(), "flightline-forward-"));
+    this.#marker = new DecodeMarker(dir, this.log.id);
+    t.after(async () => {
+      this.#abort.abort(new Error("the test is over"));
+      await this.#running?.catch(() => {});
+      this.#marker.close();
+      rmSync(dir, { recursive: true });
+    });
+  }
+
+  /** Commits the next `count` uplinks. */
+  commit(count: number): void {
+    for (let i = 0; i < count; i += 1) {
+      this.log.append({ ...uplink(this.#next), uptimeMs: this.time.uptimeMs() });
+      this.#next += 1;
+    }
+    this.activity.notify();
+  }
+
+  append(message: Parameters<MemoryLog["append"]>[0]): void {
+    this.log.append(message);
+    this.activity.notify();
+  }
+
+  start({ maxInFlight = 4, maxLines = 300, maxAgeMs = 1000 }: BenchOptions = {}): this {
+    const { log, writer, clockTrust, counters, latency, activity, logger } = this;
+    const deduplicator = this.#deduplicator;
+    this.#forward = new Forward({
+      log,
+      writer,
+      quarantine: { quarantine: (entries) => this.quarantined.push(...entries) },
+      deduplicator,
+      clockTrust,
+      prepareDeps: {
+        decode,
+        marker: this.#marker,
+        deduplicator,
+        clock: clockTrust,
+        offsetMs: () => undefined,
+        settings: { tags: [], deviceTags: [] },
+        counters,
+      },
+      limits: { maxLines, maxBytes: 1_000_000, maxAgeMs },
+      maxInFlight,
+      counters,
+      latency,
+      clock: this.time,
+      random: () => 0.5,
+      logger,
+      activity,
+    });
+    this.#running = this.#forward.run(this.#drain.signal, this.#abort.signal);
+    this.#running.catch(() => {});
+    return this;
+  }
+
+  get isOpen(): boolean {
+    return this.#forward?.isOpen === true;
+  }
+
+  /** Resolves or rejects as `run` does. */
+  get ended(): Promise<void> {
+    assert.ok(this.#running !== undefined);
+    return this.#running;
+  }
+
+  drain(): void {
+    this.#drain.abort(new Error("drain"));
+  }
+
+  abort(): void {
+    this.#abort.abort(new Error("abort"));
+  }
+
+  async settled(withinMs = 600_000): Promise<void> {
+    await this.time.until(() => this.log.unsettledCount === 0, withinMs, "everything is settled");
+  }
+
+  /** Numbers of the uplinks that the server took, with how often. */
+  taken(): Map<number, number> {
+    const counts = new Map<number, number>();
+    for (const [line, count] of this.writer.taken)
+      for (const n of numbersIn(line)) counts.set(n, (counts.get(n) ?? 0) + count);
+    return counts;
+  }
+
+  assertTakenOnce(count: number): void {
+    const taken = this.taken();
+    assert.equal(taken.size, count);
+    for (const [n, times] of taken) assert.equal(times, 1, `uplink ${n} was taken ${times} times`);
+  }
+
+  /** Every message is somewhere, and in one place only. */
+  assertAddsUp(): void {
+    const { written, duplicates, quarantined, unmapped } = this.counters;
+    const done = written + duplicates + total(quarantined) + total(unmapped);
+    assert.equal(done, this.log.settled.countWithin(1, this.log.lastSeq));
+  }
+
+  /** Numbers in the order in which they were offered. */
+  offered(): number[] {
+    return this.writer.writes.flatMap(({ lines }) => numbersIn(lines));
+  }
+}

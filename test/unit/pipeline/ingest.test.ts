@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Fault } from "../../../src/lib/fault.ts";
+import { Wakeup } from "../../../src/lib/wakeup.ts";
+import type { IncomingMessage } from "../../../src/journal/message.ts";
+import { copyCounters, countUnder, newCounters, total } from "../../../src/pipeline/counters.ts";
+import { databaseFirst, type DatabaseWriter } from "../../../src/pipeline/database-first.ts";
+import { ingest } from "../../../src/pipeline/ingest.ts";
+import { ScriptedWriter } from "../../support/fakes/scripted-writer.ts";
+
+class Committer {
+  readonly submitted: { message: IncomingMessage; committed: () => void }[] = [];
+  readonly relieved = new Wakeup();
+  isUnderPressure = false;
+
+  submit(message: IncomingMessage, committed: () => void): void {
+    this.submitted.push({ message, committed });
+  }
+}
+
+function setUp() {
+  const committer = new Committer();
+  const counters = newCounters();
+  const clock = { nowMs: () => 777, uptimeMs: () => 55.5 };
+  const intake = ingest({ source: "mqtt", committer, clock, clockWatch: { isTrusted: true }, counters });
+  return { committer, counters, intake };
+}
+
+const delivery = { topic: "t", payload: Buffer.from("x"), qos: 1, duplicate: true, retained: false } as const;
+
+describe("ingest", () => {
+  test("a message is acknowledged only after its commit", () => {
+    const { committer, counters, intake } = setUp();
+    let acknowledged = 0;
+    intake.deliver({ ...delivery, acknowledge: () => (acknowledged += 1) });
+    assert.deepEqual(
+      [acknowledged, counters.received, counters.committed, counters.acknowledged],
+      [0, 1, 0, 0],
+    );
+    committer.submitted[0]?.committed();
+    assert.deepEqual([acknowledged, counters.committed, counters.acknowledged], [1, 1, 1]);
+  });
+
+  test("the message is stamped with what is known at its receipt", () => {
+    const { committer, intake } = setUp();
+    intake.deliver({ ...delivery, acknowledge: undefined });
+    assert.deepEqual(committer.submitted[0]?.message, {
+      source: "mqtt",
+      topic: "t",
+      payload: Buffer.from("x"),
+      receivedMs: 777,
+      uptimeMs: 55.5,
+      clockTrusted: true,
+      duplicate: true,
+      retained: false,
+      qos: 1,
+    });
+  });
+
+  test("QoS 0 is journalled too, counted, and has nothing to acknowledge", () => {
+    const { committer, counters, intake } = setUp();
+    intake.deliver({ ...delivery, qos: 0, acknowledge: undefined });
+    committer.submitted[0]?.committed();
+    assert.deepEqual([counters.receivedQos0, counters.committed, counters.acknowledged], [1, 1, 0]);
+  });
+
+  test("pressure lasts until it is really over", async () => {
+    const { committer, intake } = setUp();
+    assert.equal(intake.pressure(), undefined);
+    committer.isUnderPressure = true;
+    let over = false;
+    void intake.pressure()?.then(() => (over = true));
+    committer.relieved.notify();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(over, false, "relieved for a moment, and under pressure again");
+    committer.isUnderPressure = false;
+    committer.relieved.notify();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(over, true);
+  });
+});
+
+test("a copy of the counters does not change any more", () => {
+  const counters = newCounters();
+  countUnder(counters.unmapped, "join");
+  const copy = copyCounters(counters);
+  counters.received += 1;
+  countUnder(counters.unmapped, "join");
+  countUnder(counters.quarantined, "x");
+  assert.deepEqual([copy.received, total(copy.unmapped), total(copy.quarantined)], [0, 1, 0]);
+  assert.deepEqual([counters.received, total(counters.unmapped), total(counters.quarantined)], [1, 2, 1]);
+});
+
+describe("databaseFirst", () => {
+  const fault = new Fault({ code: "x", layer: "write", disposition: "retry", message: "x" });
+  const never = new AbortController().signal;
+
+  function withAnswers(...answers: Awaited<ReturnType<DatabaseWriter["ensureDatabase"]>>[]) {
+    const inner = new ScriptedWriter();
+    const state = { asked: 0 };
+    const reported: Fault[] = [];
+    const writer = databaseFirst(
+      {
+        write: (lines, signal) => inner.write(lines, signal),
+        ensureDatabase: async (signal) => {
+          const answer = answers[Math.min(state.asked, answers.length - 1)];
+          state.asked += 1;
+          await new Promise((resolve) => setImmediate(resolve));
+          signal.throwIfAborted();
+          assert.ok(answer !== undefined);
+          return answer;
+        },
+      },
+      (one) => reported.push(one),
+    );
+    return { writer, inner, state, reported };
+  }
+
+  test("no line is written before the database is there, and it is asked for once", async () => {
+    const { writer, inner, state } = withAnswers({ kind: "retry", afterMs: 5, fault }, { kind: "ready" });
+    assert.deepEqual(await writer.write("a", never), { kind: "retry", afterMs: 5, fault });
+    assert.equal(inner.writes.length, 0);
+    await Promise.all([writer.write("a", never), writer.write("b", never)]);
+    await writer.write("c", never);
+    assert.deepEqual(
+      inner.writes.map(({ lines }) => lines),
+      ["a", "b", "c"],
+    );
+    assert.equal(state.asked, 2, "several writes at once ask once");
+  });
+
+  test("a refusal is reported once, and writes go on", async () => {
+    const { writer, inner, reported } = withAnswers({ kind: "refused", fault });
+    await Promise.all([writer.write("a", never), writer.write("b", never)]);
+    assert.equal(inner.writes.length, 2);
+    assert.equal(reported.length, 1);
+  });
+
+  test("an abort while asking rejects with its reason, and is no answer", async () => {
+    const { writer, inner, state } = withAnswers({ kind: "ready" });
+    const abort = new AbortController();
+    const write = writer.write("a", abort.signal);
+    abort.abort(new Error("stop"));
+    await assert.rejects(write, /stop/);
+    assert.equal(inner.writes.length, 0);
+    await writer.write("b", never);
+    assert.equal(state.asked, 2);
+  });
+});

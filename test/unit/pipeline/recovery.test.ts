@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { DecodeMarker } from "../../../src/pipeline/decode-marker.ts";
+import { Deduplicator } from "../../../src/pipeline/deduplicator.ts";
+import type { QuarantinedMessage } from "../../../src/pipeline/ports.ts";
+import { recoverFromDeath, rememberTail } from "../../../src/pipeline/recovery.ts";
+import { MemoryLog } from "../../support/fakes/memory-log.ts";
+import { uplink } from "../../support/uplinks.ts";
+import { temporaryFolder } from "../../support/wait.ts";
+
+class Deaths {
+  readonly counts = new Map<number, number>();
+  readonly quarantined: QuarantinedMessage[] = [];
+
+  readonly recordDeath = (seq: number): number => {
+    const count = (this.counts.get(seq) ?? 0) + 1;
+    this.counts.set(seq, count);
+    return count;
+  };
+
+  readonly quarantine = (entries: readonly QuarantinedMessage[]): void => {
+    this.quarantined.push(...entries);
+  };
+}
+
+/** A process that dies while it decodes `seq`, and the start of the next one. */
+function dieAndStart(dir: string, log: MemoryLog, deaths: Deaths, seq: number, journalId = log.id) {
+  const dying = new DecodeMarker(dir, journalId);
+  dying.begin(seq);
+  dying.close();
+  const next = new DecodeMarker(dir, log.id);
+  const fault = recoverFromDeath(next, log, deaths);
+  next.close();
+  return fault;
+}
+
+async function withLog(run: (dir: string, log: MemoryLog, deaths: Deaths) => void): Promise<void> {
+  await using folder = await temporaryFolder("recovery");
+  const log = new MemoryLog();
+  for (let n = 1; n <= 5; n += 1) log.append(uplink(n));
+  run(folder.path, log, new Deaths());
+}
+
+describe("recovery from a death while decoding", () => {
+  test("the first death: said, and the message is tried again", () =>
+    withLog((dir, log, deaths) => {
+      const fault = dieAndStart(dir, log, deaths, 3);
+      assert.equal(fault?.code, "decode_killed_process");
+      assert.equal(fault?.disposition, "retry");
+      assert.equal(log.settled.has(3), false);
+      assert.deepEqual(deaths.quarantined, []);
+    }));
+
+  test("the second death: quarantined with its bytes and settled, alone", () =>
+    withLog((dir, log, deaths) => {
+      dieAndStart(dir, log, deaths, 3);
+      const fault = dieAndStart(dir, log, deaths, 3);
+      assert.equal(fault?.disposition, "quarantine");
+      assert.deepEqual(
+        deaths.quarantined.map(({ message, fault: why }) => [message.seq, why.code]),
+        [[3, "decode_killed_process"]],
+      );
+      assert.deepEqual([...(deaths.quarantined[0]?.message.payload ?? [])], [...uplink(3).payload]);
+      assert.deepEqual(log.settled.intervals, [{ lo: 3, hi: 3 }]);
+      assert.equal(dieAndStart(dir, log, deaths, 3), undefined, "what is settled is done");
+    }));
+
+  test("deaths are counted for each message by itself", () =>
+    withLog((dir, log, deaths) => {
+      assert.equal(dieAndStart(dir, log, deaths, 2)?.disposition, "retry");
+      assert.equal(dieAndStart(dir, log, deaths, 3)?.disposition, "retry");
+      assert.equal(dieAndStart(dir, log, deaths, 2)?.disposition, "quarantine");
+      assert.deepEqual(log.settled.intervals, [{ lo: 2, hi: 2 }]);
+    }));
+
+  test("the mark of another journal says nothing about this one", () =>
+    withLog((dir, log, deaths) => {
+      assert.equal(dieAndStart(dir, log, deaths, 3, "99999999-2222-3333-4444-555555555555"), undefined);
+      assert.equal(deaths.counts.size, 0);
+    }));
+
+  test("settled, evicted or never journalled: nothing to do, and no death is counted", () =>
+    withLog((dir, log, deaths) => {
+      log.settle(1, 1);
+      log.lose(2, 2);
+      for (const seq of [1, 2, 99]) assert.equal(dieAndStart(dir, log, deaths, seq), undefined);
+      assert.equal(deaths.counts.size, 0);
+    }));
+
+  test("a clean end is no death", () =>
+    withLog((dir, log, deaths) => {
+      const marker = new DecodeMarker(dir, log.id);
+      marker.begin(1);
+      marker.clear();
+      marker.close();
+      const next = new DecodeMarker(dir, log.id);
+      assert.equal(recoverFromDeath(next, log, deaths), undefined);
+      next.close();
+    }));
+});
+
+describe("rememberTail", () => {
+  test("remembers the settled ones among the newest, over many reads and holes", () => {
+    const log = new MemoryLog();
+    for (let n = 1; n <= 1300; n += 1) log.append(uplink(n));
+    log.settle(1, 1290);
+    log.lose(600, 900);
+    const memory = new Deduplicator(5000);
+    rememberTail(memory, log, 1000);
+    const verdict = (n: number): string => memory.examine({ seq: 5000 + n, ...uplink(n) }, true);
+    assert.equal(verdict(300), "new", "older than the tail");
+    for (const n of [301, 599, 901, 1290]) assert.equal(verdict(n), "duplicate", `${n}`);
+    for (const n of [600, 900]) assert.equal(verdict(n), "new", `${n} is not in the log any more`);
+    for (const n of [1291, 1300]) assert.equal(verdict(n), "new", `${n} is not settled: it will be sent`);
+  });
+
+  test("an empty log is no work", () => {
+    const log = new MemoryLog();
+    rememberTail(new Deduplicator(10), log, 1000);
+    assert.equal(log.readCount, 0);
+  });
+});

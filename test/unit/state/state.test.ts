@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import Database from "better-sqlite3";
+import { type QuarantineEntry, State } from "../../../src/state/state.ts";
+
+const nowMs = Date.UTC(2026, 2, 1);
+const mib = 1024 * 1024;
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), "flightline-state-"));
+  t.after(() => {
+    rmSync(path, { recursive: true, force: true });
+  });
+  return path;
+}
+
+function open(t: TestContext, dir: string): State {
+  const state = State.open(dir, nowMs);
+  t.after(() => {
+    state.close();
+  });
+  return state;
+}
+
+function entry(seq: number, changes: Partial<QuarantineEntry> = {}): QuarantineEntry {
+  return {
+    seq,
+    source: "main",
+    topic: "application/1/device/0102030405060708/event/up",
+    payload: Buffer.from(`payload ${seq}`),
+    receivedMs: nowMs - 5,
+    code: "event_not_json",
+    reason: "the payload is not JSON",
+    ...changes,
+  };
+}
+
+function query(dir: string, sql: string): unknown[] {
+  const database = new Database(join(dir, "state.db"), { readonly: true });
+  try {
+    return database.prepare(sql).raw().all();
+  } finally {
+    database.close();
+  }
+}
+
+test("a quarantined message is kept with every byte and all that is known about it, durably", (t) => {
+  const pragma = t.mock.method(Database.prototype, "pragma");
+  const dir = folder(t);
+  const state = open(t, dir);
+  const connection = pragma.mock.calls[0]?.this as Database.Database;
+  assert.equal(connection.pragma("synchronous", { simple: true }), 2);
+  const payload = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+  state.quarantine("journal-a", [entry(7, { payload }), entry(8, { payload: Buffer.alloc(0) })], nowMs);
+  assert.equal(state.quarantineCount, 2);
+  const columns = "journal_id, seq, source, topic, payload, received_ms, code, reason, quarantined_ms";
+  const { source, topic, receivedMs, code, reason } = entry(7);
+  assert.deepEqual(query(dir, `SELECT ${columns} FROM quarantine ORDER BY seq`), [
+    ["journal-a", 7, source, topic, payload, receivedMs, code, reason, nowMs],
+    ["journal-a", 8, source, topic, Buffer.alloc(0), receivedMs, code, reason, nowMs],
+  ]);
+});
+
+test("quarantining again after a crash changes nothing; another journal's message is another message", (t) => {
+  const dir = folder(t);
+  const state = open(t, dir);
+  state.quarantine("journal-a", [entry(1)], nowMs);
+  const before = query(dir, "SELECT * FROM quarantine");
+  state.quarantine("journal-a", [entry(1, { reason: "again" })], nowMs + 1000);
+  assert.deepEqual(query(dir, "SELECT * FROM quarantine"), before);
+  state.quarantine("journal-b", [entry(1)], nowMs);
+  assert.equal(state.quarantineCount, 2);
+});
+
+test("a group that cannot be stored is not stored at all", (t) => {
+  const state = open(t, folder(t));
+  const broken = entry(2, { receivedMs: Number.NaN });
+  assert.throws(() => {
+    state.quarantine("journal-a", [entry(1), broken], nowMs);
+  }, /NOT NULL|quarantine/);
+  assert.equal(state.quarantineCount, 0);
+});
+
+test("beyond its quota the oldest are evicted and counted, also across restarts", (t) => {
+  const dir = folder(t);
+  let state = State.open(dir, nowMs);
+  const large = (seq: number): QuarantineEntry => entry(seq, { payload: Buffer.alloc(20 * mib, seq) });
+  for (const seq of [1, 2]) state.quarantine("journal-a", [large(seq)], nowMs);
+  state.close();
+  state = open(t, dir);
+  state.quarantine("journal-a", [large(3)], nowMs);
+  assert.equal(state.quarantineCount, 3);
+  state.quarantine("journal-a", [large(4)], nowMs);
+  assert.deepEqual(query(dir, "SELECT seq FROM quarantine ORDER BY seq"), [[2], [3], [4]]);
+  assert.deepEqual(query(dir, "SELECT * FROM counter"), [["quarantine_evicted", 1]]);
+  state.quarantine("journal-a", [large(5), large(6)], nowMs);
+  assert.deepEqual(query(dir, "SELECT seq FROM quarantine ORDER BY seq"), [[4], [5], [6]]);
+  assert.deepEqual(query(dir, "SELECT * FROM counter"), [["quarantine_evicted", 3]]);
+});
+
+test("a flood of empty payloads is bounded too", (t) => {
+  const dir = folder(t);
+  const state = open(t, dir);
+  const reason = "x".repeat(60_000);
+  for (let group = 0; group < 12; group += 1) {
+    const entries = Array.from({ length: 100 }, (_, index) =>
+      entry(group * 100 + index, { payload: Buffer.alloc(0), reason }),
+    );
+    state.quarantine("journal-a", entries, nowMs);
+  }
+  assert.ok(state.quarantineCount < 1200 && state.quarantineCount > 1000, `${state.quarantineCount}`);
+  assert.deepEqual(query(dir, "SELECT max(seq) FROM quarantine"), [[1199]]);
+});
+
+test("the WAL does not grow without bound", (t) => {
+  const dir = folder(t);
+  const state = open(t, dir);
+  for (let seq = 0; seq < 30; seq += 1) {
+    state.quarantine("journal-a", [entry(seq, { payload: Buffer.alloc(mib) })], nowMs);
+  }
+  assert.ok(statSync(join(dir, "state.db-wal")).size < 8 * mib);
+});
+
+test("deaths are counted per message, over restarts", (t) => {
+  const dir = folder(t);
+  const first = State.open(dir, nowMs);
+  assert.equal(first.recordDeath("journal-a", 7), 1);
+  assert.equal(first.recordDeath("journal-a", 8), 1);
+  first.close();
+  const second = open(t, dir);
+  assert.equal(second.recordDeath("journal-a", 7), 2);
+  assert.equal(second.recordDeath("journal-b", 7), 1);
+  assert.equal(second.recordDeath("journal-a", 8), 2);
+});
+
+test("a source's client id is made once and kept", (t) => {
+  const dir = folder(t);
+  const first = State.open(dir, nowMs);
+  assert.deepEqual(
+    first.clientId("main", () => "made-1"),
+    { clientId: "made-1", isNew: true },
+  );
+  assert.deepEqual(
+    first.clientId("other", () => "made-2"),
+    { clientId: "made-2", isNew: true },
+  );
+  first.close();
+  const second = open(t, dir);
+  assert.deepEqual(
+    second.clientId("main", () => assert.fail("made again")),
+    { clientId: "made-1", isNew: false },
+  );
+});
+
+test("a damaged file is moved aside whole and said, and a new one works", (t) => {
+  const dir = folder(t);
+  const garbage = Buffer.alloc(20_000, "damaged ");
+  writeFileSync(join(dir, "state.db"), garbage);
+  const state = open(t, dir);
+  assert.deepEqual(
+    state.openingFaults.map(({ code }) => code),
+    ["database_moved_aside"],
+  );
+  const moved = readdirSync(dir).find((name) => name.startsWith("state.db.unusable-"));
+  assert.deepEqual(readFileSync(join(dir, moved ?? "")), garbage);
+  state.quarantine("journal-a", [entry(1)], nowMs);
+  assert.equal(state.quarantineCount, 1);
+  assert.deepEqual(open(t, dir).openingFaults, []);
+});

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { newCounters } from "../../../src/pipeline/counters.ts";
+import { reportDetails, type Snapshot, type SourceSnapshot } from "../../../src/status/snapshot.ts";
+
+function source(name: string, state: SourceSnapshot["state"]): SourceSnapshot {
+  return { name, state, connects: 1, lastFault: undefined };
+}
+
+test("the report has the sums, not the parts", () => {
+  const snapshot: Snapshot = {
+    counters: {
+      ...newCounters(),
+      received: 10,
+      committed: 9,
+      written: 4,
+      points: 12,
+      duplicates: 1,
+      held: 2,
+      unmapped: new Map([
+        ["join", 1],
+        ["ack", 1],
+      ]),
+      quarantined: new Map([["decode_empty", 1]]),
+    },
+    journal: { lastSeq: 9, backlog: 3, evicted: 7, waiting: 1, lastCommitMs: 0.5 },
+    sources: [source("a", "connected"), source("b", "waiting"), source("c", "connecting")],
+    influxIsOpen: false,
+    latencyMs: { p50: 1, p99: 1234.56 },
+  };
+  assert.deepEqual(reportDetails(snapshot), {
+    received: 10,
+    committed: 9,
+    written: 4,
+    points: 12,
+    backlog: 3,
+    quarantined: 1,
+    notMapped: 2,
+    duplicates: 1,
+    held: 2,
+    evicted: 7,
+    brokers: "1/3",
+    influxdb: "away",
+    p99Ms: 1235,
+  });
+  const calm = { ...snapshot, influxIsOpen: true, latencyMs: { p50: undefined, p99: undefined } };
+  assert.equal(reportDetails(calm)["influxdb"], "up");
+  assert.equal(reportDetails(calm)["p99Ms"], undefined);
+});
