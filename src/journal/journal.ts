@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { errorCode, type Fault } from "../lib/fault.ts";
 import type { IntervalSet } from "../lib/intervals.ts";
-import { checkpoint, openDatabase, walPages } from "../sqlite/database.ts";
+import { openDatabase, walPages } from "../sqlite/database.ts";
 import { Boots } from "./boots.ts";
 import type { JournalConfig } from "./config.ts";
 import { fullFault, writeFailed } from "./faults.ts";
@@ -183,7 +183,7 @@ export class Journal {
     let freed = false;
     try {
       freed = this.#retention.makeRoom(neededBytes, this.#quota.stepBytes, mayEvict);
-      if (isDisk) checkpoint(this.#database);
+      if (isDisk) this.#database.pragma("wal_checkpoint(PASSIVE)");
     } catch (error) {
       // Without space even DELETE fails.
       if (errorCode(error) !== "SQLITE_FULL") throw writeFailed(error);
@@ -218,7 +218,7 @@ export class Journal {
     if (this.#walPages < checkpointPages) return;
     this.#walPages = 0;
     try {
-      checkpoint(this.#database);
+      this.#database.pragma("wal_checkpoint(PASSIVE)");
       this.#retention.returnFreePages();
     } catch (error) {
       // A full disk is what the next commit reports; nothing is lost by it here.

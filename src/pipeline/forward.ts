@@ -30,8 +30,8 @@ export interface ForwardDeps {
   readonly activity: Wakeup;
 }
 
-/** Messages decoded in one go, between two turns of the event loop: below 30 ms of work. */
-const chunkCount = 256;
+/** Messages decoded in one go, between two turns of the event loop: a few ms of work, 16 MiB at the very most. */
+const chunkCount = 64;
 /** After an outage the newest this many go first, the rest is backlog. */
 const freshAfterOutage = 256;
 /** A lane that falls this far behind the newest message leaves the difference to the backlog lane. */

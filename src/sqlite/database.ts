@@ -69,7 +69,7 @@ function unopenableFault(file: string, cause: unknown): Fault {
 }
 
 /** What belongs to one database; apart they are worth nothing. */
-const suffixes = ["", "-wal", "-shm", "-journal"];
+const suffixes = ["", "-wal", "-shm"];
 
 class UnusableFile extends Error {
   override readonly name = "UnusableFile";
@@ -140,18 +140,6 @@ function migrate(database: Database.Database, schema: Schema, version: number): 
     database.pragma(`application_id = ${schema.applicationId}`);
     database.pragma(`user_version = ${schema.migrations.length}`);
   })();
-}
-
-/**
- * Moves WAL pages into the database. On a full disk nothing moves and nothing is lost: the pages stay in
- * the WAL, and it is the next commit that has to say so.
- */
-export function checkpoint(database: Database.Database): void {
-  try {
-    database.pragma("wal_checkpoint(PASSIVE)");
-  } catch (error) {
-    if (errorCode(error) !== "SQLITE_FULL") throw error;
-  }
 }
 
 /** How much WAL the last process has left, in pages. */

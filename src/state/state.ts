@@ -1,7 +1,7 @@
 import type Database from "better-sqlite3";
 import { join } from "node:path";
-import type { Fault } from "../lib/fault.ts";
-import { checkpoint, openDatabase, walPages } from "../sqlite/database.ts";
+import { errorCode, Fault } from "../lib/fault.ts";
+import { openDatabase, walPages } from "../sqlite/database.ts";
 import { stateTables } from "./schema.ts";
 
 /** What is quarantined beyond this is evicted, oldest first, and counted. */
@@ -64,30 +64,30 @@ export class State {
     });
   }
 
-  /** Keeps the bytes of messages that cannot be decoded. Durable when it returns. */
+  /**
+   * Keeps the bytes of messages that cannot be decoded. Durable when it returns. Faults: journal_write_failed
+   * (restart; nothing was stored).
+   */
   quarantine(journalId: string, entries: readonly QuarantineEntry[], nowMs: number): void {
     this.#bytesInWal += entries.reduce((sum, entry) => sum + entryBytes(entry), pagesPerWriteBytes);
     let added = 0;
-    this.#database.transaction(() => {
-      for (const entry of entries) {
-        const { seq, source, topic, payload, receivedMs, code, reason } = entry;
-        const result = this.#insert.run(
-          journalId,
-          seq,
-          source,
-          topic,
-          payload,
-          receivedMs,
-          code,
-          reason,
-          nowMs,
-        );
-        if (result.changes > 0) added += entryBytes(entry);
-      }
-      added -= this.#evictQuarantine(this.#quarantineBytes + added - quarantineMaxBytes);
-    })();
+    try {
+      this.#database.transaction(() => {
+        for (const entry of entries) if (this.#store(journalId, entry, nowMs)) added += entryBytes(entry);
+        added -= this.#evictQuarantine(this.#quarantineBytes + added - quarantineMaxBytes);
+      })();
+    } catch (error) {
+      throw writeFailed(error);
+    }
     this.#quarantineBytes += added;
     this.#checkpointWhenDue();
+  }
+
+  /** False when it was there already. */
+  #store(journalId: string, entry: QuarantineEntry, nowMs: number): boolean {
+    const { seq, source, topic, payload, receivedMs, code, reason } = entry;
+    const row = [journalId, seq, source, topic, payload, receivedMs, code, reason, nowMs] as const;
+    return this.#insert.run(...row).changes > 0;
   }
 
   #evictQuarantine(excessBytes: number): number {
@@ -109,10 +109,9 @@ export class State {
   /** What is quarantined under a fault code. */
   quarantinedUnder(code: string): { readonly topic: string; readonly payload: Uint8Array }[] {
     return this.#database
-      .prepare<
-        [string],
-        { topic: string; payload: Buffer }
-      >("SELECT topic, payload FROM quarantine WHERE code = ?")
+      .prepare<[string], { topic: string; payload: Buffer }>(
+        "SELECT topic, payload FROM quarantine WHERE code = ?",
+      )
       .all(code);
   }
 
@@ -154,7 +153,12 @@ export class State {
   #checkpointWhenDue(): void {
     if (this.#bytesInWal < checkpointBytes) return;
     this.#bytesInWal = 0;
-    checkpoint(this.#database);
+    try {
+      this.#database.pragma("wal_checkpoint(PASSIVE)");
+    } catch (error) {
+      // On a full disk nothing moves and nothing is lost: the pages stay in the WAL.
+      if (errorCode(error) !== "SQLITE_FULL") throw writeFailed(error);
+    }
   }
 
   close(): void {
@@ -164,4 +168,15 @@ export class State {
 
 function entryBytes({ payload, topic, reason }: QuarantineEntry): number {
   return payload.length + Buffer.byteLength(topic) + Buffer.byteLength(reason) + rowOverheadBytes;
+}
+
+function writeFailed(cause: unknown): Fault {
+  return new Fault({
+    code: "journal_write_failed",
+    layer: "journal",
+    disposition: "restart",
+    message: `state.db cannot be written (${errorCode(cause) ?? "unknown error"}): nothing can be quarantined`,
+    hint: "free space on the disk that holds [journal] dir, or look at the kernel log for disk errors",
+    cause,
+  });
 }

@@ -9,7 +9,7 @@
  *
  * The loop is closed: the publisher is never so far ahead that mosquitto's queue would overflow.
  */
-import { startBroker, pidOf } from "./rig/broker.ts";
+import { pidOf, startBroker } from "./rig/broker.ts";
 import { Daemon } from "./rig/daemon.ts";
 import { median, middleRatePerSecond, printNote, printTable } from "./rig/figures.ts";
 import { Publisher } from "./rig/publisher.ts";
@@ -83,7 +83,8 @@ async function daemonSubject(
   stack.defer(() => publisher.stop());
   const helpers = [pidOf(broker), publisher.pid, sink.pid];
   const taken = (): number => daemon.committed();
-  return { subject: { name: title, count, publisher, pid: daemon.pid, helpers, taken, sink }, daemon };
+  const subject = { name: title, count, publisher, pid: daemon.pid, helpers, taken, sink };
+  return { subject, daemon };
 }
 
 async function subscriberSubject(
@@ -115,7 +116,7 @@ export async function run(): Promise<void> {
   const single = await daemonSubject(stack, {
     name: "single",
     title: "Flightline, receive_maximum = 1",
-    count: 600,
+    count: 200,
     receiveMaximum: 1,
   });
   const subjects = [

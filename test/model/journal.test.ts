@@ -277,7 +277,7 @@ test("no committed message is lost unless evicted and counted, whatever happens 
   fc.assert(
     fc.property(
       settings,
-      fc.array(action, { minLength: 10, maxLength: 60, size: "max" }),
+      fc.array(action, { minLength: 10, maxLength: 40, size: "max" }),
       (chosen, actions) => {
         const run = new Run(chosen);
         try {

@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "./wait.ts";
 
-export const mainFile = join(import.meta.dirname, "../../dist/main.js");
+const mainFile = join(import.meta.dirname, "../../dist/main.js");
 
 export interface Ending {
   /** Null when a signal ended it. */

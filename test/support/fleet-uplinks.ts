@@ -1,7 +1,6 @@
 /** Uplinks of a simulated fleet, all made at once: JSON and protobuf, five profiles, several gateways. */
 import { Fleet } from "../../src/sandbox/devices/fleet.ts";
-import { MemoryLedger } from "../../src/sandbox/ledger.ts";
-import type { PublishedUplink } from "../../src/sandbox/ledger.ts";
+import type { Ledger, PublishedUplink } from "../../src/sandbox/ledger.ts";
 import { publishAll } from "./publisher.ts";
 import type { Message, PublishOptions, PublishReport } from "./publisher.ts";
 
@@ -33,7 +32,7 @@ export function makeUplinks({ count, seed, devices = 200 }: UplinksOptions): Upl
 
 /** Publishes them and enters them into the ledger: published before they go out, owed with their PUBACK. */
 export async function publishUplinks(
-  ledger: MemoryLedger,
+  ledger: Ledger,
   options: PublishOptions<UplinkMessage>,
 ): Promise<PublishReport<UplinkMessage>> {
   return await publishAll({

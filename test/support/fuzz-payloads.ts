@@ -168,10 +168,7 @@ function noise(random: Random): Buffer {
 }
 
 function splice(random: Random, a: Buffer, b: Buffer): Buffer {
-  return Buffer.concat([
-    a.subarray(0, random.integer(0, a.length)),
-    b.subarray(random.integer(0, b.length)),
-  ]);
+  return Buffer.concat([a.subarray(0, random.integer(0, a.length)), b.subarray(random.integer(0, b.length))]);
 }
 
 /** Whole uplinks whose object is one huge thing: a string, many keys, a wide array, a deep tree. */

@@ -35,9 +35,7 @@ const newestSeq = `SELECT coalesce(max(seq), 0) FROM (SELECT max(seq) AS seq FRO
 export function readDeadJournal(dir: string, aboveSeq = 0): JournalContents {
   return withCopy(dir, "journal.db", (database) => {
     const messages = database
-      .prepare<[number], StoredMessage>(
-        "SELECT seq, topic, payload FROM message WHERE seq > ? ORDER BY seq",
-      )
+      .prepare<[number], StoredMessage>("SELECT seq, topic, payload FROM message WHERE seq > ? ORDER BY seq")
       .all(aboveSeq);
     const settled = database.prepare<[], { lo: number; hi: number }>("SELECT lo, hi FROM settled").all();
     const lastSeq = Number(database.prepare(newestSeq).pluck().get());
@@ -53,7 +51,9 @@ export function readDeadJournal(dir: string, aboveSeq = 0): JournalContents {
 export function readQuarantine(dir: string): QuarantinedMessage[] {
   return withCopy(dir, "state.db", (database) =>
     database
-      .prepare<[], QuarantinedMessage>("SELECT seq, topic, payload, code, reason FROM quarantine ORDER BY seq")
+      .prepare<[], QuarantinedMessage>(
+        "SELECT seq, topic, payload, code, reason FROM quarantine ORDER BY seq",
+      )
       .all(),
   );
 }

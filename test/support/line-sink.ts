@@ -5,7 +5,7 @@
  */
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { readBody } from "../../src/sandbox/influxdb/body.ts";
 import { parseLineProtocol } from "../../src/sandbox/influxdb/line-protocol.ts";
@@ -22,11 +22,7 @@ export class LineSink implements AsyncDisposable {
   writes = 0;
 
   private constructor() {
-    this.#server = createServer((request, response) => {
-      void this.#take(request).then((status) => {
-        response.writeHead(status).end();
-      });
-    });
+    this.#server = createServer((request, response) => void this.#answer(request, response));
   }
 
   static async start(): Promise<LineSink> {
@@ -49,6 +45,10 @@ export class LineSink implements AsyncDisposable {
     this.#server.close();
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.writeHead(await this.#take(request)).end();
   }
 
   /** 204, or 400 for all of it, as with accept_partial=false. */

@@ -88,7 +88,13 @@ test("the sink refuses what InfluxDB refuses", async () => {
   const write = async (body: string): Promise<number> =>
     (await fetch(`${sink.url}/api/v3/write_lp?db=x`, { method: "POST", body })).status;
   assert.equal(await write('uplink,dev_eui=1 a=1,b="two" 1700000000000000000'), 204);
-  for (const bad of ["uplink a=1,a=2 1", "uplink,a=1 a=1 1", "uplink time=1i 1", "uplink a= 1", "uplink,b=c\\ a=1 1"]) {
+  for (const bad of [
+    "uplink a=1,a=2 1",
+    "uplink,a=1 a=1 1",
+    "uplink time=1i 1",
+    "uplink a= 1",
+    "uplink,b=c\\ a=1 1",
+  ]) {
     assert.equal(await write(bad), 400, bad);
   }
   assert.equal(sink.refused.length, 5);

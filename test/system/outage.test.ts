@@ -37,7 +37,10 @@ test("InfluxDB is away at the start and comes back: all is there, and the newest
   const newest = uplinks.at(-1)?.uplink.deduplicationId ?? "";
   const ledger = new MemoryLedger();
   await using daemon = startDaemon(configFile);
-  await waitFor(() => broker.log().includes("Sending SUBACK"), { timeoutMs: deadlineMs, what: "the subscription" });
+  await waitFor(() => broker.log().includes("Sending SUBACK"), {
+    timeoutMs: deadlineMs,
+    what: "the subscription",
+  });
   await publishUplinks(ledger, { url: broker.url, messages: uplinks });
   await waitFor(() => committedSeq(dataFolder(folder.path)) === uplinks.length, {
     timeoutMs: deadlineMs,
@@ -128,7 +131,10 @@ test("a wrong token is said once and loses nothing; the right one delivers; no s
       what: "all of them in the journal",
     });
     // A backoff of up to five seconds: the second refusal comes by then, and is not said again.
-    await waitFor(() => influx.standIn.counters.requests >= 2, { timeoutMs: deadlineMs, what: "another try" });
+    await waitFor(() => influx.standIn.counters.requests >= 2, {
+      timeoutMs: deadlineMs,
+      what: "another try",
+    });
     assert.deepEqual(await daemon.stop(), { code: 0, signal: null });
     const said = daemon.log.filter(({ code }) => code === "write_unauthorized");
     assert.equal(said.length, 1, "said once");
@@ -144,12 +150,15 @@ test("a wrong token is said once and loses nothing; the right one delivers; no s
     outputs.push(daemon.stdout, daemon.stderr);
   }
   const account = await judge({ ledger: ledger.entries(), influxUrl: influx.url, database, token });
-  t.diagnostic(`${refusals} refused requests; then ${JSON.stringify({ ...account, details: account.details.length })}`);
+  t.diagnostic(
+    `${refusals} refused requests; then ${JSON.stringify({ ...account, details: account.details.length })}`,
+  );
   const { written, lost, duplicates } = account;
   assert.deepEqual({ written, lost, duplicates }, { written: uplinks.length, lost: 0, duplicates: 0 });
   const log = outputs.join("");
   assert.ok(log.includes("write_unauthorized"), "there was something to leak");
-  for (const secret of [token, wrongToken, password]) assert.ok(!log.includes(secret), `${secret} is in the log`);
+  for (const secret of [token, wrongToken, password])
+    assert.ok(!log.includes(secret), `${secret} is in the log`);
 });
 
 function passwordFile(folder: string, user: string, password: string): string {

@@ -93,11 +93,7 @@ async function poisoned(
   return verdict;
 }
 
-async function play(
-  broker: Mosquitto,
-  kind: string,
-  nodeOptions: readonly string[],
-): Promise<Verdict> {
+async function play(broker: Mosquitto, kind: string, nodeOptions: readonly string[]): Promise<Verdict> {
   await using folder = await temporaryFolder("poison");
   await using influx = await startWatchedInflux();
   const configFile = writeConfig({

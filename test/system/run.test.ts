@@ -72,7 +72,10 @@ test("a second SIGTERM ends it at once", async (t) => {
   await subscribed(broker, daemon);
   const messages = makeUplinks({ count: 10, seed: 9 });
   await publishUplinks(new MemoryLedger(), { url: broker.url, messages });
-  await waitFor(() => influx.standIn.faults.seen.hang > 0, { timeoutMs: deadlineMs, what: "a write that hangs" });
+  await waitFor(() => influx.standIn.faults.seen.hang > 0, {
+    timeoutMs: deadlineMs,
+    what: "a write that hangs",
+  });
   daemon.signal("SIGTERM");
   await waitFor(() => /disconnect/i.test(broker.log()), { timeoutMs: deadlineMs, what: "the goodbye" });
   assert.ok(daemon.isRunning, "the first one waits for the write");
@@ -124,7 +127,8 @@ databse = "lorawan"
   assert.deepEqual(await daemon.ended, { code: 78, signal: null });
   const lines = [...daemon.stderr.matchAll(/flightline\.toml:(\d+)/g)].map(([, line]) => Number(line));
   t.diagnostic(`mistakes in lines ${lines.join(", ")}`);
-  for (const line of [2, 3, 6, 9]) assert.ok(lines.includes(line), `line ${line} is named:\n${daemon.stderr}`);
+  for (const line of [2, 3, 6, 9])
+    assert.ok(lines.includes(line), `line ${line} is named:\n${daemon.stderr}`);
   assert.equal(daemon.stdout, "");
   assert.deepEqual(readdirSync(folder.path), ["flightline.toml"]);
 });
@@ -149,13 +153,21 @@ test("the directory is for its owner and group, and under systemd lines begin wi
   });
   const dir = dataFolder(folder.path);
   assert.equal(statSync(dir).mode & 0o777, 0o750);
-  for (const name of ["journal.db", "state.db", "flightline.lock"]) assert.ok(existsSync(join(dir, name)), name);
-  assert.deepEqual(readdirSync(runtime), ["decoding"], "what need not outlive the boot is not in the journal's folder");
+  for (const name of ["journal.db", "state.db", "flightline.lock"])
+    assert.ok(existsSync(join(dir, name)), name);
+  assert.deepEqual(
+    readdirSync(runtime),
+    ["decoding"],
+    "what need not outlive the boot is not in the journal's folder",
+  );
   assert.deepEqual(await daemon.stop(), { code: 0, signal: null });
   const lines = daemon.stdout.trimEnd().split("\n");
   assert.match(lines[0] ?? "", /^<6>flightline \S+ starts node=/);
   assert.match(lines.at(-1) ?? "", /^<6>stopped$/);
-  assert.ok(lines.some((line) => /^<4>.* code=\S+ layer=broker .*hint=/.test(line)), daemon.stdout);
+  assert.ok(
+    lines.some((line) => /^<4>.* code=\S+ layer=broker .*hint=/.test(line)),
+    daemon.stdout,
+  );
   for (const line of lines) assert.match(line, /^<[3467]>\S/);
 });
 

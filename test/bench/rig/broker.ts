@@ -20,6 +20,15 @@ export async function untilSubscribed(broker: Mosquitto, clientId: string): Prom
   await waitFor(() => line.test(broker.log()), { timeoutMs: 20_000, what: `${clientId} to subscribe` });
 }
 
+/** What mosquitto's queue has no room for is gone, and the figures are of fewer uplinks than they say. */
+export function assertNothingDropped(broker: Mosquitto): void {
+  const line = broker
+    .log()
+    .split("\n")
+    .find((text) => text.includes("being dropped"));
+  if (line !== undefined) throw new Error(`the subscriber was too slow for mosquitto's queue: ${line}`);
+}
+
 export function pidOf(broker: Mosquitto): number {
   if (broker.pid === undefined) throw new Error(`mosquitto has ended:\n${broker.log()}`);
   return broker.pid;

@@ -1,4 +1,5 @@
 /** The comparison's process as a benchmark sees it. */
+import { join } from "node:path";
 import type { Mosquitto } from "../../support/mosquitto.ts";
 import type { TemporaryFolder } from "../../support/wait.ts";
 import { untilSubscribed } from "./broker.ts";
@@ -46,6 +47,11 @@ export class Subscriber {
 
   get pid(): number {
     return this.#child.pid;
+  }
+
+  /** Mode "commit" only. */
+  get journalFile(): string {
+    return join(this.#folder.path, "journal.db");
   }
 
   /** Messages taken, ever; up to 10 ms old. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -140,17 +140,6 @@ test("a bug of the owner is not taken for damage", (t) => {
     readdirSync(join(file, "..")).filter((name) => name.includes("unusable")),
     [],
   );
-});
-
-test("a stale rollback journal goes with the file that it belongs to", (t) => {
-  const file = newFile(t);
-  writeFileSync(file, "not a database".repeat(1000));
-  writeFileSync(`${file}-journal`, "stale");
-  const opened = open(t, file, 1);
-  assert.equal(opened.movedAside?.code, "database_moved_aside");
-  const names = readdirSync(join(file, "..")).filter((name) => name.endsWith("-journal"));
-  assert.equal(names.length, 1);
-  assert.match(String(names[0]), /^thing\.db\.unusable-/);
 });
 
 test("walPages tells how much WAL there is", (t) => {

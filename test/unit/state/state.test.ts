@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
 import { type QuarantineEntry, State } from "../../../src/state/state.ts";
+import { mountTmpfs } from "../../support/mount.ts";
 
 const nowMs = Date.UTC(2026, 2, 1);
 const mib = 1024 * 1024;
@@ -75,13 +76,38 @@ test("quarantining again after a crash changes nothing; another journal's messag
   assert.equal(state.quarantineCount, 2);
 });
 
-test("a group that cannot be stored is not stored at all", (t) => {
+test("a group that cannot be stored is not stored at all, and that is a fault", (t) => {
   const state = open(t, folder(t));
   const broken = entry(2, { receivedMs: Number.NaN });
-  assert.throws(() => {
-    state.quarantine("journal-a", [entry(1), broken], nowMs);
-  }, /NOT NULL|quarantine/);
+  assert.throws(
+    () => {
+      state.quarantine("journal-a", [entry(1), broken], nowMs);
+    },
+    { code: "journal_write_failed", disposition: "restart" },
+  );
   assert.equal(state.quarantineCount, 0);
+});
+
+test("on a full disk what was quarantined stays, and it goes on when there is space", (t) => {
+  const dir = mountTmpfs(t, 8 * mib);
+  if (dir === undefined) return;
+  const state = open(t, dir);
+  const other = join(dir, "other");
+  writeFileSync(other, Buffer.alloc(mib));
+  let stored = 0;
+  assert.throws(
+    () => {
+      for (; stored < 1000; stored += 1) {
+        state.quarantine("journal-a", [entry(stored, { payload: Buffer.alloc(50_000) })], nowMs);
+      }
+    },
+    { code: "journal_write_failed", message: /SQLITE_FULL/ },
+  );
+  assert.ok(stored > 50);
+  assert.equal(state.quarantineCount, stored);
+  rmSync(other);
+  state.quarantine("journal-a", [entry(stored)], nowMs);
+  assert.equal(state.quarantineCount, stored + 1);
 });
 
 test("beyond its quota the oldest are evicted and counted, also across restarts", (t) => {

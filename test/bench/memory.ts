@@ -1,0 +1,144 @@
+/**
+ * Resident memory at rest (connected, nothing arrives) and under load, and what rest costs: CPU and bytes
+ * to the disk. With the program's own settings, and with other sizes of V8's space for young objects, which
+ * the program keeps at its first size: what a larger one buys in CPU and costs in memory.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { assertNothingDropped, startBroker } from "./rig/broker.ts";
+import { Daemon } from "./rig/daemon.ts";
+import { median, printNote, printTable } from "./rig/figures.ts";
+import { Publisher } from "./rig/publisher.ts";
+import { Sink } from "./rig/sink.ts";
+import { cpuMs, residentMb, writtenBytes } from "./rig/usage.ts";
+
+const restLimitMb = 110;
+/** Idle CPU is watched between the two; memory at rest is read in the middle. */
+const idle = { fromMs: 5000, restReadAtMs: 20_000, untilMs: 35_000 };
+const perSecond = 1000;
+const sampleMs = 250;
+
+interface Variant {
+  readonly nodeFlags: readonly string[];
+  readonly loadSeconds: number;
+}
+
+const variants: readonly Variant[] = [
+  { nodeFlags: [], loadSeconds: 20 },
+  { nodeFlags: ["--min-semi-space-size=2"], loadSeconds: 8 },
+  { nodeFlags: ["--min-semi-space-size=4"], loadSeconds: 8 },
+  { nodeFlags: ["--min-semi-space-size=16"], loadSeconds: 8 },
+];
+
+interface Subject extends Variant {
+  readonly daemon: Daemon;
+  readonly publisher: Publisher;
+  verify(): Promise<void>;
+}
+
+interface AtRest {
+  readonly restMb: number;
+  readonly idleCpuPercent: number;
+  readonly idleBytes: number;
+}
+
+interface UnderLoad {
+  readonly loadMb: number;
+  readonly peakMb: number;
+  readonly cpuMsPerThousand: number;
+}
+
+async function start(stack: AsyncDisposableStack, variant: Variant, index: number): Promise<Subject> {
+  const broker = await startBroker();
+  stack.defer(() => broker.dispose());
+  const sink = await Sink.start();
+  stack.defer(() => sink.stop());
+  const { nodeFlags } = variant;
+  const daemon = await Daemon.start({ name: `memory${index}`, broker, sinkPort: sink.port, nodeFlags });
+  stack.defer(() => daemon.remove());
+  const publisher = await Publisher.start(broker.port);
+  stack.defer(() => publisher.stop());
+  const verify = async (): Promise<void> => {
+    assertNothingDropped(broker);
+    await sink.deliveries(publisher.published);
+    await daemon.verify();
+    await daemon.stop();
+  };
+  return { ...variant, daemon, publisher, verify };
+}
+
+async function atRest({ daemon: { pid } }: Subject): Promise<AtRest> {
+  await delay(idle.fromMs);
+  const before = { cpuMs: cpuMs(pid), bytes: writtenBytes(pid) };
+  await delay(idle.restReadAtMs - idle.fromMs);
+  const restMb = residentMb(pid);
+  await delay(idle.untilMs - idle.restReadAtMs);
+  const idleMs = idle.untilMs - idle.fromMs;
+  return {
+    restMb,
+    idleCpuPercent: (100 * (cpuMs(pid) - before.cpuMs)) / idleMs,
+    idleBytes: writtenBytes(pid) - before.bytes,
+  };
+}
+
+async function underLoad({ daemon: { pid }, publisher, loadSeconds }: Subject): Promise<UnderLoad> {
+  const samplesMb: number[] = [];
+  const before = { cpuMs: cpuMs(pid), published: publisher.published };
+  const timer = setInterval(() => {
+    samplesMb.push(residentMb(pid));
+  }, sampleMs);
+  try {
+    await publisher.atRate(perSecond, loadSeconds);
+  } finally {
+    clearInterval(timer);
+  }
+  return {
+    // By the second half it has what it needs.
+    loadMb: median(samplesMb.slice(samplesMb.length / 2)),
+    peakMb: Math.max(...samplesMb),
+    cpuMsPerThousand: (1000 * (cpuMs(pid) - before.cpuMs)) / (publisher.published - before.published),
+  };
+}
+
+function row({ nodeFlags }: Subject, rest: AtRest, load: UnderLoad): string[] {
+  return [
+    nodeFlags.join(" ") || "as it ships",
+    rest.restMb.toFixed(0),
+    (rest.restMb / restLimitMb).toFixed(2),
+    rest.idleCpuPercent.toFixed(2),
+    String(rest.idleBytes),
+    load.loadMb.toFixed(0),
+    load.peakMb.toFixed(0),
+    load.cpuMsPerThousand.toFixed(0),
+  ];
+}
+
+export async function run(): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const subjects: Subject[] = [];
+  for (const [index, variant] of variants.entries()) subjects.push(await start(stack, variant, index));
+  const rest = await Promise.all(subjects.map(atRest));
+  const rows: string[][] = [];
+  for (const [index, atRestFigures] of rest.entries()) {
+    const subject = subjects[index];
+    if (subject !== undefined) rows.push(row(subject, atRestFigures, await underLoad(subject)));
+  }
+  for (const subject of subjects) await subject.verify();
+  printTable([
+    [
+      "",
+      "at rest MB",
+      "to the limit",
+      "idle CPU %",
+      "idle bytes",
+      "at 1000/s MB",
+      "peak MB",
+      "CPU ms per 1000",
+    ],
+    ...rows,
+  ]);
+  printNote(
+    `the limit at rest is ${restLimitMb} MB; idle figures over ${(idle.untilMs - idle.fromMs) / 1000} s`,
+  );
+}
+
+if (import.meta.main) await run();
