@@ -27,7 +27,7 @@ interface Writer {
 }
 
 function startWriter(t: TestContext, dir: string): Writer {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "power-cut-writer.ts"), dir], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "power-cut-process.ts"), dir], {
     stdio: ["ignore", "pipe", "ignore"],
   });
   t.after(() => {

@@ -39,7 +39,7 @@ export interface RecordingLog extends Log {
   readonly faults: Fault[];
 }
 
-export function recordingLog(): RecordingLog {
+function recordingLog(): RecordingLog {
   const faults: Fault[] = [];
   const quiet = (): void => {};
   return {

@@ -8,7 +8,7 @@ import { lockDirectory } from "../../../src/journal/lock.ts";
 import { folder } from "./fixture.ts";
 
 async function holder(t: TestContext, dir: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "lock-holder.ts"), dir], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "lock-process.ts"), dir], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   t.after(() => {
