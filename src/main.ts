@@ -102,7 +102,11 @@ function keepYoungGenerationSmall(): void {
 }
 
 /** What is for trying Flightline without a broker, a database or devices. */
-function sandboxCommands(program: Command, io: Io, finish: (running: Promise<number>) => Promise<void>): void {
+function sandboxCommands(
+  program: Command,
+  io: Io,
+  finish: (running: Promise<number>) => Promise<void>,
+): void {
   program
     .command("demo")
     .description("everything on this machine, no set-up: broker, InfluxDB stand-in, devices and the daemon")

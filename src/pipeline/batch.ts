@@ -45,6 +45,15 @@ export class Batch {
     this.#lines += uplink.lineCount;
   }
 
+  /** Two batches of half the uplinks each: how the ones that a server refuses are told from the others. */
+  halves(): readonly [Batch, Batch] {
+    const halves = [new Batch(this.#limits), new Batch(this.#limits)] as const;
+    const middle = Math.ceil(this.uplinks.length / 2);
+    for (const [index, uplink] of this.uplinks.entries())
+      halves[index < middle ? 0 : 1].add(uplink, this.#openedMs);
+    return halves;
+  }
+
   /** When it is to be sent: at once when it is full, else when its oldest uplink has waited long enough. */
   dueInMs(nowMs: number): number {
     if (this.#lines >= this.#limits.maxLines || this.#bytes >= this.#limits.maxBytes) return 0;

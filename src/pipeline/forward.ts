@@ -1,13 +1,21 @@
 import type { Clock } from "../lib/clock.ts";
+import { Fault } from "../lib/fault.ts";
 import { type Interval, IntervalSet } from "../lib/intervals.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
 import { Batch, type BatchLimits } from "./batch.ts";
-import type { Counters } from "./counters.ts";
+import { type Counters, countUnder } from "./counters.ts";
 import type { Deduplicator } from "./deduplicator.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { LatencyWindow } from "./latency.ts";
-import type { ClockTrust, LineWriter, MessageLog, Quarantine, WriteOutcome } from "./ports.ts";
+import type {
+  ClockTrust,
+  LineWriter,
+  MessageLog,
+  Quarantine,
+  QuarantinedMessage,
+  WriteOutcome,
+} from "./ports.ts";
 import { type PreparedChunk, prepare, type PrepareDeps } from "./prepare.ts";
 import { type Lane, Slots } from "./slots.ts";
 import { Work } from "./work.ts";
@@ -36,9 +44,21 @@ const chunkCount = 64;
 const freshAfterOutage = 256;
 /** A lane that falls this far behind the newest message leaves the difference to the backlog lane. */
 const freshMaxLag = 20_000;
-/** How long a batch that InfluxDB refused is left alone. */
+/** How long uplinks that InfluxDB refused are left alone. */
 const refusedRetryMs = 300_000;
+/**
+ * Refusals that one batch may cost: enough to find half a dozen bad uplinks among two thousand. When
+ * everything is refused, the rest is left alone as it is, and the server is spared thousands of requests.
+ */
+const refusalBudget = 64;
+/** How long undecodable messages wait for a full disk. */
+const noRoomRetryMs = 30_000;
 const repeatFaultMs = 60_000;
+
+/** What is left of `refusalBudget`. */
+interface Budget {
+  refusals: number;
+}
 
 /**
  * From the log into InfluxDB: read, prepare, batch, write, settle. Two lanes do the same work on other
@@ -153,9 +173,8 @@ export class Forward {
 
   /** Finishes what needs no write and adds the rest to the batch; sends it when it is full. */
   async #collect(lane: Lane, open: Batch, chunk: PreparedChunk, abort: AbortSignal): Promise<Batch> {
-    const { quarantine, clock, limits } = this.#deps;
-    if (chunk.quarantined.length > 0) quarantine.quarantine(chunk.quarantined);
-    for (const { message } of chunk.quarantined) this.#settle(message.seq, message.seq);
+    const { clock, limits } = this.#deps;
+    if (chunk.quarantined.length > 0) this.#quarantine(chunk.quarantined);
     for (const seq of chunk.done) this.#settle(seq, seq);
     for (const seq of chunk.waitForClock) this.#work.parkForClock(seq);
     let batch = open;
@@ -169,6 +188,24 @@ export class Forward {
     return batch;
   }
 
+  /** Sets undecodable messages aside. Where there is no room for them, they stay in the log for a while. */
+  #quarantine(entries: readonly QuarantinedMessage[]): void {
+    const { quarantine, counters, clock } = this.#deps;
+    try {
+      quarantine.quarantine(entries);
+    } catch (error) {
+      if (!(error instanceof Fault) || error.disposition !== "retry") throw error;
+      const seqs = IntervalSet.of(entries.map(({ message: { seq } }) => ({ lo: seq, hi: seq })));
+      this.#work.park(seqs, clock.uptimeMs() + noRoomRetryMs);
+      this.#report(error, clock.uptimeMs());
+      return;
+    }
+    for (const { message, fault } of entries) {
+      countUnder(counters.quarantined, fault.code);
+      this.#settle(message.seq, message.seq);
+    }
+  }
+
   /** Waits for a slot and starts the write; does not wait for its outcome. */
   async #send(lane: Lane, batch: Batch, abort: AbortSignal): Promise<void> {
     const hasSlot = await this.#slots.acquire(lane, abort);
@@ -178,7 +215,7 @@ export class Forward {
       this.#release(batch);
       return;
     }
-    const write = this.#write(lane, batch, abort)
+    const write = this.#write(lane, batch, { refusals: refusalBudget }, abort)
       .catch(this.#bug.reject)
       .finally(() => {
         this.#slots.release(lane);
@@ -188,7 +225,7 @@ export class Forward {
     this.#inFlight.add(write);
   }
 
-  async #write(lane: Lane, batch: Batch, abort: AbortSignal): Promise<void> {
+  async #write(lane: Lane, batch: Batch, budget: Budget, abort: AbortSignal): Promise<void> {
     const epoch = this.#endpoint.startWrite();
     let outcome: WriteOutcome;
     try {
@@ -207,7 +244,7 @@ export class Forward {
         return;
       case "hold":
         if (outcome.scope === "endpoint") this.#failed(batch, epoch, "refusal", outcome);
-        else this.#refused(batch, epoch, outcome);
+        else await this.#refused(lane, batch, epoch, budget, outcome, abort);
         return;
     }
   }
@@ -241,16 +278,34 @@ export class Forward {
     this.#endpoint.failed(epoch, kind, afterMs);
     this.#release(batch);
     counters.retries += 1;
-    this.#report(outcome, clock.uptimeMs());
+    this.#report(outcome.fault, clock.uptimeMs());
   }
 
-  /** The server is well and wants none of these lines: they stay in the journal and are tried seldom. */
-  #refused(batch: Batch, epoch: number, outcome: Exclude<WriteOutcome, { kind: "delivered" }>): void {
-    const nowMs = this.#deps.clock.uptimeMs();
+  /**
+   * The server is well and does not want something in this batch. It is halved until the refused uplinks
+   * stand alone, so that their neighbours get through; those stay in the journal and are tried seldom.
+   */
+  async #refused(
+    lane: Lane,
+    batch: Batch,
+    epoch: number,
+    budget: Budget,
+    outcome: Exclude<WriteOutcome, { kind: "delivered" }>,
+    abort: AbortSignal,
+  ): Promise<void> {
     this.#serverIsWell(epoch);
+    if (batch.uplinks.length > 1 && budget.refusals > 0) {
+      budget.refusals -= 1;
+      for (const half of batch.halves()) {
+        if (this.#endpoint.mayWrite(lane)) await this.#write(lane, half, budget, abort);
+        else this.#release(half);
+      }
+      return;
+    }
+    const nowMs = this.#deps.clock.uptimeMs();
     this.#work.park(this.#giveUp(batch), nowMs + refusedRetryMs);
     this.#gauge();
-    this.#report(outcome, nowMs);
+    this.#report(outcome.fault, nowMs);
   }
 
   #serverIsWell(epoch: number): void {
@@ -261,7 +316,7 @@ export class Forward {
     this.#work.refresh(log.lastSeq, freshAfterOutage);
   }
 
-  #report({ fault }: Exclude<WriteOutcome, { kind: "delivered" }>, nowMs: number): void {
+  #report(fault: Fault, nowMs: number): void {
     const suppressed = this.#throttle.admit(fault.code, nowMs);
     if (suppressed === undefined) return;
     this.#deps.logger.fault(fault, {

@@ -1,6 +1,5 @@
 import type { Uplink } from "../chirpstack/event.ts";
 import { hasGpsTime, pointTime } from "../chirpstack/time.ts";
-import type { Fault } from "../lib/fault.ts";
 import type { JournalMessage } from "../journal/message.ts";
 import { encodeLine } from "../telemetry/line-protocol.ts";
 import { points } from "../telemetry/points.ts";
@@ -57,7 +56,7 @@ function prepareOne(message: JournalMessage, deps: PrepareDeps, chunk: PreparedC
   const { counters } = deps;
   const decoded = deps.decode(message.topic, message.payload);
   if (!decoded.ok) {
-    quarantine(message, decoded.fault, deps, chunk);
+    chunk.quarantined.push({ message, fault: decoded.fault });
     return;
   }
   const event = decoded.value;
@@ -83,11 +82,6 @@ function prepareOne(message: JournalMessage, deps: PrepareDeps, chunk: PreparedC
       // Nothing yet: it shares the fate of the message that it repeats.
       return;
   }
-}
-
-function quarantine(message: JournalMessage, fault: Fault, deps: PrepareDeps, chunk: PreparedChunk): void {
-  countUnder(deps.counters.quarantined, fault.code);
-  chunk.quarantined.push({ message, fault });
 }
 
 function mustWaitForClock(message: JournalMessage, uplink: Uplink, deps: PrepareDeps): boolean {

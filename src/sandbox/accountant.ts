@@ -187,7 +187,7 @@ export class Accountant {
 }
 
 /** Lower case; each run of anything but letters and digits is one `_`; none at the ends. */
-export function telemetryTable(profileName: string): string {
+function telemetryTable(profileName: string): string {
   const slug = profileName
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "_")

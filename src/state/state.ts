@@ -65,8 +65,8 @@ export class State {
   }
 
   /**
-   * Keeps the bytes of messages that cannot be decoded. Durable when it returns. Faults: journal_write_failed
-   * (restart; nothing was stored).
+   * Keeps the bytes of messages that cannot be decoded. Durable when it returns. Faults: quarantine_full
+   * (retry), journal_write_failed (restart); nothing was stored.
    */
   quarantine(journalId: string, entries: readonly QuarantineEntry[], nowMs: number): void {
     this.#bytesInWal += entries.reduce((sum, entry) => sum + entryBytes(entry), pagesPerWriteBytes);
@@ -171,6 +171,16 @@ function entryBytes({ payload, topic, reason }: QuarantineEntry): number {
 }
 
 function writeFailed(cause: unknown): Fault {
+  if (errorCode(cause) === "SQLITE_FULL") {
+    return new Fault({
+      code: "quarantine_full",
+      layer: "journal",
+      disposition: "retry",
+      message: "the disk is full: undecodable messages stay in the journal until they can be quarantined",
+      hint: "free space on the disk that holds [journal] dir",
+      cause,
+    });
+  }
   return new Fault({
     code: "journal_write_failed",
     layer: "journal",

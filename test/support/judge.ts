@@ -2,7 +2,6 @@
  * The judge of every end-to-end test: reads the database back and compares it with what was published. It
  * shares no code with `telemetry` or `influx`, and it only knows InfluxDB's own HTTP interface.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import { takeAccount } from "../../src/sandbox/account.ts";
 import type { Account } from "../../src/sandbox/account.ts";
 import { readLedger } from "../../src/sandbox/ledger.ts";
@@ -21,17 +20,4 @@ export async function judge(options: JudgeOptions): Promise<Account> {
   const { ledger, ...database } = options;
   const entries = typeof ledger === "string" ? (await readLedger(ledger)).entries() : ledger;
   return await takeAccount(entries, database);
-}
-
-/** Looks again until nothing is lost any more, or time is up; gives the last verdict. */
-export async function judgeWhenWritten(
-  options: JudgeOptions & { readonly timeoutMs: number },
-): Promise<Account> {
-  const { timeoutMs, ...rest } = options;
-  const deadlineMs = performance.now() + timeoutMs;
-  for (;;) {
-    const verdict = await judge(rest);
-    if (verdict.lost === 0 || performance.now() >= deadlineMs) return verdict;
-    await delay(250);
-  }
 }

@@ -28,7 +28,7 @@ export interface RecordedLog extends Log {
   readonly faults: { readonly fault: Fault; readonly details: LogDetails; readonly atMs: number }[];
 }
 
-export function recordedLog(): RecordedLog {
+function recordedLog(): RecordedLog {
   const lines: RecordedLog["lines"] = [];
   const faults: RecordedLog["faults"] = [];
   const line = (message: string, details: LogDetails = {}): void => {

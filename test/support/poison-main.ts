@@ -1,11 +1,11 @@
 /**
- * `flightline run -c FILE` with a planted decoder: a message that holds the text of POISON_TEXT does to the
- * process what POISON_KIND says; every other one is decoded as ever.
+ * `flightline run -c FILE` with a planted decoder: a message that holds one of the texts of POISON_TEXT
+ * (separated by commas) does to the process what POISON_KIND says; every other one is decoded as ever.
  */
 import { decode } from "../../src/chirpstack/decode.ts";
 import { runCommand } from "../../src/cli/run.ts";
 
-const text = process.env["POISON_TEXT"] ?? "";
+const texts = (process.env["POISON_TEXT"] ?? "").split(",");
 const kinds: Readonly<Record<string, () => void>> = {
   kill: () => {
     process.kill(process.pid, "SIGKILL");
@@ -21,7 +21,7 @@ const kinds: Readonly<Record<string, () => void>> = {
   },
 };
 const poison = kinds[process.env["POISON_KIND"] ?? ""];
-if (poison === undefined || text === "") throw new Error("POISON_KIND or POISON_TEXT is missing");
+if (poison === undefined || texts.includes("")) throw new Error("POISON_KIND or POISON_TEXT is missing");
 
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
@@ -29,7 +29,8 @@ process.exitCode = await runCommand(
   {
     config: process.argv.at(-1) ?? "",
     decode: (topic, payload) => {
-      if (Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).includes(text)) poison();
+      const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+      if (texts.some((text) => bytes.includes(text))) poison();
       return decode(topic, payload);
     },
   },

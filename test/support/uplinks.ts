@@ -42,7 +42,7 @@ export function uplink(n: number, changes: Record<string, unknown> = {}): Uplink
   return { topic: upTopic(devEui), payload: Buffer.from(JSON.stringify(event)) };
 }
 
-export function uplinkId(n: number): string {
+function uplinkId(n: number): string {
   return `3ac7e3c4-4401-4b8d-9386-${n.toString(16).padStart(12, "0")}`;
 }
 

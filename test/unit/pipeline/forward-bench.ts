@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { decode } from "../../../src/chirpstack/decode.ts";
+import { Fault } from "../../../src/lib/fault.ts";
 import { Wakeup } from "../../../src/lib/wakeup.ts";
 import { newCounters, total } from "../../../src/pipeline/counters.ts";
 import { DecodeMarker } from "../../../src/pipeline/decode-marker.ts";
@@ -33,6 +34,7 @@ export class Bench {
   readonly latency = new LatencyWindow();
   readonly activity = new Wakeup();
   readonly quarantined: QuarantinedMessage[] = [];
+  quarantineIsFull = false;
   readonly clockTrust = { mayRelease: true, released: this.activity };
   readonly #deduplicator = new Deduplicator(10_000);
   readonly #drain = new AbortController();
@@ -68,13 +70,24 @@ export class Bench {
     this.activity.notify();
   }
 
+  #quarantine(entries: readonly QuarantinedMessage[]): void {
+    if (this.quarantineIsFull) {
+      throw new Fault({ code: "quarantine_full", layer: "journal", disposition: "retry", message: "full" });
+    }
+    this.quarantined.push(...entries);
+  }
+
   start({ maxInFlight = 4, maxLines = 300, maxAgeMs = 1000 }: BenchOptions = {}): this {
     const { log, writer, clockTrust, counters, latency, activity, logger } = this;
     const deduplicator = this.#deduplicator;
     this.#forward = new Forward({
       log,
       writer,
-      quarantine: { quarantine: (entries) => this.quarantined.push(...entries) },
+      quarantine: {
+        quarantine: (entries) => {
+          this.#quarantine(entries);
+        },
+      },
       deduplicator,
       clockTrust,
       prepareDeps: {

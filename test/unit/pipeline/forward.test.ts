@@ -62,30 +62,76 @@ describe("forward", () => {
     assert.equal(bench.writer.mostInFlight, 4);
   });
 
-  test("a batch that is refused is left alone for minutes, while others go on", async (t) => {
+  test("of a batch that is refused only the bad uplinks are left alone, for minutes", async (t) => {
     const bench = new Bench(t);
     bench.commit(10);
     bench.writer.answer = ({ lines }) => (numbersIn(lines).includes(5) ? refusedBatch : delivered);
     bench.start({ maxLines: 30 });
     await bench.time.advance(2000);
-    assert.equal(bench.counters.held, 10);
-    bench.commit(10);
-    await bench.time.advance(2000);
+    assert.equal(bench.counters.held, 1);
     assert.deepEqual(
       [...bench.taken().keys()].sort((a, b) => a - b),
-      [11, 12, 13, 14, 15, 16, 17, 18, 19, 20],
+      [1, 2, 3, 4, 6, 7, 8, 9, 10],
     );
+    bench.commit(10);
+    await bench.time.advance(2000);
+    assert.equal(bench.taken().size, 19, "others go on");
     assert.ok(bench.isOpen);
+    const writes = bench.writer.writes.length;
     await bench.time.advance(290_000);
-    assert.equal(bench.writer.writes.length, 2);
+    assert.equal(bench.writer.writes.length, writes);
     await bench.time.advance(10_000);
-    assert.equal(bench.writer.writes.length, 3, "tried again after five minutes");
-    assert.equal(bench.counters.held, 10, "held now, not each time anew");
+    assert.equal(bench.writer.writes.length, writes + 1, "tried again after five minutes");
+    assert.equal(bench.counters.held, 1, "held now, not each time anew");
     bench.writer.answer = () => delivered;
     await bench.settled();
     bench.assertTakenOnce(20);
     assert.equal(bench.counters.held, 0);
     assert.deepEqual(bench.logger.codes, ["write_refused", "write_refused"]);
+  });
+
+  test("a server that refuses everything is asked a bounded number of times", async (t) => {
+    const bench = new Bench(t);
+    bench.commit(1000);
+    bench.writer.answer = () => refusedBatch;
+    bench.start({ maxLines: 3000 });
+    await bench.time.until(() => bench.counters.held === 1000, 10_000, "everything is held");
+    assert.ok(bench.writer.writes.length > 64, "it was halved");
+    assert.ok(bench.writer.writes.length <= 130, `${bench.writer.writes.length} requests`);
+    bench.writer.answer = () => delivered;
+    await bench.settled(400_000);
+    bench.assertTakenOnce(1000);
+  });
+
+  test("when the server goes away while a batch is halved, the rest is sent later", async (t) => {
+    const bench = new Bench(t);
+    bench.commit(8);
+    let writes = 0;
+    bench.writer.answer = () => {
+      writes += 1;
+      if (writes === 1) return refusedBatch;
+      return writes === 2 ? retry() : delivered;
+    };
+    bench.start({ maxLines: 24 });
+    await bench.settled(120_000);
+    bench.assertTakenOnce(8);
+  });
+
+  test("undecodable messages wait in the log while there is no room to quarantine them", async (t) => {
+    const bench = new Bench(t);
+    bench.quarantineIsFull = true;
+    bench.append({ ...uplink(1), payload: Buffer.from("garbage") });
+    bench.append(uplink(2));
+    bench.start();
+    await bench.time.advance(5000);
+    assert.equal(bench.taken().size, 1, "others go on");
+    assert.equal(bench.log.unsettledCount, 1);
+    assert.equal(bench.counters.quarantined.size, 0, "counted when it is done");
+    assert.deepEqual(bench.logger.codes, ["quarantine_full"]);
+    bench.quarantineIsFull = false;
+    await bench.settled(60_000);
+    assert.equal(bench.quarantined.length, 1);
+    bench.assertAddsUp();
   });
 
   test("copies are settled together with the one that is sent, and counted once", async (t) => {
