@@ -112,18 +112,18 @@ async function subscriberSubject(
 
 export async function run(): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const grouped = await daemonSubject(stack, { name: "grouped", title: "Flightline", count: 25_000 });
+  const grouped = await daemonSubject(stack, { name: "grouped", title: "Flightline", count: 20_000 });
   const single = await daemonSubject(stack, {
     name: "single",
     title: "Flightline, receive_maximum = 1",
-    count: 200,
+    count: 120,
     receiveMaximum: 1,
   });
   const subjects = [
     grouped.subject,
     single.subject,
     await subscriberSubject(stack, { mode: "commit", title: "mqtt.js, a commit per message", count: 6000 }),
-    await subscriberSubject(stack, { mode: "nothing", title: "mqtt.js alone", count: 25_000 }),
+    await subscriberSubject(stack, { mode: "nothing", title: "mqtt.js alone", count: 20_000 }),
   ];
   // Just-in-time compilation and the first pages of the files are not what is measured.
   for (const subject of subjects) await measure(subject, subject.count / 2);

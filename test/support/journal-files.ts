@@ -60,11 +60,20 @@ export function readQuarantine(dir: string): QuarantinedMessage[] {
 
 /** Newest committed seq of a journal that a daemon may have open just now; 0 when there is none yet. */
 export function committedSeq(dir: string): number {
+  return askLiveJournal(dir, newestSeq);
+}
+
+/** How many messages the file knows to be settled, while a daemon may have it open. */
+export function settledCount(dir: string): number {
+  return askLiveJournal(dir, "SELECT coalesce(sum(hi - lo + 1), 0) FROM settled");
+}
+
+function askLiveJournal(dir: string, sql: string): number {
   const file = join(dir, "journal.db");
   if (!existsSync(file)) return 0;
   const database = new Database(file, { readonly: true });
   try {
-    return Number(database.prepare(newestSeq).pluck().get());
+    return Number(database.prepare(sql).pluck().get());
   } finally {
     database.close();
   }

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { dataFolder, startDaemon, writeConfig } from "../support/daemon.ts";
 import type { Program } from "../support/daemon.ts";
 import { fuzzMessages } from "../support/fuzz-payloads.ts";
-import { committedSeq, readDeadJournal, readQuarantine } from "../support/journal-files.ts";
+import { committedSeq, settledCount, readDeadJournal, readQuarantine } from "../support/journal-files.ts";
 import { LineSink } from "../support/line-sink.ts";
 import { requireMosquitto } from "../support/mosquitto.ts";
 import { publishAll } from "../support/publisher.ts";
@@ -46,10 +46,10 @@ test("100,000 hostile messages never stop the daemon, and each is accounted for"
   const startMs = performance.now();
   const messages = fuzzMessages(seed, messageCount);
   for (let published = 0; published < messageCount; published += portionCount) {
-    await committed(dir, daemon, published - mostAhead);
+    await until(daemon, "committed", () => committedSeq(dir) >= published - mostAhead);
     await publishAll({ url: broker.url, messages: portion(messages), window: 500 });
   }
-  await committed(dir, daemon, messageCount);
+  await until(daemon, "settled", () => settledCount(dir) >= messageCount);
   const seconds = (performance.now() - startMs) / 1000;
   assert.deepEqual(await daemon.stop(), { code: 0, signal: null }, daemon.stdout + daemon.stderr);
 
@@ -110,12 +110,12 @@ function* portion(messages: Iterator<Message>): Generator<Message> {
   }
 }
 
-async function committed(dir: string, daemon: Program, atLeast: number): Promise<void> {
+async function until(daemon: Program, what: string, condition: () => boolean): Promise<void> {
   await waitFor(
     () => {
       assert.ok(daemon.isRunning, `the daemon has stopped:\n${daemon.stdout}${daemon.stderr}`);
-      return atLeast <= 0 || committedSeq(dir) >= atLeast;
+      return condition();
     },
-    { timeoutMs: 60_000, everyMs: 50, what: `${atLeast} messages to be committed` },
+    { timeoutMs: 60_000, everyMs: 50, what: `messages to be ${what}` },
   );
 }

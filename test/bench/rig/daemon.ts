@@ -61,12 +61,17 @@ export class Daemon {
     await writeFile(join(folder.path, "flightline.toml"), configuration(settings));
     const daemon = new Daemon(folder, settings.nodeFlags ?? []);
     try {
-      await untilSubscribed(settings.broker, settings.name);
+      await Promise.race([untilSubscribed(settings.broker, settings.name), daemon.#diedEarly()]);
       return daemon;
     } catch (error) {
-      await daemon.kill();
+      await daemon.remove();
       throw new Error(`the daemon did not start:\n${daemon.#output}`, { cause: error });
     }
+  }
+
+  async #diedEarly(): Promise<never> {
+    const [code] = (await once(this.#process, "exit")) as [number | null];
+    throw new Error(`it ended with ${code}`);
   }
 
   get pid(): number {

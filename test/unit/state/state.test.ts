@@ -101,7 +101,7 @@ test("on a full disk what was quarantined stays, and it goes on when there is sp
         state.quarantine("journal-a", [entry(stored, { payload: Buffer.alloc(50_000) })], nowMs);
       }
     },
-    { code: "journal_write_failed", message: /SQLITE_FULL/ },
+    { code: "quarantine_full", disposition: "retry" },
   );
   assert.ok(stored > 50);
   assert.equal(state.quarantineCount, stored);
