@@ -52,6 +52,8 @@ export class Committer {
   #oldestMs = 0;
   #lastEndMs = 0;
   #lastTookMs = 0;
+  /** The last four. */
+  #recentTookMs: readonly number[] = [];
   #settlementSinceMs: number | undefined;
   #draining = false;
   readonly #groupBytes: number;
@@ -149,7 +151,7 @@ export class Committer {
         waitingBytes: this.#waitingBytes,
         oldestMs: this.#oldestMs,
         lastEndMs: this.#lastEndMs,
-        lastTookMs: this.#lastTookMs,
+        usualTookMs: this.#recentTookMs.length === 0 ? 0 : Math.min(...this.#recentTookMs),
       },
       {
         intervalMs: this.#deps.commitIntervalMs,
@@ -179,6 +181,7 @@ export class Committer {
     );
     this.#lastEndMs = clock.uptimeMs();
     this.#lastTookMs = this.#lastEndMs - startMs;
+    this.#recentTookMs = [...this.#recentTookMs.slice(-3), this.#lastTookMs];
     this.#waiting = this.#waiting.slice(group.length);
     for (const { message } of group) this.#waitingBytes -= message.payload.length;
     this.#settlementSinceMs = undefined;

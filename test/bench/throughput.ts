@@ -18,6 +18,8 @@ import { Subscriber } from "./rig/subscriber.ts";
 import { cpuMs } from "./rig/usage.ts";
 
 const rounds = 3;
+/** A round of fewer has no rate at the sink: a write holds up to a second of uplinks. */
+const fewestWrites = 10;
 /** Per second, of the daemon. */
 const aimPerSecond = 5000;
 
@@ -35,7 +37,7 @@ interface Subject {
 
 interface Round {
   readonly takenPerSecond: number;
-  /** NaN without a sink. */
+  /** NaN without a sink, and of a round that is over within a few writes. */
   readonly deliveredPerSecond: number;
   readonly cpuMsPerThousand: number;
   readonly helpersCpuMsPerThousand: number;
@@ -45,10 +47,10 @@ async function measure(subject: Subject, count: number): Promise<Round> {
   const { publisher, pid, helpers, sink } = subject;
   const before = { ours: cpuMs(pid), helpers: totalCpuMs(helpers) };
   const taken = await publisher.closedLoop(count, () => subject.taken());
-  const delivered = await sink?.deliveries(publisher.published);
+  const delivered = (await sink?.deliveries(publisher.published)) ?? [];
   return {
     takenPerSecond: middleRatePerSecond(taken),
-    deliveredPerSecond: delivered === undefined ? Number.NaN : middleRatePerSecond(delivered),
+    deliveredPerSecond: delivered.length < fewestWrites ? Number.NaN : middleRatePerSecond(delivered),
     cpuMsPerThousand: (1000 * (cpuMs(pid) - before.ours)) / count,
     helpersCpuMsPerThousand: (1000 * (totalCpuMs(helpers) - before.helpers)) / count,
   };
@@ -147,7 +149,7 @@ function print(results: ReadonlyMap<Subject, readonly Round[]>, ours: Subject): 
     ...[...results.keys()].map((subject) => [
       subject.name,
       of(subject, "takenPerSecond").toFixed(0),
-      subject.sink === undefined ? "-" : of(subject, "deliveredPerSecond").toFixed(0),
+      Number.isNaN(of(subject, "deliveredPerSecond")) ? "-" : of(subject, "deliveredPerSecond").toFixed(0),
       (of(subject, "takenPerSecond") / of(ours, "takenPerSecond")).toFixed(2),
       of(subject, "cpuMsPerThousand").toFixed(0),
       of(subject, "helpersCpuMsPerThousand").toFixed(0),

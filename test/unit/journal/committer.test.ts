@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { Journal } from "../../../src/journal/journal.ts";
 import { Fault } from "../../../src/lib/fault.ts";
 import { Wakeup } from "../../../src/lib/wakeup.ts";
 import { folder, message, messages, openJournal, query, runCommitter, seqs } from "./fixture.ts";
@@ -58,24 +59,49 @@ test("half of the window is committed at once, in one group", async (t) => {
   await run.stop();
 });
 
-test("commits rest for ten times as long as the last one took", async (t) => {
-  const journal = openJournal(t, folder(t));
-  const run = runCommitter(t, journal, { groupCount: () => 1 });
+/** Commits that take as long as `tookMs` says, on the test's clock. */
+function slowed(run: ReturnType<typeof runCommitter>, journal: Journal, tookMs: () => number): void {
   const fast = journal.commit.bind(journal);
   journal.commit = (group, nowMs) => {
-    run.clock.advance(20);
+    run.clock.advance(tookMs());
     return fast(group, nowMs);
   };
-  run.submit("a");
+}
+
+test("commits rest for twice as long as one takes when the window is full, and longer when it is not", async (t) => {
+  const journal = openJournal(t, folder(t));
+  const run = runCommitter(t, journal, { groupCount: () => 3, commitIntervalMs: 100 });
+  slowed(run, journal, () => 20);
+  for (const text of ["a", "b", "c"]) run.submit(text);
   await run.advance(0);
-  assert.deepEqual(run.acknowledged, ["a"]);
+  assert.deepEqual(run.acknowledged, ["a", "b", "c"]);
   assert.equal(run.committer.lastCommitMs, 20);
-  for (const text of ["b", "c", "d"]) run.submit(text);
-  await run.advance(199);
-  assert.deepEqual(run.acknowledged, ["a"]);
+  for (const text of ["d", "e", "f"]) run.submit(text);
+  await run.advance(39);
+  assert.equal(run.acknowledged.length, 3);
   await run.advance(1);
-  assert.deepEqual(run.acknowledged, ["a", "b", "c", "d"]);
-  assert.deepEqual(run.groups, [1, 3]);
+  assert.equal(run.acknowledged.length, 6);
+  run.submit("g");
+  await run.advance(199);
+  assert.equal(run.acknowledged.length, 6, "its interval is over, the rest is not");
+  await run.advance(1);
+  assert.equal(run.acknowledged.length, 7);
+  await run.stop();
+});
+
+test("one hiccup of the disk does not make the next group wait", async (t) => {
+  const journal = openJournal(t, folder(t));
+  const run = runCommitter(t, journal, { groupCount: () => 1 });
+  let tookMs = 1;
+  slowed(run, journal, () => tookMs);
+  run.submit("a");
+  await run.advance(10);
+  tookMs = 900;
+  run.submit("b");
+  await run.advance(0);
+  run.submit("c");
+  await run.advance(2);
+  assert.deepEqual(run.acknowledged, ["a", "b", "c"]);
   await run.stop();
 });
 
