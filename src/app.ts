@@ -1,14 +1,14 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
 import { decode } from "./chirpstack/decode.ts";
 import type { Config } from "./config/config.ts";
 import { createWriter, type LineWriter } from "./influx/writer.ts";
+import { groupCountFor } from "./journal/commit-policy.ts";
 import { Committer } from "./journal/committer.ts";
+import { makeDataDirectory } from "./journal/directory.ts";
 import { Journal } from "./journal/journal.ts";
 import { lockDirectory, unwritableFault } from "./journal/lock.ts";
 import { sleep } from "./lib/abort.ts";
 import { systemClock as clock } from "./lib/clock.ts";
-import type { Log } from "./lib/log.ts";
+import { FaultThrottle, type Log } from "./lib/log.ts";
 import { Wakeup } from "./lib/wakeup.ts";
 import { Source } from "./mqtt/source.ts";
 import { ClockWatch } from "./pipeline/clock-trust.ts";
@@ -22,6 +22,8 @@ import { LatencyWindow } from "./pipeline/latency.ts";
 import type { Decode, QuarantinedMessage } from "./pipeline/ports.ts";
 import { recoverFromDeath, rememberTail, sparing } from "./pipeline/recovery.ts";
 import { reportDetails, type Snapshot } from "./status/snapshot.ts";
+import { clientIdOf, installationId } from "./state/client-id.ts";
+import { quarantineEvictedFault } from "./state/faults.ts";
 import { State } from "./state/state.ts";
 import { type Part, type PartsOutcome, runParts } from "./supervision/parts.ts";
 import { readBootId } from "./systemd/boot-id.ts";
@@ -50,6 +52,7 @@ export interface App {
 
 const stopDeadlineMs = 10_000;
 const reportEveryMs = 300_000;
+const repeatFaultMs = 60_000;
 /** Events remembered for recognising redeliveries: twenty full receive windows. */
 const rememberedEvents = 20_000;
 
@@ -71,23 +74,26 @@ export function openApp(options: AppOptions): App {
       waiting: committer.waitingCount,
       lastCommitMs: committer.lastCommitMs,
     },
+    quarantineEvicted: files.state.quarantineEvicted,
     sources: sources.map(({ name, status }) => ({
       name,
       state: status.state,
       connects: status.connects,
       lastFault: status.lastFault?.code,
     })),
-    influxIsOpen: forward.isOpen,
+    influxdb: forward.influxdb,
     latencyMs: { p50: shared.latency.percentileMs(0.5), p99: shared.latency.percentileMs(0.99) },
   });
   // In the order of the data, which is the order of stopping. The committer outlives the forwarder,
   // because its last commit saves what the forwarder settled.
-  const parts: Part[] = [
-    ...sources.map((source) => ({ name: source.name, run: (drain: AbortSignal) => source.run(drain) })),
-    { name: "forward", run: (drain, abort) => forward.run(drain, abort) },
-    { name: "journal", run: (drain) => committer.run(drain) },
-    { name: "clock", run: (drain) => clockWatch.run(drain) },
-    { name: "report", run: (drain) => report(snapshot, options.log, drain) },
+  const stages: Part[][] = [
+    sources.map((source) => ({ name: source.name, run: (drain) => source.run(drain) })),
+    [{ name: "forward", run: (drain, abort) => forward.run(drain, abort) }],
+    [{ name: "journal", run: (drain) => committer.run(drain) }],
+    [
+      { name: "clock", run: (drain) => clockWatch.run(drain) },
+      { name: "report", run: (drain) => report(snapshot, options.log, drain) },
+    ],
   ];
   const owned = opened.move();
   return {
@@ -95,7 +101,7 @@ export function openApp(options: AppOptions): App {
     async run(stop) {
       using _files = owned;
       try {
-        return await runParts(parts, stop, stopDeadlineMs);
+        return await runParts(stages, stop, stopDeadlineMs);
       } finally {
         await writer.close();
       }
@@ -109,6 +115,8 @@ interface Files {
   readonly marker: DecodeMarker;
   readonly deduplicator: Deduplicator;
   readonly quarantine: (entries: readonly QuarantinedMessage[]) => void;
+  /** Part of the client ids. */
+  readonly installation: string;
 }
 
 interface Shared {
@@ -121,40 +129,56 @@ interface Shared {
 /** The data directory, and what the last process left in it. What is open is closed by `opened`. */
 function openFiles({ config, log, runtimeDir }: AppOptions, opened: DisposableStack): Files {
   const { dir } = config.journal;
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o750 });
-  } catch (error) {
-    throw unwritableFault(dir, error);
-  }
+  makeDataDirectory(dir);
   opened.adopt(lockDirectory(dir), (lock) => {
     lock.release();
   });
   const journal = opened.adopt(Journal.open(config.journal, clock, readBootId()), close);
   const state = opened.adopt(State.open(dir, clock.nowMs()), close);
-  for (const fault of [...journal.openingFaults, ...state.openingFaults]) log.fault(fault);
-  const quarantine = (entries: readonly QuarantinedMessage[]): void => {
+  const installation = atDirectory(dir, () => installationId(dir));
+  for (const fault of [...journal.openingFaults, ...state.openingFaults, installation.fault]) {
+    if (fault !== undefined) log.fault(fault);
+  }
+  const quarantine = quarantineInto(state, journal.id, log);
+  const markerDir = runtimeDir ?? dir;
+  const marker = opened.adopt(
+    atDirectory(markerDir, () => new DecodeMarker(markerDir, journal.id)),
+    close,
+  );
+  const recordDeath = (seq: number): number => state.recordDeath(journal.id, seq);
+  const death = recoverFromDeath(marker, journal, { recordDeath, quarantine });
+  if (death !== undefined) log.fault(death);
+  atDirectory(markerDir, () => {
+    marker.arm();
+  });
+  const deduplicator = new Deduplicator(rememberedEvents);
+  rememberTail(deduplicator, journal, rememberedEvents);
+  return { journal, state, marker, deduplicator, quarantine, installation: installation.id };
+}
+
+function atDirectory<T>(dir: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    throw unwritableFault(dir, error);
+  }
+}
+
+/** Quarantining, and saying now and then what had to leave the quarantine for it. */
+function quarantineInto(state: State, journalId: string, log: Log): Files["quarantine"] {
+  const throttle = new FaultThrottle(repeatFaultMs);
+  let unsaid = 0;
+  return (entries) => {
     const rows = entries.map(({ message, fault }) => ({
       ...message,
       code: fault.code,
       reason: fault.message,
     }));
-    state.quarantine(journal.id, rows, clock.nowMs());
+    unsaid += state.quarantine(journalId, rows, clock.nowMs());
+    if (unsaid === 0 || throttle.admit("evicted", clock.uptimeMs()) === undefined) return;
+    log.fault(quarantineEvictedFault(unsaid));
+    unsaid = 0;
   };
-  const marker = opened.adopt(openMarker(runtimeDir ?? dir, journal.id), close);
-  const recordDeath = (seq: number): number => state.recordDeath(journal.id, seq);
-  const death = recoverFromDeath(marker, journal, { recordDeath, quarantine });
-  if (death !== undefined) log.fault(death);
-  const deduplicator = new Deduplicator(rememberedEvents);
-  rememberTail(deduplicator, journal, rememberedEvents);
-  return { journal, state, marker, deduplicator, quarantine };
-}
-
-function openMarker(dir: string, journalId: string): DecodeMarker {
-  try {
-    return new DecodeMarker(dir, journalId);
-  } catch (error) {
-    throw unwritableFault(dir, error);
-  }
 }
 
 function close(file: { close(): void }): void {
@@ -169,9 +193,8 @@ function openClockWatch({ config, log }: AppOptions, { journal }: Files, release
     log,
     released,
     isSynchronised: config.clock.ntp === "require" ? clockSyncProbe() : () => undefined,
-    learnOffset: (offsetMs) => {
-      journal.boots.learnOffset(offsetMs);
-    },
+    learnOffset: (offsetMs) => journal.boots.learnOffset(offsetMs),
+    decideNoOffset: () => journal.boots.decideNoOffset(),
   });
   clockWatch.look();
   return clockWatch;
@@ -180,7 +203,7 @@ function openClockWatch({ config, log }: AppOptions, { journal }: Files, release
 /** One committer, fed by every source. */
 function openIngest(
   { config, log }: AppOptions,
-  { journal, state }: Files,
+  { journal, state, installation }: Files,
   clockWatch: ClockWatch,
   { counters, activity }: Shared,
 ): { readonly sources: readonly Source[]; readonly committer: Committer } {
@@ -188,18 +211,24 @@ function openIngest(
   const committer = new Committer({
     journal,
     commitIntervalMs: config.journal.commitIntervalMs,
-    groupCount: () => Math.max(1, Math.floor(Math.min(...sources.map(({ window }) => window)) / 2)),
+    groupCount: () =>
+      groupCountFor(
+        sources.map(({ window, status }) => ({ window, isConnected: status.state === "connected" })),
+      ),
     maxWaitingCount: 2 * Math.max(...config.mqtt.map(({ receiveMaximum }) => receiveMaximum)),
     clock,
     log,
     committed: activity,
   });
   for (const mqtt of config.mqtt) {
-    const made = state.clientId(mqtt.name, () => `flightline-${randomBytes(6).toString("hex")}`);
-    const clientId = mqtt.clientId ?? made.clientId;
-    const identity = { config: mqtt, clientId, hadSession: !made.isNew };
+    const clientId = mqtt.clientId ?? clientIdOf(installation, mqtt.name);
+    const identity = { config: mqtt, clientId, hadSession: state.hasConnected(clientId) };
+    const connected = (): void => {
+      const fault = state.recordConnection(clientId);
+      if (fault !== undefined) log.fault(fault);
+    };
     const intake = ingest({ source: mqtt.name, committer, clock, clockWatch, counters });
-    sources.push(new Source({ ...identity, ...intake, clock, log, random: Math.random }));
+    sources.push(new Source({ ...identity, ...intake, connected, clock, log, random: Math.random }));
   }
   return { sources, committer };
 }

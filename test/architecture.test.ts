@@ -24,7 +24,7 @@ import { codeBesideImports, importsOf, maskedCode } from "./support/source-scan.
 const files = readSources(join(import.meta.dirname, "../src"));
 
 /** What the house held when this was written: below it, the test is not reading the house. */
-const fewest = { files: 130, rooms: 15, pureFiles: 28, imports: 400 };
+const fewest = { files: 160, rooms: 18, pureFiles: 31, imports: 610 };
 
 describe("the house", () => {
   test("was read", () => {

@@ -14,8 +14,10 @@ import { MemoryLedger } from "../sandbox/ledger.ts";
 import { type Sandbox, sandboxDatabase, startSandbox } from "../sandbox/sandbox.ts";
 import type { Snapshot } from "../status/snapshot.ts";
 import { total } from "../pipeline/counters.ts";
-import { type DemoResult, DemoScreen, introduction, summary } from "./demo-screen.ts";
+import { DemoScreen, introduction, summary } from "./demo-screen.ts";
+import { type DemoCourse, type DemoResult, whyNoProof } from "./demo-verdict.ts";
 import { exitCode, type Run } from "./io.ts";
+import { isWithin, mistakeInTraffic } from "./traffic.ts";
 
 export interface DemoOptions {
   /** A duration; undefined: until interrupted. */
@@ -31,19 +33,22 @@ const refreshMs = 500;
 const connectDeadlineMs = 15_000;
 /** After the devices have stopped: time for what is still under way. */
 const settleDeadlineMs = 20_000;
+/** A timer holds no more: 24 days and some hours. */
+const longestDays = 24;
 
 /**
  * `flightline demo`: broker, InfluxDB stand-in, devices and the daemon in one process and one temporary
  * folder. At the end the stand-in is read back over HTTP and compared with what the devices published.
- * Exit code 0 only when nothing was lost, altered, invented or doubled.
+ * Exit code 0 only when something was published and all of it is there, once and as it was.
  */
 export const demoCommand: Run<DemoOptions> = async (options, io) => {
-  const intervalMs = parseDurationMs(options.interval);
-  const forMs = options.for === undefined ? undefined : parseDurationMs(options.for);
-  if (intervalMs === undefined || (options.for !== undefined && forMs === undefined)) {
-    io.err("--interval and --for take a duration such as 500ms, 15s or 2m\n");
+  const mistake = mistakeInTraffic(options) ?? mistakeInFor(options.for);
+  if (mistake !== undefined) {
+    io.err(`${mistake}\n`);
     return exitCode.usage;
   }
+  const intervalMs = parseDurationMs(options.interval) ?? 0;
+  const forMs = options.for === undefined ? undefined : parseDurationMs(options.for);
   const folder = await mkdtemp(join(tmpdir(), "flightline-demo-"));
   const report = (fault: Fault): void => {
     io.err(`${fault.message}\n    ${fault.hint ?? ""}\n`);
@@ -55,10 +60,12 @@ export const demoCommand: Run<DemoOptions> = async (options, io) => {
       const app = openApp({ config, log: demoLog(report) });
       const screen = options.json ? undefined : new DemoScreen(io);
       if (screen !== undefined) io.out(introduction(sandbox, options.devices));
-      const result = await play(app, sandbox, { ...options, intervalMs, forMs }, screen, io.signal);
-      io.out(options.json ? `${JSON.stringify(result)}\n` : summary(result));
-      const isRight = result.lost + result.altered + result.invented + result.duplicates === 0;
-      return isRight ? exitCode.done : exitCode.failed;
+      const played = await play(app, sandbox, { ...options, intervalMs, forMs }, screen, io.signal);
+      const whyNot = whyNoProof(played.result, played.course);
+      io.out(options.json ? `${JSON.stringify(played.result)}\n` : summary(played.result, whyNot));
+      if (whyNot === undefined) return exitCode.done;
+      if (options.json) io.err(`${whyNot}\n`);
+      return exitCode.failed;
     } finally {
       await sandbox.stop();
     }
@@ -70,6 +77,13 @@ export const demoCommand: Run<DemoOptions> = async (options, io) => {
     await rm(folder, { recursive: true, force: true });
   }
 };
+
+function mistakeInFor(duration: string | undefined): string | undefined {
+  if (duration === undefined) return undefined;
+  const longestMs = longestDays * 86_400_000;
+  if (isWithin(parseDurationMs(duration) ?? -1, 0, longestMs)) return undefined;
+  return `--for: expected a duration such as "15s" or "2m", at most ${longestDays}d.`;
+}
 
 interface Play {
   readonly devices: number;
@@ -83,22 +97,29 @@ async function play(
   { devices: count, intervalMs, forMs }: Play,
   screen: DemoScreen | undefined,
   interrupted: AbortSignal,
-): Promise<DemoResult> {
+): Promise<{ readonly result: DemoResult; readonly course: DemoCourse }> {
   const stop = new AbortController();
   const running = app.run(stop.signal);
   const ledger = new MemoryLedger();
   let last: Snapshot;
+  let course: DemoCourse = { isConnected: false, isSettled: false };
   try {
-    await until(() => app.snapshot().sources.every(({ state }) => state === "connected"), connectDeadlineMs);
-    const devices = sandbox.startDevices({ count, intervalMs, ledger });
-    const end =
-      forMs === undefined ? interrupted : AbortSignal.any([interrupted, AbortSignal.timeout(forMs)]);
-    while (!end.aborted) {
-      await sleep(refreshMs, end);
-      screen?.draw(ledger.publishedCount, app.snapshot());
+    const connected = (): boolean => app.snapshot().sources.every(({ state }) => state === "connected");
+    if (await until(connected, connectDeadlineMs)) {
+      const devices = sandbox.startDevices({ count, intervalMs, ledger });
+      const end =
+        forMs === undefined ? interrupted : AbortSignal.any([interrupted, AbortSignal.timeout(forMs)]);
+      while (!end.aborted) {
+        await sleep(refreshMs, end);
+        screen?.draw(ledger.publishedCount, app.snapshot());
+      }
+      screen?.say(
+        `\nThe devices stop. Waiting for what is under way, at most ${settleDeadlineMs / 1000} s …\n`,
+      );
+      await devices.stop();
+      const isSettled = await until(() => allSettled(app.snapshot(), ledger), settleDeadlineMs);
+      course = { isConnected: true, isSettled };
     }
-    await devices.stop();
-    await until(() => isSettled(app.snapshot(), ledger), settleDeadlineMs);
     last = app.snapshot();
     screen?.draw(ledger.publishedCount, last);
   } finally {
@@ -108,13 +129,13 @@ async function play(
   const { failure } = await running;
   if (failure !== undefined) throw failure.error;
   const database = { influxUrl: sandbox.influxdb.url, database: sandboxDatabase };
-  return demoResult(ledger, last, await takeAccount(ledger.entries(), database));
+  return { result: demoResult(ledger, last, await takeAccount(ledger.entries(), database)), course };
 }
 
-/** Everything that the broker took has come, and nothing of it is waiting any more. */
-function isSettled({ counters, journal }: Snapshot, ledger: MemoryLedger): boolean {
+/** Everything that was published has come, and nothing of it is waiting any more. */
+function allSettled({ counters, journal }: Snapshot, ledger: MemoryLedger): boolean {
   const uplinks = counters.written + counters.duplicates;
-  return uplinks >= ledger.acknowledgedCount && journal.waiting === 0 && journal.backlog === 0;
+  return uplinks >= ledger.publishedCount && journal.waiting === 0 && journal.backlog === 0;
 }
 
 function demoResult(
@@ -135,9 +156,14 @@ function demoResult(
   };
 }
 
-async function until(condition: () => boolean, deadlineMs: number): Promise<void> {
+/** Whether it came true before the deadline. */
+async function until(condition: () => boolean, deadlineMs: number): Promise<boolean> {
   const deadline = AbortSignal.timeout(deadlineMs);
-  while (!condition() && !deadline.aborted) await sleep(50, deadline);
+  while (!condition()) {
+    if (deadline.aborted) return false;
+    await sleep(50, deadline);
+  }
+  return true;
 }
 
 /** The demo's daemon reads a file like any other, so that the demo shows what a user would get. */

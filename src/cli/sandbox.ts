@@ -3,19 +3,16 @@ import { resolve } from "node:path";
 import { aborted } from "../lib/abort.ts";
 import { Fault } from "../lib/fault.ts";
 import { parseDurationMs } from "../lib/units.ts";
-import { mostDevices, shortestIntervalMs } from "../sandbox/devices/fleet.ts";
 import { ledgerFileName, sandboxDatabase, startSandbox } from "../sandbox/sandbox.ts";
 import type { Devices, Sandbox } from "../sandbox/sandbox.ts";
 import { exitCode } from "./io.ts";
 import type { Io, Run } from "./io.ts";
+import { isWithin, mistakeInTraffic, type TrafficOptions } from "./traffic.ts";
 
-export interface SandboxOptions {
+export interface SandboxOptions extends TrafficOptions {
   /** 0 picks one; by default the port that everybody knows. */
   readonly mqttPort?: number | undefined;
   readonly influxdbPort?: number | undefined;
-  readonly devices?: number | undefined;
-  /** A duration: "1s". */
-  readonly interval?: string | undefined;
   /** The folder that keeps what was written, and the ledger of what was published. */
   readonly data?: string | undefined;
   readonly broker: boolean;
@@ -61,21 +58,15 @@ async function runSandbox(options: SandboxOptions, io: Io, report: (fault: Fault
 }
 
 function mistakeIn(options: SandboxOptions): string | undefined {
-  const { mqttPort, influxdbPort, devices, interval, broker, devicesOn } = options;
+  const { mqttPort, influxdbPort, broker, devicesOn } = options;
   if (!isWithin(mqttPort, 0, 65_535)) return "--mqtt-port: expected a port, 0 to 65535.";
   if (!isWithin(influxdbPort, 0, 65_535)) return "--influxdb-port: expected a port, 0 to 65535.";
-  if (!isWithin(devices, 1, mostDevices)) return `--devices: expected 1 to ${mostDevices}.`;
-  if (interval !== undefined && !isWithin(parseDurationMs(interval) ?? -1, shortestIntervalMs, Infinity)) {
-    return `--interval: expected a duration such as "1s" or "500ms", at least ${shortestIntervalMs}ms.`;
-  }
+  const traffic = mistakeInTraffic(options);
+  if (traffic !== undefined) return traffic;
   if (!broker && devicesOn && mqttPort === 0) {
     return "--no-broker: the devices need the port of another broker, for example --mqtt-port 1883.";
   }
   return undefined;
-}
-
-function isWithin(value: number | undefined, low: number, high: number): boolean {
-  return value === undefined || (value >= low && value <= high);
 }
 
 function asJson(sandbox: Sandbox, options: SandboxOptions, dataDir: string | undefined): string {

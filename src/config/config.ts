@@ -4,7 +4,7 @@ import { z } from "zod";
 import { influxSchema, type InfluxConfig } from "../influx/config.ts";
 import { journalSchema, type JournalConfig } from "../journal/config.ts";
 import { complain, evenIfBroken, table, text } from "../lib/schema.ts";
-import { mqttSchema, type MqttConfig, type MqttSource } from "../mqtt/config.ts";
+import { checkClientIds, mqttSchema, type MqttConfig, type MqttSource } from "../mqtt/config.ts";
 import { clockSchema, type ClockConfig } from "../systemd/config.ts";
 import {
   checkTagNames,
@@ -52,6 +52,7 @@ export const configSchema = table(shape)
   .superRefine((raw, context) => {
     checkTagNames(raw.tags, raw.telemetry?.device_tags, context);
     checkSourceNames(raw.mqtt, context);
+    checkClientIds(raw.mqtt, context);
   }, evenIfBroken)
   .transform((raw): Config => {
     const node = raw.node ?? hostNode();

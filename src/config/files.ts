@@ -2,7 +2,7 @@
  * Reading the files of the configuration, and the files that it names. Everything that the disk refuses is a
  * problem in words; nothing of a secret's content is ever in one.
  */
-import { accessSync, constants, readdirSync, readFileSync, statSync } from "node:fs";
+import { accessSync, constants, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { errorCode, errorText } from "../lib/fault.ts";
 import type { Problem } from "./problem.ts";
@@ -26,6 +26,10 @@ interface ReadFiles {
 export function readSourceFiles(mainFile: string): ReadFiles {
   const sources: SourceFile[] = [];
   const problems: Problem[] = [];
+  if (mainFile === "") {
+    const hint = "name one: --config flightline.toml";
+    return { sources, problems: [{ file: '""', key: "", message: "is not the name of a file", hint }] };
+  }
   const main = readText(mainFile, configMaxBytes);
   if (!main.ok) {
     const missing = main.code === "ENOENT";
@@ -108,6 +112,19 @@ export function readSecretFile(file: string): ReadText {
   if (!read.ok) return read;
   const text = read.text.replace(/\r?\n$/, "");
   return text === "" ? refused("is empty") : { ok: true, text };
+}
+
+/** Why a path can be no directory of ours, or undefined. One that is not there yet is made when it is used. */
+export function whyNoDirectory(path: string): string | undefined {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat !== undefined) return stat.isDirectory() ? undefined : "is not a directory";
+    const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    return isLink ? "is a symbolic link to nothing" : undefined;
+  } catch (error) {
+    // Who checks may be allowed less than who runs: the rest is found out there.
+    return errorCode(error) === "ENOTDIR" ? failureText(error) : undefined;
+  }
 }
 
 /** Why a file cannot be used, or undefined. Its content is looked at where it is used. */

@@ -11,7 +11,14 @@ import { deepFreeze } from "./freeze.ts";
 import { configSchema, type Config } from "./config.ts";
 import { expandVariables } from "./expand.ts";
 import { explainIssues } from "./explain.ts";
-import { readSecretFile, readSourceFiles, resolvePath, whyUnreadable, type SourceFile } from "./files.ts";
+import {
+  readSecretFile,
+  readSourceFiles,
+  resolvePath,
+  whyNoDirectory,
+  whyUnreadable,
+  type SourceFile,
+} from "./files.ts";
 import { locatorOf, type Locate } from "./locate.ts";
 import { mergeFiles, type Merged, type Origin } from "./merge.ts";
 import type { Problem } from "./problem.ts";
@@ -83,9 +90,8 @@ function readNamedFiles(
     const kind = kindAt(configSchema, path);
     if (kind === undefined || kind === "secret" || text === "") return text;
     const target = resolvePath(text, fileOf(path));
-    if (kind === "directory") return target;
-    if (kind === "file") {
-      const trouble = whyUnreadable(target);
+    if (kind === "file" || kind === "directory") {
+      const trouble = kind === "file" ? whyUnreadable(target) : whyNoDirectory(target);
       if (trouble !== undefined) findings.push({ path, message: `${target} ${trouble}` });
       return target;
     }

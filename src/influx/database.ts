@@ -1,5 +1,5 @@
 import { Fault, assert } from "../lib/fault.ts";
-import { classify, type Attempt } from "./outcome.ts";
+import { classify, type Answer, type Attempt } from "./outcome.ts";
 import { serverWords } from "./server-words.ts";
 
 /**
@@ -24,7 +24,7 @@ export type DatabaseOutcome =
   | { readonly kind: "refused"; readonly fault: Fault };
 
 export function classifyDatabase(attempt: Attempt, database: string, nowMs: number): DatabaseOutcome {
-  if ("answer" in attempt && attempt.answer.status === 409) return { kind: "ready" };
+  if ("answer" in attempt && isThere(attempt.answer)) return { kind: "ready" };
   const outcome = classify(attempt, { api: "v3", mayUseV2: false, nowMs });
   if (outcome.kind === "delivered") return { kind: "ready" };
   if (outcome.kind === "retry") return outcome;
@@ -39,4 +39,9 @@ export function classifyDatabase(attempt: Attempt, database: string, nowMs: numb
     hint: `Only an admin token may, and only on Core and Enterprise. Create it there (influxdb3 create database ${database} --retention-period …), or remove influxdb.retention.`,
   });
   return { kind: "refused", fault };
+}
+
+/** Created, or there already. A 200 that says something is somebody else's page. */
+function isThere({ status, body }: Answer): boolean {
+  return status === 409 || (status === 200 && body === "");
 }

@@ -5,9 +5,9 @@ import { looksLikeHtml, serverWords } from "./server-words.ts";
 /**
  * What became of a write: the only place that looks at a status code. Pure.
  *
- * Delivered means 204, or 200 with nothing in it. A 200 with a body is a captive portal, a proxy's
- * page or another program, and believing it would lose data; so would taking a proxy's 400 page for
- * InfluxDB's verdict on the lines.
+ * Delivered means 204, which every write API of InfluxDB answers. A 200, empty or not, is a captive portal,
+ * a proxy's health check or another program, and believing it would lose data; so would taking a proxy's
+ * 400 page for InfluxDB's verdict on the lines.
  */
 
 export interface Answer {
@@ -46,7 +46,7 @@ export function classify(attempt: Attempt, context: WriteContext): WriteOutcome 
   if ("error" in attempt) return { kind: "retry", afterMs: undefined, fault: attempt.error };
   const { answer } = attempt;
   const { status } = answer;
-  if (status === 204 || (status === 200 && answer.body === "")) return { kind: "delivered" };
+  if (status === 204) return { kind: "delivered" };
   if (status === 405 && context.mayUseV2) return { kind: "use_v2" };
   if (status === 408 || status === 425 || status === 429 || status >= 500) {
     const afterMs = retryAfterMs(answer.retryAfter, context.nowMs);

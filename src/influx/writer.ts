@@ -20,8 +20,6 @@ export interface LineWriter {
   write(lines: string, signal: AbortSignal): Promise<WriteOutcome>;
   /** Creates the database where `retention` is configured. Call it before the first write until it is not "retry". */
   ensureDatabase(signal: AbortSignal): Promise<DatabaseOutcome>;
-  /** What the next write uses: with `auto`, v2 from the first 405 on. */
-  readonly api: "v3" | "v2";
   /** Writes under way end as "retry". */
   close(): Promise<void>;
 }
@@ -34,6 +32,7 @@ export function createWriter(config: InfluxConfig): LineWriter {
     v3: `/api/v3/write_lp?db=${name}&precision=nanosecond&accept_partial=false`,
     v2: `/api/v2/write?bucket=${name}&precision=ns`,
   } as const;
+  /** What the next write uses: with `auto`, v2 from the first 405 on. */
   let api: "v3" | "v2" = config.writeApi === "v2" ? "v2" : "v3";
 
   async function writeTo(used: "v3" | "v2", lines: string, signal: AbortSignal): Promise<WriteOutcome> {
@@ -53,9 +52,6 @@ export function createWriter(config: InfluxConfig): LineWriter {
       const contentType = "application/json";
       const attempt = await attemptOf(http.post({ path: databasePath, body, contentType, signal }), signal);
       return classifyDatabase(attempt, config.database, Date.now());
-    },
-    get api() {
-      return api;
     },
     async close() {
       http.close();

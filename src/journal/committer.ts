@@ -5,7 +5,7 @@ import { backoffMs } from "../lib/backoff.ts";
 import type { IntervalSet } from "../lib/intervals.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import { Wakeup } from "../lib/wakeup.ts";
-import { commitDueInMs } from "./commit-policy.ts";
+import { commitDueInMs, stallCount } from "./commit-policy.ts";
 import { evictedFault } from "./faults.ts";
 import type { Journal } from "./journal.ts";
 import type { IncomingMessage, JournalMessage } from "./message.ts";
@@ -21,13 +21,15 @@ const repeatFaultMs = 60_000;
 
 interface Waiting {
   readonly message: IncomingMessage;
+  /** Of topic and payload. */
+  readonly bytes: number;
   readonly committed: () => void;
 }
 
 export interface CommitterDeps {
   readonly journal: Journal;
   readonly commitIntervalMs: number;
-  /** How many waiting messages are committed at once: half of the broker's window, which can change. */
+  /** How many waiting messages are committed at once; it can change with the sources that are connected. */
   groupCount(): number;
   /** Above this many waiting messages sources must pause, whatever the broker thinks of receive maximum. */
   readonly maxWaitingCount: number;
@@ -50,6 +52,7 @@ export class Committer {
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #oldestMs = 0;
+  #newestMs = 0;
   #lastEndMs = 0;
   #lastTookMs = 0;
   /** The last four. */
@@ -68,13 +71,18 @@ export class Committer {
   }
 
   submit(message: IncomingMessage, committed: () => void): void {
-    if (this.#waiting.length === 0) this.#oldestMs = this.#deps.clock.uptimeMs();
-    this.#waiting.push({ message, committed });
-    this.#waitingBytes += message.payload.length;
-    const isFirst = this.#waiting.length === 1;
-    const isGroup =
-      this.#waiting.length === this.#deps.groupCount() || this.#waitingBytes >= this.#groupBytes;
-    if (isFirst || isGroup) this.#work.notify();
+    const bytes = message.payload.length + Buffer.byteLength(message.topic);
+    const count = this.#waiting.push({ message, bytes, committed });
+    this.#waitingBytes += bytes;
+    this.#newestMs = this.#deps.clock.uptimeMs();
+    if (count === 1) this.#oldestMs = this.#newestMs;
+    // Not for every message: who waits for a stalled flow looks at `#newestMs` when its time is over.
+    const mayBeDue =
+      count === 1 ||
+      count === stallCount ||
+      count === this.#deps.groupCount() ||
+      this.#waitingBytes >= this.#groupBytes;
+    if (mayBeDue) this.#work.notify();
   }
 
   /** Sources must not submit more until `relieved`. */
@@ -132,8 +140,10 @@ export class Committer {
         await new Promise((resolve) => setImmediate(resolve));
         this.#deps.committed.notify();
       } catch (error) {
-        if (!(error instanceof Fault) || error.disposition !== "retry" || signal.aborted) throw error;
+        if (!(error instanceof Fault) || error.disposition !== "retry") throw error;
         this.#sayFault(error, "full");
+        // What waits was not acknowledged: it is the broker's, and stopping need not fail over it.
+        if (signal.aborted) return;
         const delayMs = backoffMs({ ...fullRetry, attempt: failures, random: Math.random });
         failures += 1;
         await sleep(delayMs, signal);
@@ -150,6 +160,7 @@ export class Committer {
         waitingCount: this.#waiting.length,
         waitingBytes: this.#waitingBytes,
         oldestMs: this.#oldestMs,
+        newestMs: this.#newestMs,
         lastEndMs: this.#lastEndMs,
         usualTookMs: this.#recentTookMs.length === 0 ? 0 : Math.min(...this.#recentTookMs),
       },
@@ -183,7 +194,7 @@ export class Committer {
     this.#lastTookMs = this.#lastEndMs - startMs;
     this.#recentTookMs = [...this.#recentTookMs.slice(-3), this.#lastTookMs];
     this.#waiting = this.#waiting.slice(group.length);
-    for (const { message } of group) this.#waitingBytes -= message.payload.length;
+    for (const { bytes } of group) this.#waitingBytes -= bytes;
     this.#settlementSinceMs = undefined;
     this.#tail.push(stored);
     for (const { committed } of group) committed();
@@ -194,10 +205,10 @@ export class Committer {
 
   /** What waits, oldest first; of a flood only as much as one transaction should hold, but at least one. */
   #group(): readonly Waiting[] {
-    let bytes = 0;
-    const end = this.#waiting.findIndex(({ message }, index) => {
-      bytes += message.payload.length;
-      return index > 0 && bytes > this.#groupBytes;
+    let groupBytes = 0;
+    const end = this.#waiting.findIndex(({ bytes }, index) => {
+      groupBytes += bytes;
+      return index > 0 && groupBytes > this.#groupBytes;
     });
     return end === -1 ? this.#waiting : this.#waiting.slice(0, end);
   }

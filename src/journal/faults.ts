@@ -40,8 +40,40 @@ export function evictedFault(count: number): Fault {
   });
 }
 
+/** Another connection has the file locked. Ours waits a second for it, and then this. */
+function isBusy(error: unknown): boolean {
+  return errorCode(error)?.startsWith("SQLITE_BUSY") === true;
+}
+
+/** A write that may succeed later, with nothing mended but the disk's space or somebody's lock. */
+export function isPassing(error: unknown): boolean {
+  return errorCode(error) === "SQLITE_FULL" || isBusy(error);
+}
+
+export function readFailed(cause: unknown): Fault {
+  return new Fault({
+    code: "journal_read_failed",
+    layer: "journal",
+    disposition: "restart",
+    message: `the journal cannot be read (${errorCode(cause) ?? "unknown error"}): the file is damaged, or its disk is`,
+    hint: "stop flightline, move journal.db with its -wal and -shm aside and keep them: sqlite3 can read what is whole",
+    cause,
+  });
+}
+
 export function writeFailed(cause: unknown): Fault {
   if (cause instanceof Fault) return cause;
+  if (isBusy(cause)) {
+    return new Fault({
+      code: "journal_busy",
+      layer: "journal",
+      disposition: "retry",
+      message:
+        "another program holds the journal open and locked: messages are not acknowledged until it lets go",
+      hint: "end the program that has journal.db open for writing: fuser journal.db names it",
+      cause,
+    });
+  }
   return new Fault({
     code: "journal_write_failed",
     layer: "journal",

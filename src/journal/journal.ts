@@ -6,7 +6,7 @@ import type { IntervalSet } from "../lib/intervals.ts";
 import { openDatabase, walPages } from "../sqlite/database.ts";
 import { Boots } from "./boots.ts";
 import type { JournalConfig } from "./config.ts";
-import { fullFault, writeFailed } from "./faults.ts";
+import { fullFault, isPassing, readFailed, writeFailed } from "./faults.ts";
 import { recoverIdentity } from "./identity.ts";
 import { type IncomingMessage, type JournalMessage, packFlags, trustedFlag, unpackFlags } from "./message.ts";
 import { automaticQuotaBytes, Quota } from "./quota.ts";
@@ -125,7 +125,7 @@ export class Journal {
   /**
    * Appends the messages, saves what was settled since the last commit and trims what is old, in one
    * durable transaction. Returns the messages with their seq. Faults: journal_full (retry; nothing was
-   * stored), journal_write_failed (restart; nothing may be acknowledged).
+   * stored), journal_busy (the same), journal_write_failed (restart; nothing may be acknowledged).
    */
   commit(messages: readonly IncomingMessage[], nowMs: number): JournalMessage[] {
     for (let attempt = 0; ; attempt += 1) {
@@ -173,7 +173,7 @@ export class Journal {
 
   /** Returns when another attempt makes sense, else throws journal_full. */
   #makeRoom(messages: readonly IncomingMessage[], attempt: number, cause: unknown): void {
-    const neededBytes = messages.reduce((sum, message) => sum + message.payload.length + 256, 0);
+    const neededBytes = messages.reduce((sum, message) => sum + contentBytes(message) + 256, 0);
     const isDisk = !this.#quota.isReachedBy(neededBytes);
     // On a full disk dropping unsent messages gains nothing. Room inside the file lets a checkpoint succeed,
     // after which the WAL is used from its beginning again: what is settled goes for that, once.
@@ -196,9 +196,9 @@ export class Journal {
     this.#settlement.add(lo, hi);
   }
 
-  /** At most `maxCount` messages with lo ≤ seq ≤ hi, in order. */
+  /** At most `maxCount` messages with lo ≤ seq ≤ hi, in order. Faults: journal_read_failed (restart). */
   read(lo: number, hi: number, maxCount: number): JournalMessage[] {
-    return this.#select.all(lo, hi, maxCount).map((row) => ({
+    return this.#rows(lo, hi, maxCount).map((row) => ({
       seq: row.seq,
       source: row.source,
       topic: row.topic,
@@ -208,6 +208,14 @@ export class Journal {
       bootKey: row.boot,
       ...unpackFlags(row.flags),
     }));
+  }
+
+  #rows(lo: number, hi: number, maxCount: number): MessageRow[] {
+    try {
+      return this.#select.all(lo, hi, maxCount);
+    } catch (error) {
+      throw readFailed(error);
+    }
   }
 
   /**
@@ -221,8 +229,8 @@ export class Journal {
       this.#database.pragma("wal_checkpoint(PASSIVE)");
       this.#retention.returnFreePages();
     } catch (error) {
-      // A full disk is what the next commit reports; nothing is lost by it here.
-      if (errorCode(error) !== "SQLITE_FULL") throw writeFailed(error);
+      // A full disk or a locked file is what the next commit reports; nothing is lost by it here.
+      if (!isPassing(error)) throw writeFailed(error);
     }
   }
 
@@ -247,6 +255,10 @@ const checkpointPages = 1000;
 
 /** Pages that a commit adds to the WAL, near enough: interior pages and the settled table, and the rows. */
 function estimatedPages(messages: readonly IncomingMessage[]): number {
-  const bytes = messages.reduce((sum, { payload, topic }) => sum + payload.length + topic.length + 32, 0);
+  const bytes = messages.reduce((sum, message) => sum + contentBytes(message) + 32, 0);
   return 3 + Math.ceil(bytes / pageBytes);
+}
+
+function contentBytes({ payload, topic }: IncomingMessage): number {
+  return payload.length + Buffer.byteLength(topic);
 }

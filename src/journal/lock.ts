@@ -68,7 +68,20 @@ export function unwritableFault(dir: string, cause: unknown): Fault {
     layer: "journal",
     disposition: "fatal",
     message: `cannot write to ${dir} (${errorCode(cause) ?? "unknown error"})`,
-    hint: "create the directory and give it to the user that runs flightline, or set [journal] dir",
+    hint: unwritableHint(errorCode(cause) ?? ""),
     cause,
   });
+}
+
+function unwritableHint(code: string): string {
+  if (code === "EEXIST" || code === "ENOTDIR") {
+    return "a file or a symbolic link to nothing is in the way: move it, or set another [journal] dir";
+  }
+  if (code === "EROFS" || code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN")) {
+    return "is it mounted read-only, or do the files in it belong to another user? findmnt -T and ls -la tell";
+  }
+  // The directories above it were there or were made: /proc and the like.
+  if (code === "ENOENT") return "nothing can be made there: set [journal] dir to a directory on a local disk";
+  if (code === "ENOSPC" || code === "EDQUOT") return "free space on the disk that holds [journal] dir";
+  return "create the directory and give it to the user that runs flightline, or set [journal] dir";
 }

@@ -9,7 +9,8 @@ import type { Schema } from "../sqlite/database.ts";
  * `last_seq` when the quota has emptied the log, so a seq is never given twice.
  *
  * `boot.offset_ms` = wall clock − uptime, written once the clock of that boot is known to be right: it
- * gives messages that were received under a wrong clock their true time, and the same one at each replay.
+ * gives messages that were received under a wrong clock their true time. `boot.decided` = 1 when that is
+ * final, be it a number or NULL (patience ran out first), so that a message has the same time at each replay.
  */
 export const journalTables: Schema = {
   applicationId: 0x464c4a31,
@@ -25,7 +26,8 @@ export const journalTables: Schema = {
        flags INTEGER NOT NULL
      ) STRICT;
      CREATE TABLE settled (lo INTEGER PRIMARY KEY, hi INTEGER NOT NULL) STRICT;
-     CREATE TABLE boot (key INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE, offset_ms INTEGER) STRICT;
+     CREATE TABLE boot (key INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE, offset_ms INTEGER,
+       decided INTEGER NOT NULL) STRICT;
      CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
      CREATE TABLE identity (id TEXT NOT NULL) STRICT;`,
   ],

@@ -14,7 +14,7 @@ export class Tail {
   push(messages: readonly JournalMessage[]): void {
     for (const message of messages) {
       this.#messages.push(message);
-      this.#bytes += message.payload.length;
+      this.#bytes += bytesOf(message);
     }
     if (this.#messages.length > maxCount || this.#bytes > maxBytes) this.#dropOldest();
   }
@@ -23,7 +23,8 @@ export class Tail {
   #dropOldest(): void {
     let drop = 0;
     while (this.#messages.length - drop > maxCount / 2 || this.#bytes > maxBytes / 2) {
-      this.#bytes -= this.#messages[drop]?.payload.length ?? 0;
+      const oldest = this.#messages[drop];
+      if (oldest !== undefined) this.#bytes -= bytesOf(oldest);
       drop += 1;
     }
     this.#messages = this.#messages.slice(drop);
@@ -35,4 +36,8 @@ export class Tail {
     if (first === undefined || lo < first) return undefined;
     return this.#messages.slice(lo - first, Math.max(0, Math.min(hi - first + 1, lo - first + count)));
   }
+}
+
+function bytesOf({ payload, topic }: JournalMessage): number {
+  return payload.length + Buffer.byteLength(topic);
 }

@@ -8,11 +8,11 @@
 export type Disposition =
   /** Try the same thing again later. */
   | "retry"
-  /** Give this one thing up; it is counted. */
+  /** This one thing is lost, or given up; it is said and counted. */
   | "drop"
-  /** Set the bytes aside where they can be listed and put back. */
+  /** Set the bytes aside in state.db, as far as its limit goes. */
   | "quarantine"
-  /** End the part that failed; its supervisor starts it anew. */
+  /** The part that failed ends, and the process with it (exit code 1): the service manager starts it again. */
   | "restart"
   /** Nothing can go on until a person has acted. */
   | "fatal";

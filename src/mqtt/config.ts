@@ -169,3 +169,29 @@ export const mqttSchema = table(shape)
       tls: compileTls(source),
     }),
   );
+
+const defaultPorts: Readonly<Record<string, string>> = { "mqtt:": "1883", "mqtts:": "8883" };
+
+/**
+ * A broker gives each client id one connection: two sources with the same one would take it from each other
+ * for ever. Runs on tables that may be wrong already.
+ */
+export function checkClientIds(sources: unknown, context: z.RefinementCtx): void {
+  if (!Array.isArray(sources)) return;
+  const seen = new Set<string>();
+  for (const [index, source] of (sources as readonly Partial<MqttSource>[]).entries()) {
+    const broker = URL.parse(String(source?.url));
+    if (broker === null || typeof source.clientId !== "string") continue;
+    const port = broker.port === "" ? defaultPorts[broker.protocol] : broker.port;
+    const client = JSON.stringify([broker.hostname.toLowerCase(), port, source.clientId]);
+    if (seen.has(client)) {
+      complain(context, {
+        path: ["mqtt", index, "client_id"],
+        message:
+          "another [[mqtt]] table has this client id at the same broker: they would take each other's place",
+        hint: "give each its own, or leave client_id out: one is made for each",
+      });
+    }
+    seen.add(client);
+  }
+}

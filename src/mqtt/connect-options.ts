@@ -5,6 +5,13 @@ import type { MqttConfig } from "./config.ts";
 export type ProtocolVersion = 4 | 5;
 
 /**
+ * The broker sends nothing larger, by its own account; in MQTT 3.1.1 there is no way to ask for that. A
+ * packet is put together in memory before anybody sees it, and MQTT allows 256 MiB. A real event has a few
+ * KiB: what is above its limit and below this one is quarantined and said, which a broker's drop is not.
+ */
+const maxPacketBytes = 16 * 1024 * 1024;
+
+/**
  * CONNECT as we send it: a kept session (in MQTT 5 that takes `clean: false` and an expiry), a receive
  * maximum that lifts mosquitto's window of 20, a last will, and no reconnecting by the library.
  * Faults of reading TLS files.
@@ -34,6 +41,7 @@ export function connectOptions(
           properties: {
             sessionExpiryInterval: Math.min(0xffff_fffe, Math.round(config.sessionExpiryMs / 1000)),
             receiveMaximum: config.receiveMaximum,
+            maximumPacketSize: maxPacketBytes,
           },
         }
       : {}),

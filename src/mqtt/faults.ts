@@ -2,20 +2,57 @@ import { ErrorWithReasonCode } from "mqtt";
 import { Fault, errorCode, errorText } from "../lib/fault.ts";
 import { diagnose } from "../net/diagnose.ts";
 
+interface Reason {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+const badVersion: Reason = {
+  code: "broker_refused",
+  message: "the broker does not speak the version of MQTT that we asked for",
+  hint: 'set protocol = "auto" in [[mqtt]]',
+};
+
+const badClientId: Reason = {
+  code: "broker_client_id_refused",
+  message: "the broker refused our client id",
+  hint: "set a client_id in [[mqtt]] that the broker's rules allow",
+};
+
+const badCredentials: Reason = {
+  code: "broker_bad_credentials",
+  message: "the broker refused the user name or password",
+  hint: "check username and password_file in [[mqtt]]",
+};
+
+const notAuthorized: Reason = {
+  code: "broker_not_authorized",
+  message: "the broker does not let us connect",
+  // mosquitto says this also when the password is wrong.
+  hint: "check username and password_file in [[mqtt]], or allow anonymous clients in the broker",
+};
+
+const unavailable: Reason = {
+  code: "broker_unavailable",
+  message: "the broker answers that it is unavailable",
+  hint: "look at the broker's own log",
+};
+
 /** CONNACK and DISCONNECT codes, MQTT 3.1.1 (below 6) and 5 (from 128), that have a cause worth naming. */
-const reasons: Readonly<Record<number, { code: string; message: string; hint: string }>> = {
-  1: badVersion(),
-  132: badVersion(),
-  2: badClientId(),
-  133: badClientId(),
-  4: badCredentials(),
-  134: badCredentials(),
-  5: notAuthorized(),
-  135: notAuthorized(),
-  3: unavailable(),
-  136: unavailable(),
-  137: unavailable(),
-  139: unavailable(),
+const reasons: Readonly<Record<number, Reason>> = {
+  1: badVersion,
+  132: badVersion,
+  2: badClientId,
+  133: badClientId,
+  4: badCredentials,
+  134: badCredentials,
+  5: notAuthorized,
+  135: notAuthorized,
+  3: unavailable,
+  136: unavailable,
+  137: unavailable,
+  139: unavailable,
   142: {
     code: "broker_session_taken_over",
     message: "another client connected to the broker with our client id and took the session over",
@@ -32,47 +69,6 @@ const reasons: Readonly<Record<number, { code: string; message: string; hint: st
     hint: "raise the broker's maximum packet size",
   },
 };
-
-function badVersion(): { code: string; message: string; hint: string } {
-  return {
-    code: "broker_refused",
-    message: "the broker does not speak the version of MQTT that we asked for",
-    hint: 'set protocol = "auto" in [[mqtt]]',
-  };
-}
-
-function badClientId(): { code: string; message: string; hint: string } {
-  return {
-    code: "broker_client_id_refused",
-    message: "the broker refused our client id",
-    hint: "set a client_id in [[mqtt]] that the broker's rules allow",
-  };
-}
-
-function badCredentials(): { code: string; message: string; hint: string } {
-  return {
-    code: "broker_bad_credentials",
-    message: "the broker refused the user name or password",
-    hint: "check username and password_file in [[mqtt]]",
-  };
-}
-
-function notAuthorized(): { code: string; message: string; hint: string } {
-  return {
-    code: "broker_not_authorized",
-    message: "the broker does not let us connect",
-    // mosquitto says this also when the password is wrong.
-    hint: "check username and password_file in [[mqtt]], or allow anonymous clients in the broker",
-  };
-}
-
-function unavailable(): { code: string; message: string; hint: string } {
-  return {
-    code: "broker_unavailable",
-    message: "the broker answers that it is unavailable",
-    hint: "look at the broker's own log",
-  };
-}
 
 /** The broker does not speak the protocol version that we asked for (CONNACK 1, or 132 in MQTT 5). */
 export function isUnsupportedVersion(error: unknown): boolean {
@@ -117,6 +113,17 @@ export function silentFault(url: string, timeoutMs: number): Fault {
   return noAnswerFault(url, `gave no MQTT answer within ${timeoutMs / 1000} s`);
 }
 
+/** SUBSCRIBE had no answer: a broker that is stuck, or something in between that only knows CONNECT. */
+export function unansweredSubscribeFault(url: string, timeoutMs: number): Fault {
+  return new Fault({
+    code: "broker_silent",
+    layer: "broker",
+    disposition: "retry",
+    message: `${url} accepted us, but gave no answer to SUBSCRIBE within ${timeoutMs / 1000} s`,
+    hint: "look at the broker's own log; restart it if other clients cannot subscribe either",
+  });
+}
+
 /** The end came before an answer: what a TLS listener does to plaintext. */
 export function closedFault(url: string): Fault {
   return noAnswerFault(url, "closed the connection without an MQTT answer");
@@ -159,7 +166,7 @@ export function sessionLostFault(url: string): Fault {
     layer: "broker",
     disposition: "drop",
     message: `${url} has forgotten our session: what was published while we were away is lost`,
-    hint: "set `persistence true` in mosquitto.conf, so that the broker keeps sessions over a restart",
+    hint: "set `persistence true` in mosquitto.conf, so that it keeps sessions over a restart; one that is killed still loses what it has not saved: `autosave_interval 60` saves each minute",
   });
 }
 

@@ -12,6 +12,7 @@ import {
   reasonFault,
   silentFault,
   subscriptionFault,
+  unansweredSubscribeFault,
 } from "./faults.ts";
 import { KeepAlive } from "./keep-alive.ts";
 
@@ -72,6 +73,10 @@ class Connection {
   #stopping = false;
   #unacknowledged = 0;
   #acknowledgedAll: () => void = () => {};
+  /** The parser stands still until there is room. */
+  #isHeldBack = false;
+  /** Called when messages flow. */
+  #flows: () => void = () => {};
 
   constructor(client: MqttClient, options: SessionOptions) {
     this.#client = client;
@@ -89,9 +94,16 @@ class Connection {
       },
       pressure: () => {
         const pressure = this.#stopping ? undefined : options.handler.pressure();
-        return pressure === undefined ? undefined : keepAlive.during(pressure);
+        return pressure === undefined ? undefined : this.#holdBack(keepAlive.during(pressure));
       },
     });
+  }
+
+  async #holdBack(wait: Promise<void>): Promise<void> {
+    this.#isHeldBack = true;
+    await wait;
+    this.#isHeldBack = false;
+    this.#flows();
   }
 
   #listen(): void {
@@ -115,6 +127,7 @@ class Connection {
   }
 
   #publish(packet: IPublishPacket, acknowledge: (() => void) | undefined): void {
+    this.#flows();
     // Neither stored nor acknowledged: the broker keeps it for the next session.
     if (this.#stopping && acknowledge !== undefined) return;
     if (acknowledge === undefined) {
@@ -169,11 +182,33 @@ class Connection {
         if (granted.length === 0 || granted.some(({ qos }) => qos >= 128)) refused.push(filter);
       }),
     );
-    await this.#until(subscribing, signal);
+    const stopWaiting = this.#expectSuback();
+    try {
+      await this.#until(subscribing, signal);
+    } finally {
+      stopWaiting();
+    }
     if (signal.aborted) return;
     if (refused.length === topics.length) throw subscriptionFault(refused.join(", "), url);
     this.#options.handler.subscribed(refused);
     if (stateTopic !== "") this.#announce("online").catch(() => {});
+  }
+
+  /**
+   * Fails the connection when nothing comes for `connectTimeoutMs`. SUBACK stands behind the backlog of a
+   * resumed session, which may be long, wait for commits or come over a slow line: none of that is silence.
+   */
+  #expectSuback(): () => void {
+    const { connectTimeoutMs, url } = this.#options.config;
+    const timer = setTimeout(() => {
+      if (this.#isHeldBack) timer.refresh();
+      else this.#reject(unansweredSubscribeFault(url, connectTimeoutMs));
+    }, connectTimeoutMs);
+    this.#flows = () => timer.refresh();
+    return () => {
+      this.#flows = () => {};
+      clearTimeout(timer);
+    };
   }
 
   async #announce(state: "online" | "offline"): Promise<void> {

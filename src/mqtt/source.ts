@@ -33,6 +33,8 @@ export interface SourceDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
+  /** After each CONNECT that succeeded: from now on the broker has a session for this client id. */
+  connected(): void;
   deliver(delivery: Delivery): void;
   /** Undefined while deliveries are welcome; else resolves when they are again. */
   pressure(): Promise<void> | undefined;
@@ -48,7 +50,6 @@ const repeatFaultMs = 60_000;
 export interface SourceStatus {
   state: "connecting" | "connected" | "waiting";
   connects: number;
-  qos0: number;
   lastFault: Fault | undefined;
 }
 
@@ -64,7 +65,7 @@ export class Source {
   #version: ProtocolVersion;
   #expectsSession: boolean;
   #connectedSinceMs: number | undefined;
-  readonly status: SourceStatus = { state: "connecting", connects: 0, qos0: 0, lastFault: undefined };
+  readonly status: SourceStatus = { state: "connecting", connects: 0, lastFault: undefined };
 
   constructor(deps: SourceDeps) {
     this.#deps = deps;
@@ -152,14 +153,12 @@ export class Source {
     });
     if (!connack.sessionPresent && this.#expectsSession) this.#say(sessionLostFault(config.url));
     this.#expectsSession = true;
+    this.#deps.connected();
   }
 
   #publish(packet: IPublishPacket, acknowledge: (() => void) | undefined): void {
     const { config } = this.#deps;
-    if (packet.qos === 0 && !packet.retain) {
-      this.status.qos0 += 1;
-      this.#warn(qos0Fault(packet.topic, config.url), "qos0");
-    }
+    if (packet.qos === 0 && !packet.retain) this.#warn(qos0Fault(packet.topic, config.url), "qos0");
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
     this.#deps.deliver({
       topic: packet.topic,

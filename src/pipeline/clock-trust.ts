@@ -53,15 +53,25 @@ export interface ClockWatchDeps {
   readonly log: Log;
   readonly released: Wakeup;
   isSynchronised(): boolean | undefined;
-  /** Called once the clock is trusted, with wall clock − uptime. */
-  learnOffset(offsetMs: number): void;
+  /**
+   * What becomes of the times of messages received under a wrong clock in this boot, for good: they are
+   * mended with wall clock − uptime, or stay as they are. False when it could not be stored.
+   */
+  learnOffset(offsetMs: number): boolean;
+  decideNoOffset(): boolean;
 }
 
-/** Looks at the clock every few seconds until it is trusted; afterwards a synchronised clock stays trusted. */
+/**
+ * Looks at the clock every few seconds until it is trusted; afterwards a synchronised clock stays trusted.
+ *
+ * Nothing is released before it is stored how its time is told: a message that is sent again after a
+ * restart, when the clock is right at last, must not become another point.
+ */
 export class ClockWatch {
   readonly #deps: ClockWatchDeps;
   readonly #sinceMs: number;
   #verdict: ClockVerdict = { trusted: false, why: "not_synchronised", patienceOver: false };
+  #isDecided = false;
 
   constructor(deps: ClockWatchDeps) {
     this.#deps = deps;
@@ -74,17 +84,20 @@ export class ClockWatch {
   }
 
   get mayRelease(): boolean {
-    return this.#verdict.trusted || this.#verdict.patienceOver;
+    return this.#isDecided;
   }
 
-  get released(): Wakeup {
-    return this.#deps.released;
-  }
-
-  /** To be called once before anything asks, and then by `run`. */
+  /** To be called once before anything asks, and then by `run`. Faults: journal_write_failed (restart). */
   look(): void {
-    const { clock, settings, lastTrustedMs, log, released } = this.#deps;
-    const couldRelease = this.mayRelease;
+    if (!this.#verdict.trusted) this.#judge();
+    if (this.#isDecided || !this.#decide()) return;
+    this.#isDecided = true;
+    if (!this.#verdict.trusted) this.#deps.log.fault(outOfPatience(this.#verdict.why));
+    this.#deps.released.notify();
+  }
+
+  #judge(): void {
+    const { clock, settings, lastTrustedMs } = this.#deps;
     this.#verdict = judgeClock(
       {
         nowMs: clock.nowMs(),
@@ -95,23 +108,24 @@ export class ClockWatch {
       },
       settings,
     );
-    if (this.#verdict.trusted) this.#deps.learnOffset(clock.nowMs() - clock.uptimeMs());
-    if (this.mayRelease && !couldRelease) {
-      if (!this.#verdict.trusted) log.fault(outOfPatience(this.#verdict.why));
-      released.notify();
-    }
+  }
+
+  #decide(): boolean {
+    const { clock } = this.#deps;
+    if (this.#verdict.trusted) return this.#deps.learnOffset(clock.nowMs() - clock.uptimeMs());
+    return this.#verdict.patienceOver && this.#deps.decideNoOffset();
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { log } = this.#deps;
-    if (!this.mayRelease) {
+    if (!this.isTrusted && !this.mayRelease) {
       log.warn("the clock is not to be trusted yet: uplinks without GPS time wait in the journal", {
         why: this.#verdict.trusted ? undefined : this.#verdict.why,
       });
     }
     while (!signal.aborted) {
       await sleep(pollMs, signal);
-      if (!this.isTrusted) this.look();
+      if (!this.isTrusted || !this.#isDecided) this.look();
     }
   }
 }

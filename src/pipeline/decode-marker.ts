@@ -10,11 +10,15 @@ const recordBytes = idBytes + 8;
  * small file before each decode: one pwrite into the page cache (1–2 µs), which outlives the process. It
  * is not synced: a power cut is not the message's doing.
  *
+ * What was left behind stays in the file until `arm`: whoever starts must have written the death down
+ * first, or a full disk at that moment would forget it.
+ *
  * Format: the journal's id (36 bytes of ASCII), then the seq as a little-endian 64-bit integer, 0 for none.
  */
 export class DecodeMarker {
   readonly #fd: number;
-  #isOpen = true;
+  readonly #journalId: string;
+  #isArmed = false;
   readonly #seq = Buffer.alloc(8);
   /** What a previous process left behind, if it died while decoding. */
   readonly left: { readonly journalId: string; readonly seq: number } | undefined;
@@ -23,9 +27,16 @@ export class DecodeMarker {
   constructor(dir: string, journalId: string) {
     // Not "w+", which would empty it, and not "a+", which would write at its end.
     this.#fd = openSync(join(dir, "decoding"), constants.O_RDWR | constants.O_CREAT, 0o640);
+    this.#journalId = journalId;
     this.left = this.#read();
-    writeSync(this.#fd, journalId.padEnd(idBytes).slice(0, idBytes), 0, "ascii");
-    this.clear();
+  }
+
+  /** What was left has been seen to: from here on the file is about this process. */
+  arm(): void {
+    // The old seq must never stand beside the new id.
+    this.#write(0);
+    writeSync(this.#fd, this.#journalId.padEnd(idBytes).slice(0, idBytes), 0, "ascii");
+    this.#isArmed = true;
   }
 
   #read(): { journalId: string; seq: number } | undefined {
@@ -36,8 +47,12 @@ export class DecodeMarker {
   }
 
   begin(seq: number): void {
-    // The number of a closed descriptor is soon that of another file.
-    assert(this.#isOpen, "a message is decoded after the end");
+    // Before it, a death would be forgotten; and the number of a closed descriptor is soon another file's.
+    assert(this.#isArmed, "a message is decoded before the start or after the end");
+    this.#write(seq);
+  }
+
+  #write(seq: number): void {
     this.#seq.writeUInt32LE(seq >>> 0, 0);
     this.#seq.writeUInt32LE(Math.floor(seq / 2 ** 32), 4);
     writeSync(this.#fd, this.#seq, 0, 8, idBytes);
@@ -48,7 +63,7 @@ export class DecodeMarker {
   }
 
   close(): void {
-    this.#isOpen = false;
+    this.#isArmed = false;
     closeSync(this.#fd);
   }
 }

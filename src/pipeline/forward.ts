@@ -3,7 +3,7 @@ import { Fault } from "../lib/fault.ts";
 import { type Interval, IntervalSet } from "../lib/intervals.ts";
 import type { Log } from "../lib/log.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
-import { Batch, type BatchLimits } from "./batch.ts";
+import type { Batch, BatchLimits } from "./batch.ts";
 import { type Counters, countUnder } from "./counters.ts";
 import type { Deduplicator } from "./deduplicator.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -57,9 +57,10 @@ export class Forward {
     this.#sender = new Sender({ ...deps, work: this.#work, endpoint: this.#endpoint });
   }
 
-  /** InfluxDB takes writes, as far as we know. */
-  get isOpen(): boolean {
-    return this.#endpoint.isOpen;
+  /** Whether InfluxDB takes writes, as far as we know. */
+  get influxdb(): "untried" | "up" | "away" {
+    if (!this.#endpoint.isOpen) return "away";
+    return this.#sender.hasDelivered ? "up" : "untried";
   }
 
   /**
@@ -84,7 +85,7 @@ export class Forward {
   }
 
   async #runLane(lane: Lane, stop: AbortSignal, abort: AbortSignal): Promise<void> {
-    let batch = new Batch(this.#deps.limits);
+    let batch = this.#sender.newBatch();
     while (!stop.aborted) {
       const version = this.#deps.activity.version;
       const nowMs = this.#deps.clock.uptimeMs();
@@ -96,7 +97,7 @@ export class Forward {
         await new Promise((resolve) => setImmediate(resolve));
       } else if (isDue) {
         await this.#sender.send(lane, batch, abort);
-        batch = new Batch(this.#deps.limits);
+        batch = this.#sender.newBatch();
       } else {
         if (batch.isEmpty && this.#endpoint.probeUnused(lane, nowMs)) this.#deps.activity.notify();
         await this.#deps.activity.changedSince(version, stop, this.#waitMs(lane, batch, nowMs));
@@ -125,6 +126,9 @@ export class Forward {
     this.#work.unpark(nowMs, clockTrust.mayRelease);
     counters.waitingForClock = this.#work.waitingForClockCount;
     counters.held = this.#work.parkedCount;
+    // While InfluxDB is away it is the oldest messages that probe: what fails alone steps aside for a while,
+    // and the newest must be ready when the link returns.
+    if (lane === "fresh" && !this.#endpoint.isOpen && this.#work.hasBacklog()) return false;
     return this.#hasWork(lane) && this.#endpoint.admits(lane, nowMs);
   }
 
@@ -150,17 +154,22 @@ export class Forward {
 
   /** Finishes what needs no write and adds the rest to the batch; sends it when it is full. */
   async #collect(lane: Lane, open: Batch, chunk: PreparedChunk, abort: AbortSignal): Promise<Batch> {
-    const { clock, limits } = this.#deps;
+    const { clock } = this.#deps;
     if (chunk.quarantined.length > 0) this.#quarantine(chunk.quarantined);
     for (const seq of chunk.done) this.#sender.settle(seq, seq);
     for (const seq of chunk.waitForClock) this.#work.parkForClock(seq);
     let batch = open;
     for (const uplink of chunk.ready) {
-      if (batch.wouldOverflow(uplink)) {
+      const isSuspect = this.#sender.isSuspect(uplink.seq);
+      if (batch.wouldOverflow(uplink) || (isSuspect && !batch.isEmpty)) {
         await this.#sender.send(lane, batch, abort);
-        batch = new Batch(limits);
+        batch = this.#sender.newBatch();
       }
       batch.add(uplink, clock.uptimeMs());
+      if (isSuspect) {
+        await this.#sender.send(lane, batch, abort);
+        batch = this.#sender.newBatch();
+      }
     }
     return batch;
   }
@@ -179,6 +188,7 @@ export class Forward {
     }
     for (const { message, fault } of entries) {
       countUnder(counters.quarantined, fault.code);
+      this.#sender.report(fault, message);
       this.#sender.settle(message.seq, message.seq);
     }
   }

@@ -1,7 +1,15 @@
+import { maxPayloadBytes } from "../chirpstack/decode.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
 import type { IncomingMessage } from "../journal/message.ts";
 import type { Counters } from "./counters.ts";
+
+/**
+ * What is kept of a payload: more than any event may have, so that it is quarantined as too large, and
+ * little enough that a message always fits into the smallest journal. MQTT allows 256 MiB, and a message
+ * that the journal cannot hold would keep all after it waiting for ever.
+ */
+const maxKeptBytes = maxPayloadBytes + 1024;
 
 /** What a source hands over. */
 interface Delivery {
@@ -58,7 +66,8 @@ function stamp(delivery: Delivery, { source, clock, clockWatch }: IngestDeps): I
   return {
     source,
     topic,
-    payload,
+    // A copy of the part: a view would keep the whole in memory.
+    payload: payload.length > maxKeptBytes ? Uint8Array.from(payload.subarray(0, maxKeptBytes)) : payload,
     receivedMs: clock.nowMs(),
     uptimeMs: clock.uptimeMs(),
     clockTrusted: clockWatch.isTrusted,

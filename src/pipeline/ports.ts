@@ -2,7 +2,6 @@ import type { Event } from "../chirpstack/event.ts";
 import type { Fault } from "../lib/fault.ts";
 import type { IntervalSet } from "../lib/intervals.ts";
 import type { Result } from "../lib/result.ts";
-import type { Wakeup } from "../lib/wakeup.ts";
 import type { JournalMessage } from "../journal/message.ts";
 
 /** The log of committed messages as its consumers see it. */
@@ -44,6 +43,4 @@ export interface QuarantinedMessage {
 export interface ClockTrust {
   /** Messages whose time rests on the wall clock may be written now. */
   readonly mayRelease: boolean;
-  /** Notified when `mayRelease` becomes true. */
-  readonly released: Wakeup;
 }

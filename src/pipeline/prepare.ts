@@ -23,6 +23,7 @@ export interface PrepareDeps {
 /** One uplink's lines, ready to be sent. */
 export interface ReadyUplink {
   readonly seq: number;
+  readonly topic: string;
   /** Receipt, ms since boot. */
   readonly uptimeMs: number;
   /** Lines separated by "\n", without one at the end. */
@@ -97,6 +98,7 @@ function encode(message: JournalMessage, uplink: Uplink, deps: PrepareDeps): Rea
   }
   return {
     seq: message.seq,
+    topic: message.topic,
     uptimeMs: message.uptimeMs,
     text: lines.join("\n"),
     lineCount: lines.length,

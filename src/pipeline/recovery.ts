@@ -26,7 +26,8 @@ export interface DeathRecord {
 
 /**
  * What the last process leaves to this one: when it died while decoding a message, that is written down;
- * after the second time the message is quarantined. Returns what to report, if anything.
+ * after the second time the message is quarantined. Returns what to report, if anything; the marker may be
+ * armed then. Faults of the record: the death is still to be written down.
  */
 export function recoverFromDeath(
   marker: DecodeMarker,

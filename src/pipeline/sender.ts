@@ -3,7 +3,15 @@ import { IntervalSet } from "../lib/intervals.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import type { Fault } from "../lib/fault.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
-import type { Batch } from "./batch.ts";
+import { Batch, type BatchLimits } from "./batch.ts";
+import {
+  type BatchSize,
+  fullSize,
+  isSmallest,
+  maySuspectBatch,
+  sizeFailed,
+  sizeSucceeded,
+} from "./batch-size-policy.ts";
 import type { Counters } from "./counters.ts";
 import type { Deduplicator } from "./deduplicator.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -18,6 +26,7 @@ export interface SenderDeps {
   readonly endpoint: Endpoint;
   readonly writer: LineWriter;
   readonly deduplicator: Deduplicator;
+  readonly limits: BatchLimits;
   readonly maxInFlight: number;
   readonly counters: Counters;
   readonly latency: LatencyWindow;
@@ -29,13 +38,17 @@ export interface SenderDeps {
 
 /** After an outage the newest this many go first, the rest is backlog. */
 export const freshAfterOutage = 256;
-/** How long uplinks that InfluxDB refused are left alone. */
-const refusedRetryMs = 300_000;
+/** How long uplinks that InfluxDB refused, or stumbled over, are left alone. */
+const setAsideMs = 300_000;
+/** How long one that failed alone steps aside, so that the next probe is made with another. */
+const suspectRetryMs = 60_000;
 /**
- * Refusals that one batch may cost: enough to find half a dozen bad uplinks among two thousand. When
- * everything is refused, the rest is left alone as it is, and the server is spared thousands of requests.
+ * Refusals that may be looked into at once: enough to find half a dozen bad uplinks among two thousand; one
+ * more every few seconds. When everything is refused, batches are left alone whole, and the server is
+ * spared thousands of requests.
  */
 const refusalBudget = 64;
+const refusalRefillMs = 5000;
 const repeatFaultMs = 60_000;
 
 type Failure = Exclude<WriteOutcome, { kind: "delivered" }>;
@@ -44,7 +57,6 @@ type Failure = Exclude<WriteOutcome, { kind: "delivered" }>;
 interface Shipment {
   readonly lane: Lane;
   readonly abort: AbortSignal;
-  refusalsLeft: number;
 }
 
 /**
@@ -59,10 +71,16 @@ export class Sender {
   readonly #throttle = new FaultThrottle(repeatFaultMs);
   readonly #inFlight = new Set<Promise<void>>();
   readonly #bug = Promise.withResolvers<never>();
+  #size: BatchSize = fullSize;
+  /** Uplinks that failed alone: they are not put together with others again. */
+  readonly #suspects = new IntervalSet();
+  #refusals = refusalBudget;
+  #refusalsAtMs: number;
 
   constructor(deps: SenderDeps) {
     this.#deps = deps;
     this.#startSeq = deps.log.lastSeq;
+    this.#refusalsAtMs = deps.clock.uptimeMs();
     this.#slots = new Slots(deps.maxInFlight);
     // Whoever waits for it hears of it; until then it is no unhandled rejection.
     this.#bug.promise.catch(() => {});
@@ -78,6 +96,23 @@ export class Sender {
     await Promise.all(this.#inFlight);
   }
 
+  /** InfluxDB has taken something since the start. */
+  get hasDelivered(): boolean {
+    return this.#deps.counters.batches > 0;
+  }
+
+  /** An empty batch of the size that gets through at present. */
+  newBatch(): Batch {
+    const { maxLines, maxBytes, maxAgeMs } = this.#deps.limits;
+    const scaled = (limit: number): number => Math.max(1, Math.floor(limit * this.#size.share));
+    return new Batch({ maxLines: scaled(maxLines), maxBytes: scaled(maxBytes), maxAgeMs });
+  }
+
+  /** It must travel alone. */
+  isSuspect(seq: number): boolean {
+    return this.#suspects.has(seq);
+  }
+
   /** Waits for a slot and starts the write; does not wait for its outcome. */
   async send(lane: Lane, batch: Batch, abort: AbortSignal): Promise<void> {
     const hasSlot = await this.#slots.acquire(lane, abort);
@@ -87,7 +122,7 @@ export class Sender {
       this.#release(batch);
       return;
     }
-    const write = this.#write(batch, { lane, abort, refusalsLeft: refusalBudget })
+    const write = this.#write(batch, { lane, abort })
       .catch(this.#bug.reject)
       .finally(() => {
         this.#slots.release(lane);
@@ -110,14 +145,22 @@ export class Sender {
     if (outcome.kind === "delivered") this.#delivered(batch, epoch, shipment);
     else if (outcome.kind === "hold" && outcome.scope === "batch") {
       await this.#refused(batch, epoch, outcome, shipment);
-    } else this.#failed(batch, epoch, outcome);
+    } else if (outcome.kind === "retry") this.#failedInPassing(batch, epoch, outcome);
+    else {
+      this.#release(batch);
+      this.#failed(epoch, "refusal", outcome);
+    }
   }
 
   #delivered(batch: Batch, epoch: number, { lane }: Shipment): void {
     const { counters, latency, clock, deduplicator } = this.#deps;
     this.#serverIsWell(epoch);
     const nowMs = clock.uptimeMs();
-    for (const { lo, hi } of batch.seqs.intervals) this.settle(lo, hi);
+    this.#size = sizeSucceeded(this.#size, nowMs);
+    for (const { lo, hi } of batch.seqs.intervals) {
+      this.settle(lo, hi);
+      this.#suspects.remove(lo, hi);
+    }
     for (const { seq, uptimeMs, droppedCount } of batch.uplinks) {
       for (const follower of deduplicator.delivered(seq)) {
         this.settle(follower, follower);
@@ -131,16 +174,36 @@ export class Sender {
     counters.batches += 1;
   }
 
-  /** Nothing gets through at present, whatever is sent. */
-  #failed(batch: Batch, epoch: number, outcome: Failure): void {
-    const isPassing = outcome.kind === "retry";
-    this.#deps.endpoint.failed(
-      epoch,
-      isPassing ? "passing" : "refusal",
-      isPassing ? outcome.afterMs : undefined,
-    );
-    this.#release(batch);
-    this.#deps.counters.retries += 1;
+  /**
+   * The server, the way to it or this batch: nobody can tell yet. The next one is smaller, and an uplink that
+   * fails alone is set aside, so that one on which the server stumbles does not hold up all others.
+   */
+  #failedInPassing(batch: Batch, epoch: number, outcome: Failure & { kind: "retry" }): void {
+    const { clock, endpoint, counters } = this.#deps;
+    const [first] = batch.uplinks;
+    const isAlone = batch.uplinks.length === 1 && first !== undefined;
+    if (isAlone && endpoint.isOpen && this.isSuspect(first.seq)) {
+      // Others get through: this says nothing about the server.
+      counters.retries += 1;
+      this.#setAside(batch, setAsideMs);
+      this.report(outcome.fault, first);
+      return;
+    }
+    const mayBeTheBatch = maySuspectBatch(outcome.fault.code);
+    const isHopeless = mayBeTheBatch && isAlone && isSmallest(this.#size);
+    if (mayBeTheBatch) this.#size = sizeFailed(this.#size, clock.uptimeMs());
+    if (isHopeless) {
+      this.#suspects.add(first.seq, first.seq);
+      this.#setAside(batch, suspectRetryMs);
+    } else this.#release(batch);
+    this.#failed(epoch, "passing", outcome);
+  }
+
+  /** Nothing gets through at present, as far as we know. */
+  #failed(epoch: number, kind: "passing" | "refusal", outcome: Failure): void {
+    const { endpoint, counters } = this.#deps;
+    endpoint.failed(epoch, kind, outcome.kind === "retry" ? outcome.afterMs : undefined);
+    counters.retries += 1;
     this.report(outcome.fault);
   }
 
@@ -150,16 +213,29 @@ export class Sender {
    */
   async #refused(batch: Batch, epoch: number, outcome: Failure, shipment: Shipment): Promise<void> {
     this.#serverIsWell(epoch);
-    if (batch.uplinks.length > 1 && shipment.refusalsLeft > 0) {
-      shipment.refusalsLeft -= 1;
+    if (batch.uplinks.length > 1 && this.#mayLookInto()) {
       for (const half of batch.halves()) {
         if (this.#deps.endpoint.mayWrite(shipment.lane)) await this.#write(half, shipment);
         else this.#release(half);
       }
       return;
     }
-    this.#deps.work.park(this.#giveUp(batch), this.#deps.clock.uptimeMs() + refusedRetryMs);
-    this.report(outcome.fault);
+    this.#setAside(batch, setAsideMs);
+    this.report(outcome.fault, batch.uplinks.length === 1 ? batch.uplinks[0] : undefined);
+  }
+
+  #mayLookInto(): boolean {
+    const nowMs = this.#deps.clock.uptimeMs();
+    const refill = Math.floor((nowMs - this.#refusalsAtMs) / refusalRefillMs);
+    this.#refusals = Math.min(refusalBudget, this.#refusals + refill);
+    this.#refusalsAtMs += refill * refusalRefillMs;
+    if (this.#refusals === 0) return false;
+    this.#refusals -= 1;
+    return true;
+  }
+
+  #setAside(batch: Batch, forMs: number): void {
+    this.#deps.work.park(this.#giveUp(batch), this.#deps.clock.uptimeMs() + forMs);
   }
 
   #serverIsWell(epoch: number): void {
@@ -170,12 +246,13 @@ export class Sender {
     work.refresh(log.lastSeq, freshAfterOutage);
   }
 
-  /** One line a minute for each fault code, with how much is waiting. */
-  report(fault: Fault): void {
+  /** One line a minute for each fault code, with how much is waiting and, where one is to blame, which. */
+  report(fault: Fault, about?: { readonly seq: number; readonly topic: string }): void {
     const { clock, logger, log } = this.#deps;
     const suppressed = this.#throttle.admit(fault.code, clock.uptimeMs());
     if (suppressed === undefined) return;
     logger.fault(fault, {
+      ...(about === undefined ? {} : { topic: about.topic, seq: about.seq }),
       backlog: log.lastSeq - log.settled.countWithin(1, log.lastSeq),
       ...(suppressed > 0 ? { repeated: suppressed } : {}),
     });

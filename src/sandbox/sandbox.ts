@@ -4,12 +4,12 @@
  * published before anybody listens is nobody's.
  */
 import { randomInt } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
 import { errorCode } from "../lib/fault.ts";
 import type { Fault } from "../lib/fault.ts";
 import { startBroker } from "./broker.ts";
+import { makeDataDirectory } from "./data-directory.ts";
 import { Fleet } from "./devices/fleet.ts";
 import { runDevices } from "./devices/run.ts";
 import { startInfluxStandIn } from "./influxdb/server.ts";
@@ -57,10 +57,10 @@ export interface Sandbox {
   stop(): Promise<void>;
 }
 
-/** Throws faults: a port that is taken, an optional dependency that is missing. */
+/** Throws faults: a port that is taken, a directory that cannot be made, an optional dependency that is missing. */
 export async function startSandbox(options: StartSandboxOptions): Promise<Sandbox> {
   const { dataDir, report } = options;
-  if (dataDir !== undefined) await mkdir(dataDir, { recursive: true });
+  if (dataDir !== undefined) await makeDataDirectory(dataDir);
   const influxdb = await startDatabase(options.influxdbPort, dataDir);
   const broker = options.broker
     ? await startBroker({ port: options.mqttPort }).catch(async (error: unknown) => {

@@ -25,7 +25,7 @@ export const stateTables: Schema = {
      ) STRICT;
      CREATE TABLE death (journal_id TEXT NOT NULL, seq INTEGER NOT NULL, count INTEGER NOT NULL,
        PRIMARY KEY (journal_id, seq)) STRICT, WITHOUT ROWID;
-     CREATE TABLE client (source TEXT PRIMARY KEY, client_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE client (client_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
      CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
   ],
 };

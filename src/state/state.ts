@@ -1,7 +1,8 @@
 import type Database from "better-sqlite3";
 import { join } from "node:path";
-import { errorCode, Fault } from "../lib/fault.ts";
+import { errorCode, type Fault } from "../lib/fault.ts";
 import { openDatabase, walPages } from "../sqlite/database.ts";
+import { writeFailed } from "./faults.ts";
 import { stateTables } from "./schema.ts";
 
 /** What is quarantined beyond this is evicted, oldest first, and counted. */
@@ -24,7 +25,7 @@ export interface QuarantineEntry {
   readonly reason: string;
 }
 
-/** state.db: quarantine, deaths while decoding, MQTT client ids. synchronous=FULL. */
+/** state.db: quarantine, deaths while decoding, which client ids have connected. synchronous=FULL. */
 export class State {
   readonly #database: Database.Database;
   readonly #insert: Database.Statement<
@@ -32,6 +33,7 @@ export class State {
   >;
   readonly #oldestBytes: Database.Statement<[], { key: number; bytes: number }>;
   #quarantineBytes: number;
+  #quarantineEvicted: number;
   #bytesInWal: number;
 
   /** What had to be said about the file when it was opened. */
@@ -50,6 +52,8 @@ export class State {
       .prepare<[], { bytes: number | null }>(`SELECT sum(${rowBytes}) AS bytes FROM quarantine`)
       .get();
     this.#quarantineBytes = sum?.bytes ?? 0;
+    const evicted = database.prepare("SELECT value FROM counter WHERE name = 'quarantine_evicted'").pluck();
+    this.#quarantineEvicted = Number(evicted.get() ?? 0);
     this.#bytesInWal = walPages(database.name) * 4096;
   }
 
@@ -65,22 +69,25 @@ export class State {
   }
 
   /**
-   * Keeps the bytes of messages that cannot be decoded. Durable when it returns. Faults: quarantine_full
-   * (retry), journal_write_failed (restart); nothing was stored.
+   * Keeps the bytes of messages that cannot be decoded. Durable when it returns; then it gives how many older
+   * ones it evicted for them. Faults: quarantine_full (retry), journal_write_failed (restart); nothing was stored.
    */
-  quarantine(journalId: string, entries: readonly QuarantineEntry[], nowMs: number): void {
+  quarantine(journalId: string, entries: readonly QuarantineEntry[], nowMs: number): number {
     this.#bytesInWal += entries.reduce((sum, entry) => sum + entryBytes(entry), pagesPerWriteBytes);
     let added = 0;
+    let evicted = { count: 0, freedBytes: 0 };
     try {
       this.#database.transaction(() => {
         for (const entry of entries) if (this.#store(journalId, entry, nowMs)) added += entryBytes(entry);
-        added -= this.#evictQuarantine(this.#quarantineBytes + added - quarantineMaxBytes);
+        evicted = this.#evictQuarantine(this.#quarantineBytes + added - quarantineMaxBytes);
       })();
     } catch (error) {
       throw writeFailed(error);
     }
-    this.#quarantineBytes += added;
+    this.#quarantineBytes += added - evicted.freedBytes;
+    this.#quarantineEvicted += evicted.count;
     this.#checkpointWhenDue();
+    return evicted.count;
   }
 
   /** False when it was there already. */
@@ -90,8 +97,8 @@ export class State {
     return this.#insert.run(...row).changes > 0;
   }
 
-  #evictQuarantine(excessBytes: number): number {
-    if (excessBytes <= 0) return 0;
+  #evictQuarantine(excessBytes: number): { readonly count: number; readonly freedBytes: number } {
+    if (excessBytes <= 0) return { count: 0, freedBytes: 0 };
     let freedBytes = 0;
     let count = 0;
     let last = 0;
@@ -103,7 +110,7 @@ export class State {
     }
     this.#database.prepare("DELETE FROM quarantine WHERE key <= ?").run(last);
     this.#addToCounter("quarantine_evicted", count);
-    return freedBytes;
+    return { count, freedBytes };
   }
 
   /** What is quarantined under a fault code. */
@@ -120,26 +127,41 @@ export class State {
     return Number(this.#database.prepare("SELECT count(*) FROM quarantine").pluck().get());
   }
 
-  /** The process died while it decoded this message. Returns how often it has. */
+  /** Messages that left the quarantine for newer ones, ever. */
+  get quarantineEvicted(): number {
+    return this.#quarantineEvicted;
+  }
+
+  /**
+   * The process died while it decoded this message. Returns how often it has. Faults: quarantine_full (retry),
+   * journal_write_failed (restart); nothing was stored.
+   */
   recordDeath(journalId: string, seq: number): number {
-    this.#database
-      .prepare(
-        `INSERT INTO death VALUES (?, ?, 1) ON CONFLICT (journal_id, seq) DO UPDATE SET count = count + 1`,
-      )
-      .run(journalId, seq);
+    const record = this.#database.prepare(
+      `INSERT INTO death VALUES (?, ?, 1) ON CONFLICT (journal_id, seq) DO UPDATE SET count = count + 1`,
+    );
+    try {
+      record.run(journalId, seq);
+    } catch (error) {
+      throw writeFailed(error);
+    }
     const count = this.#database.prepare("SELECT count FROM death WHERE journal_id = ? AND seq = ?").pluck();
     return Number(count.get(journalId, seq));
   }
 
-  /** The MQTT client id of a source: made once, because the broker keeps the session under it. */
-  clientId(source: string, make: () => string): { readonly clientId: string; readonly isNew: boolean } {
-    const stored = this.#database
-      .prepare<[string], { client_id: string }>("SELECT client_id FROM client WHERE source = ?")
-      .get(source);
-    if (stored !== undefined) return { clientId: stored.client_id, isNew: false };
-    const made = make();
-    this.#database.prepare("INSERT INTO client VALUES (?, ?)").run(source, made);
-    return { clientId: made, isNew: true };
+  /** A connection with this client id has succeeded before: the broker should have its session. */
+  hasConnected(clientId: string): boolean {
+    return this.#database.prepare("SELECT 1 FROM client WHERE client_id = ?").get(clientId) !== undefined;
+  }
+
+  /** Returns the fault for which it is not written down; then the next connection does it. */
+  recordConnection(clientId: string): Fault | undefined {
+    try {
+      this.#database.prepare("INSERT INTO client VALUES (?) ON CONFLICT DO NOTHING").run(clientId);
+      return undefined;
+    } catch (error) {
+      return writeFailed(error);
+    }
   }
 
   #addToCounter(name: string, by: number): void {
@@ -168,25 +190,4 @@ export class State {
 
 function entryBytes({ payload, topic, reason }: QuarantineEntry): number {
   return payload.length + Buffer.byteLength(topic) + Buffer.byteLength(reason) + rowOverheadBytes;
-}
-
-function writeFailed(cause: unknown): Fault {
-  if (errorCode(cause) === "SQLITE_FULL") {
-    return new Fault({
-      code: "quarantine_full",
-      layer: "journal",
-      disposition: "retry",
-      message: "the disk is full: undecodable messages stay in the journal until they can be quarantined",
-      hint: "free space on the disk that holds [journal] dir",
-      cause,
-    });
-  }
-  return new Fault({
-    code: "journal_write_failed",
-    layer: "journal",
-    disposition: "restart",
-    message: `state.db cannot be written (${errorCode(cause) ?? "unknown error"}): nothing can be quarantined`,
-    hint: "free space on the disk that holds [journal] dir, or look at the kernel log for disk errors",
-    cause,
-  });
 }

@@ -14,9 +14,11 @@ export interface Snapshot {
     readonly waiting: number;
     readonly lastCommitMs: number;
   };
+  /** Messages that left the quarantine for newer ones, ever. */
+  readonly quarantineEvicted: number;
   readonly sources: readonly SourceSnapshot[];
-  /** InfluxDB takes writes, as far as we know. */
-  readonly influxIsOpen: boolean;
+  /** Whether InfluxDB takes writes, as far as we know; untried until the first one. */
+  readonly influxdb: "untried" | "up" | "away";
   /** Receipt to InfluxDB's acknowledgement, of the newest uplinks. */
   readonly latencyMs: { readonly p50: number | undefined; readonly p99: number | undefined };
 }
@@ -29,8 +31,9 @@ export interface SourceSnapshot {
   readonly lastFault: string | undefined;
 }
 
-/** The one line that the log gets every few minutes. */
-export function reportDetails({ counters, journal, sources, influxIsOpen, latencyMs }: Snapshot): LogDetails {
+/** The one line that the log gets every few minutes. What is usually 0 is in it only when it is not. */
+export function reportDetails(snapshot: Snapshot): LogDetails {
+  const { counters, journal, sources, influxdb, latencyMs } = snapshot;
   return {
     received: counters.received,
     committed: counters.committed,
@@ -38,12 +41,22 @@ export function reportDetails({ counters, journal, sources, influxIsOpen, latenc
     points: counters.points,
     backlog: journal.backlog,
     quarantined: total(counters.quarantined),
+    quarantineEvicted: unlessZero(snapshot.quarantineEvicted),
     notMapped: total(counters.unmapped),
     duplicates: counters.duplicates,
     held: counters.held,
+    waitingForClock: unlessZero(counters.waitingForClock),
+    retries: unlessZero(counters.retries),
+    droppedParts: unlessZero(counters.droppedParts),
+    receivedQos0: unlessZero(counters.receivedQos0),
     evicted: journal.evicted,
     brokers: `${sources.filter(({ state }) => state === "connected").length}/${sources.length}`,
-    influxdb: influxIsOpen ? "up" : "away",
+    influxdb,
     p99Ms: latencyMs.p99 === undefined ? undefined : Math.round(latencyMs.p99),
   };
+}
+
+/** A log line leaves out what is undefined. */
+function unlessZero(count: number): number | undefined {
+  return count === 0 ? undefined : count;
 }

@@ -19,16 +19,18 @@ export interface PartsOutcome {
 
 /** Share of the stop deadline after which draining becomes aborting. */
 const drainShare = 0.7;
-/** What each part gets at least, also when those before it have used up the time: the journal comes late. */
+/** What each stage gets at least, also when those before it have used up the time: the journal comes late. */
 const leastMs = 100;
 
 /**
- * Runs all parts at once. When `stop` aborts, or one of them fails or ends by itself, they are drained one
- * after the other in the order given, which is that of the data: a part is only told to stop when the one
- * that feeds it has ended. All of it within `stopDeadlineMs`, and `leastMs` for each part after that.
+ * Runs all parts at once. When `stop` aborts, or one of them fails or ends by itself, they are drained stage
+ * after stage in the order given, which is that of the data: a part is only told to stop when those that
+ * feed it have ended. The parts of one stage do not feed each other and are drained at the same time, so
+ * that ten slow sources take as long as one. All of it within `stopDeadlineMs`, and `leastMs` for each stage
+ * after that.
  */
 export async function runParts(
-  parts: readonly Part[],
+  stages: readonly (readonly Part[])[],
   stop: AbortSignal,
   stopDeadlineMs: number,
 ): Promise<PartsOutcome> {
@@ -36,9 +38,10 @@ export async function runParts(
   const { promise: stopping, resolve: beginStop } = Promise.withResolvers<void>();
   let failure: PartsOutcome["failure"];
   let isStopping = false;
-  const running = parts.map((part) => {
+  const running = stages.map((parts) => {
     const drain = new AbortController();
-    return { part, drain, done: runOne(part, drain.signal) };
+    const ends = parts.map((part) => ({ name: part.name, done: runOne(part, drain.signal) }));
+    return { drain, ends };
   });
   async function runOne(part: Part, drain: AbortSignal): Promise<void> {
     try {
@@ -61,10 +64,11 @@ export async function runParts(
     abort.abort(new Error("the time to finish is over"));
   }, stopDeadlineMs * drainShare);
   const endMs = performance.now() + stopDeadlineMs;
-  for (const { part, drain, done } of running) {
+  for (const { drain, ends } of running) {
     drain.abort(new Error("stopping"));
-    const ended = await settledWithin(done, Math.max(leastMs, endMs - performance.now()));
-    if (!ended) stragglers.push(part.name);
+    const leftMs = Math.max(leastMs, endMs - performance.now());
+    const ended = await Promise.all(ends.map(async ({ done }) => await settledWithin(done, leftMs)));
+    stragglers.push(...ends.filter((_, index) => ended[index] === false).map(({ name }) => name));
   }
   clearTimeout(abortTimer);
   abort.abort(new Error("stopped"));

@@ -1,6 +1,6 @@
 /**
  * Collects the fields of one row. A value that is not known adds no field; a name that a tag has gets
- * a `_`, as a payload's would: a configured tag `region` must not meet a field `region`.
+ * a `_`, as a payload's would: a configured tag must not meet a field of the same name.
  */
 import { freeName } from "./flatten.ts";
 import type { Field } from "./point.ts";

@@ -1,6 +1,7 @@
 /** `[tags]` and `[telemetry]`: what is added to every point. */
 import { z } from "zod";
 import { complain, evenIfBroken, hasControlCharacters, table } from "../lib/schema.ts";
+import { ownColumns } from "./own-columns.ts";
 import type { Tag } from "./point.ts";
 
 export interface TelemetryConfig {
@@ -11,7 +12,6 @@ export interface TelemetryConfig {
 }
 
 const tagNamePattern = /^(?!_)[A-Za-z0-9_]{1,64}$/;
-const takenNames = new Set(["time", "dev_eui", "application_id", "gateway_id"]);
 const tagMaxCount = 32;
 const tagValueMaxChars = 256;
 
@@ -20,7 +20,7 @@ function wrongTagName(name: string): string | undefined {
   if (!tagNamePattern.test(name)) {
     return "expected a tag name: 1 to 64 letters, digits and _, not beginning with _";
   }
-  return takenNames.has(name) ? `"${name}" is a column of ours: choose another name` : undefined;
+  return ownColumns.has(name) ? `"${name}" is a column of ours: choose another name` : undefined;
 }
 
 export const tagsSchema = z

@@ -4,7 +4,7 @@
  * - `uplink`: one row. Integers: f_cnt, f_port, dr, gateway_count, rssi (the highest, dBm),
  *   spreading_factor, frequency and bandwidth (Hz), bitrate (FSK, bit/s), payload_size (bytes). Floats: snr
  *   (the highest, dB), margin (dB), airtime_ms, ns_delay_ms (gateway to network server, of the best
- *   reception). Booleans: adr, confirmed. Strings: deduplication_id, code_rate, dev_addr, region,
+ *   reception). Booleans: adr, confirmed. Strings: deduplication_id, code_rate, dev_addr, region_config_id,
  *   best_gateway_id, device_name, application_name, profile_name, tenant_name, time_source.
  * - `uplink_rx`: one row per gateway, its best antenna, with tag `gateway_id`: rssi, snr, margin, channel,
  *   f_cnt, spreading_factor, frequency, ns_delay_ms, latitude, longitude, altitude, and crc_ok where false.
@@ -71,7 +71,7 @@ function uplinkRow(uplink: Uplink, time: RowTime, tags: readonly Tag[], layout: 
   columns.flag("adr", known(uplink, "adr", uplink.adr));
   columns.flag("confirmed", known(uplink, "confirmed", uplink.confirmed));
   columns.text("dev_addr", uplink.devAddr);
-  columns.text("region", uplink.regionConfigId);
+  columns.text("region_config_id", uplink.regionConfigId);
   columns.text("best_gateway_id", best?.gatewayId ?? "");
   columns.float("ns_delay_ms", backhaulDelayMs(best));
   columns.text("device_name", device.deviceName);

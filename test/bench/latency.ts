@@ -8,11 +8,12 @@ import { observeMqtt } from "../support/observe-mqtt.ts";
 import type { MqttTraffic } from "../support/observe-mqtt.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { waitFor } from "../support/wait.ts";
-import { assertNothingDropped, startBroker } from "./rig/broker.ts";
+import { startBroker } from "./rig/broker.ts";
 import { Daemon } from "./rig/daemon.ts";
 import { printNote, printTable, quantile } from "./rig/figures.ts";
 import { Publisher } from "./rig/publisher.ts";
 import { Sink } from "./rig/sink.ts";
+import { verifyAndStop } from "./rig/verify.ts";
 
 const intervalsMs = [250, 20];
 const slow = { perSecond: 10, seconds: 25 };
@@ -47,12 +48,7 @@ async function rig(stack: AsyncDisposableStack, intervalMs: number): Promise<Rig
   stack.defer(() => daemon.remove());
   const publisher = await Publisher.start(broker.port);
   stack.defer(() => publisher.stop());
-  const verify = async (): Promise<void> => {
-    assertNothingDropped(broker);
-    await sink.deliveries(publisher.published);
-    await daemon.verify();
-    await daemon.stop();
-  };
+  const verify = (): Promise<void> => verifyAndStop({ broker, publisher, daemon, sink });
   return { intervalMs, traffic, publisher, sink, daemon, verify };
 }
 

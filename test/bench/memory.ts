@@ -4,12 +4,13 @@
  * keeps at V8's first size of 1 MB: what the larger one buys in CPU and costs in memory.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { assertNothingDropped, startBroker } from "./rig/broker.ts";
+import { startBroker } from "./rig/broker.ts";
 import { Daemon } from "./rig/daemon.ts";
 import { median, printNote, printTable } from "./rig/figures.ts";
 import { Publisher } from "./rig/publisher.ts";
 import { Sink } from "./rig/sink.ts";
 import { cpuMs, residentMb, writtenBytes } from "./rig/usage.ts";
+import { verifyAndStop } from "./rig/verify.ts";
 
 const restLimitMb = 110;
 /** Idle CPU is watched between the two; memory at rest is read in the middle. */
@@ -52,12 +53,7 @@ async function start(
   stack.defer(() => daemon.remove());
   const publisher = await Publisher.start(broker.port);
   stack.defer(() => publisher.stop());
-  const verify = async (): Promise<void> => {
-    assertNothingDropped(broker);
-    await sink.deliveries(publisher.published);
-    await daemon.verify();
-    await daemon.stop();
-  };
+  const verify = (): Promise<void> => verifyAndStop({ broker, publisher, daemon, sink });
   return { nodeFlags, daemon, publisher, verify };
 }
 

@@ -1,10 +1,9 @@
 /** What keeps us from a broker, and what the operator is told: passwords, ACLs, TLS, wrong ports, nobody there. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { once } from "node:events";
 import { rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { Secret } from "../../src/lib/secret.ts";
@@ -13,6 +12,7 @@ import { type Certificates, makeCertificates } from "../support/certificates.ts"
 import { type Mosquitto, requireMosquitto } from "../support/mosquitto.ts";
 import { mqttConfig, runSource } from "../support/mqtt-source.ts";
 import { publishAll } from "../support/publisher.ts";
+import { listening } from "../support/tcp-server.ts";
 import { freePort, waitFor } from "../support/wait.ts";
 
 let files: Certificates;
@@ -22,21 +22,6 @@ before(() => {
 after(() => {
   files.remove();
 });
-
-async function listening(t: TestContext, server: Server): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("error", () => undefined);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return (server.address() as AddressInfo).port;
-}
 
 async function tlsBroker(t: TestContext, requireCertificate: boolean): Promise<Mosquitto | undefined> {
   return await requireMosquitto(t, {
@@ -193,8 +178,8 @@ test("a certificate that is put right is picked up without a restart", async (t)
 });
 
 test("a port where no MQTT is spoken is told from a broker that is down", async (t) => {
-  const http = await listening(t, createHttpServer());
-  const silent = await listening(t, createServer());
+  const { port: http } = await listening(t, createHttpServer());
+  const { port: silent } = await listening(t, createServer());
   const run = {
     http: runSource(t, { config: mqttConfig({ url: `mqtt://127.0.0.1:${http}` }) }),
     silent: runSource(t, {

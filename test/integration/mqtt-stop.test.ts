@@ -1,7 +1,6 @@
 /** Stopping a source: soon, whatever the broker does, with nothing left behind, and nothing acknowledged that is not committed. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer } from "node:net";
 import { test, type TestContext } from "node:test";
 import { requireMosquitto } from "../support/mosquitto.ts";
 import { startScriptedBroker } from "../support/mqtt-script.ts";
@@ -10,6 +9,7 @@ import { mqttConfig, runSource, type SourceRun } from "../support/mqtt-source.ts
 import { observeMqtt } from "../support/observe-mqtt.ts";
 import { publishAll } from "../support/publisher.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
+import { listening } from "../support/tcp-server.ts";
 import { freePort, waitFor } from "../support/wait.ts";
 
 const stateTopic = "flightline/barn-7/state";
@@ -30,23 +30,6 @@ async function startProxy(t: TestContext, port: number): Promise<TcpProxy> {
   return proxy;
 }
 
-async function silentServer(
-  t: TestContext,
-): Promise<{ readonly port: number; readonly sockets: Set<Socket> }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => undefined);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return { port: (server.address() as AddressInfo).port, sockets };
-}
-
 async function stopped(child: SourceProcess, withinMs: number): Promise<void> {
   const tookMs = await child.end("SIGTERM", 8000);
   assert.equal(child.exitCode, 0);
@@ -54,7 +37,7 @@ async function stopped(child: SourceProcess, withinMs: number): Promise<void> {
 }
 
 test("a process whose source stops while it connects, subscribes or waits ends by itself", async (t) => {
-  const silent = await silentServer(t);
+  const silent = await listening(t, createServer());
   let subscribes = 0;
   const mute = await startScriptedBroker(t, (packet, answer) => {
     if (packet.cmd === "connect") answer({ cmd: "connack", reasonCode: 0, sessionPresent: false });

@@ -86,12 +86,11 @@ class Run {
     }
   }
 
-  /** The settled beginning of the log that has become old; only that may leave when there is room. */
+  /** What is settled and has become old; only that may leave when there is room. */
   #trimmable(): Set<number> {
     const old = new Set<number>();
     for (const [seq, row] of this.#rows) {
-      if (!this.#settled.has(seq) || this.#nowMs - row.receivedMs < keepMs) break;
-      old.add(seq);
+      if (this.#settled.has(seq) && this.#nowMs - row.receivedMs >= keepMs) old.add(seq);
     }
     return old;
   }

@@ -82,6 +82,7 @@ export class SourceRun {
       clock: systemClock,
       log: this.log,
       random: random ?? (() => 0.1),
+      connected: () => {},
       pressure: pressure ?? (() => undefined),
       deliver: (delivery) => {
         this.deliveries.push(delivery);

@@ -6,29 +6,26 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { join } from "node:path";
-import { MemoryLedger } from "../../src/sandbox/ledger.ts";
 import type { Account } from "../../src/sandbox/account.ts";
-import { database, dataFolder, startDaemon, writeConfig } from "../support/daemon.ts";
-import type { Ending, LogLine, ProgramOptions } from "../support/daemon.ts";
+import { database, dataFolder, startDaemon } from "../support/daemon.ts";
+import type { Ending, LogLine } from "../support/daemon.ts";
 import { readDeadJournal, readQuarantine } from "../support/journal-files.ts";
 import type { QuarantinedMessage } from "../support/journal-files.ts";
 import { judge } from "../support/judge.ts";
 import { publishAll } from "../support/publisher.ts";
 import { requireMosquitto } from "../support/mosquitto.ts";
 import type { Mosquitto } from "../support/mosquitto.ts";
-import { makeUplinks, publishUplinks } from "../support/fleet-uplinks.ts";
-import { temporaryFolder, waitFor } from "../support/wait.ts";
+import { makeUplinks } from "../support/fleet-uplinks.ts";
+import { deadlineMs, firstLife, ledgerOf, poisonedBy, writePoisonConfig } from "../support/poison.ts";
+import { temporaryFolder } from "../support/wait.ts";
 import { startWatchedInflux } from "../support/watched-influx.ts";
 
-const poisonMain = join(import.meta.dirname, "../support/poison-main.ts");
 const uplinkCount = 300;
 const poisonIndex = 150;
-const deadlineMs = 30_000;
 
 interface Verdict {
   readonly deaths: readonly Ending[];
-  /** What the log says of deaths while decoding, over all starts. */
+  /** What the log says of deaths while decoding and of the copy, over all starts. */
   readonly reports: readonly LogLine[];
   readonly quarantined: readonly QuarantinedMessage[];
   readonly poison: Buffer;
@@ -80,8 +77,8 @@ async function poisoned(
   assert.match(quarantined[1]?.reason ?? "", /copy of one that killed/);
   assert.deepEqual(
     reports.map(({ msg }) => /tried once more|quarantined/.exec(String(msg))?.[0]),
-    ["tried once more", "quarantined"],
-    "each death is reported at the next start",
+    ["tried once more", "quarantined", "quarantined"],
+    "each death is reported at the next start, and so is the copy",
   );
   assert.deepEqual(
     { written: account.written, lost: account.lost, invented: account.invented },
@@ -96,50 +93,28 @@ async function poisoned(
 async function play(broker: Mosquitto, kind: string, nodeOptions: readonly string[]): Promise<Verdict> {
   await using folder = await temporaryFolder("poison");
   await using influx = await startWatchedInflux();
-  const configFile = writeConfig({
-    folder: folder.path,
-    mqttUrl: broker.url,
-    influxUrl: influx.url,
-    lines: { influxdb: ['batch_max_age = "50ms"'], journal: ['commit_interval = "50ms"'] },
-  });
+  const configFile = writePoisonConfig(folder.path, broker, influx.url);
   const made = makeUplinks({ count: uplinkCount + 1, seed: 4, devices: 50 });
   const uplinks = made.slice(0, uplinkCount);
   const poison = uplinks[poisonIndex];
   const last = made.at(-1);
   assert.ok(poison !== undefined && last !== undefined);
-  const options: Omit<ProgramOptions, "args"> = {
-    file: poisonMain,
-    nodeOptions,
-    env: { POISON_TEXT: poison.uplink.deduplicationId, POISON_KIND: kind },
-  };
+  const options = { ...poisonedBy([poison], kind), nodeOptions };
 
   const deaths: Ending[] = [];
   const reports: LogLine[] = [];
-  const ledger = new MemoryLedger();
   const noteReports = (log: readonly LogLine[]): void => {
     reports.push(...log.filter(({ code }) => code === "decode_killed_process"));
   };
-  {
-    await using first = startDaemon(configFile, options);
-    await waitFor(() => broker.log().includes("Sending SUBACK") || !first.isRunning, {
-      timeoutMs: deadlineMs,
-      what: "the subscription",
-    });
-    await publishUplinks(ledger, { url: broker.url, messages: uplinks });
-    deaths.push(await first.ended);
-    noteReports(first.log);
-  }
+  const first = await firstLife(configFile, options, broker, uplinks);
+  deaths.push(first.ending);
+  noteReports(first.log);
   {
     await using second = startDaemon(configFile, options);
     deaths.push(await second.ended);
     noteReports(second.log);
   }
-  const expected = new MemoryLedger();
-  for (const { uplink } of made) {
-    if (uplink === poison.uplink) continue;
-    expected.published(uplink);
-    expected.acknowledged(uplink.deduplicationId);
-  }
+  const expected = ledgerOf(made.filter((message) => message !== poison));
   await using third = startDaemon(configFile, options);
   const isAlive = (): void => {
     assert.ok(third.isRunning, `the third start ended too:\n${third.stdout}${third.stderr}`);

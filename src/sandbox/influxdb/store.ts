@@ -4,10 +4,10 @@
  * Invariants: what `commit` was given is durable and visible to every later `query` when its promise
  * resolves, all of it or nothing. One (series, time) has one row. Changes run one after another.
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 
 import { Fault, assert, errorText } from "../../lib/fault.ts";
+import { makeDataDirectory } from "../data-directory.ts";
 import type { CatalogLimits, Database, Table } from "./catalog.ts";
 import { Catalog } from "./catalog.ts";
 import type { DuckDBAppender, DuckDBConnection, DuckDBInstance, DuckDBValue, DuckDb } from "./duckdb.ts";
@@ -229,8 +229,8 @@ interface Opened {
 
 async function openEngine(directory: string | undefined): Promise<Opened> {
   const duckDb = await loadDuckDb();
+  if (directory !== undefined) await makeDataDirectory(directory);
   try {
-    if (directory !== undefined) await mkdir(directory, { recursive: true });
     const path = directory === undefined ? ":memory:" : join(directory, "influxdb.duckdb");
     const instance = await duckDb.DuckDBInstance.create(path, { ...engineOptions });
     return { duckDb, instance, writer: await instance.connect() };

@@ -29,8 +29,14 @@ export const refusedEndpoint: Answer = {
   fault: fault("write_unauthorized", "fatal"),
 };
 export function retry(afterMs?: number): Answer {
-  return { kind: "retry", afterMs, fault: fault("write_server_error", "retry") };
+  return { kind: "retry", afterMs, fault: fault("write_overloaded", "retry") };
 }
+/** A failure that may be the batch's doing. */
+export const stumbled: Answer = {
+  kind: "retry",
+  afterMs: undefined,
+  fault: fault("write_server_error", "retry"),
+};
 
 export class ScriptedWriter implements LineWriter {
   /** What the server says to a write; by default it takes everything. */

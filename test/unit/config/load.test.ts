@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { loadConfig } from "../../../src/config/load.ts";
+import { formatProblem } from "../../../src/config/problem.ts";
 import { complaints, ConfigDirectory, loadText, minimal } from "./fixture.ts";
 
 function configOf(text: string, env: NodeJS.ProcessEnv = {}) {
@@ -130,7 +133,7 @@ commit_interval = "20s"
 test("files of conf.d come in the order of their names: values replace, tables merge, sources append", () => {
   using directory = new ConfigDirectory();
   directory.write({
-    "flightline.toml": `${minimal}[tags]\nsite = "a"\nregion = "north"\n[log]\nlevel = "warn"\n`,
+    "flightline.toml": `${minimal}[tags]\nsite = "a"\nhouse = "north"\n[log]\nlevel = "warn"\n`,
     "conf.d/20.toml": '[tags]\nsite = "c"\n[[mqtt]]\nurl = "mqtt://third"\nname = "third"\ntopics = ["x"]\n',
     "conf.d/10.toml": '[tags]\nsite = "b"\nroom = "1"\n[[mqtt]]\nurl = "mqtt://second"\n',
     "conf.d/notes.txt": "not TOML",
@@ -149,7 +152,7 @@ test("files of conf.d come in the order of their names: values replace, tables m
   assert.deepEqual(result.config.mqtt[2]?.topics, ["x"]);
   assert.deepEqual(result.config.telemetry.tags, [
     { name: "site", value: "c" },
-    { name: "region", value: "north" },
+    { name: "house", value: "north" },
     { name: "room", value: "1" },
   ]);
   assert.equal(result.config.log.level, "warn");
@@ -294,4 +297,55 @@ test("endless nesting is a problem, not a stack overflow", () => {
   const deep = `${"a.".repeat(20_000)}a = 1\n`;
   const found = complaints(loadText(`${deep}${minimal}`)).join("\n");
   assert.match(found, /^1 a\.a\..* nested deeper than 32 levels/m);
+});
+
+test("two sources never share a client id at one broker: they would take each other's place", () => {
+  const source = (url: string, clientId: string): string =>
+    `[[mqtt]]\nurl = "${url}"\nclient_id = "${clientId}"\n`;
+  const influx = '[influxdb]\nurl = "http://127.0.0.1:8181"\ndatabase = "lorawan"\n';
+  const refused = (first: string, second: string): string[] =>
+    complaints(loadText(`${source("mqtt://broker", "a")}${source(first, second)}${influx}`));
+  for (const url of ["mqtt://broker", "mqtt://BROKER:1883/"]) {
+    assert.deepEqual(refused(url, "a"), [
+      "6 mqtt[1].client_id another [[mqtt]] table has this client id at the same broker: they would take each other's place",
+    ]);
+  }
+  assert.deepEqual(refused("mqtt://broker", "b"), []);
+  assert.deepEqual(refused("mqtt://broker:1884", "a"), []);
+  assert.deepEqual(refused("mqtt://other", "a"), []);
+});
+
+test("tags and device tags may not be called like columns of ours", () => {
+  const text = `${minimal}[tags]\nrssi = "1"\n[telemetry]\ndevice_tags = ["f_cnt", "channel", "floor"]\n`;
+  assert.deepEqual(complaints(loadText(text)), [
+    '8 tags.rssi "rssi" is a column of ours: choose another name',
+    '10 telemetry.device_tags[0] "f_cnt" is a column of ours: choose another name',
+    '10 telemetry.device_tags[1] "channel" is a column of ours: choose another name',
+  ]);
+});
+
+test("a journal directory that cannot be one is refused; one that is not there yet is right", () => {
+  using directory = new ConfigDirectory();
+  symlinkSync(join(directory.path, "nowhere"), join(directory.path, "link"));
+  const complaintsAbout = (dir: string): string[] => {
+    directory.write({ "flightline.toml": `${minimal}[journal]\ndir = "${dir}"\n` });
+    return complaints(directory.load());
+  };
+  const at = (name: string): string => `8 journal.dir ${join(directory.path, name)}`;
+  assert.deepEqual(complaintsAbout("flightline.toml"), [`${at("flightline.toml")} is not a directory`]);
+  assert.deepEqual(complaintsAbout("flightline.toml/below"), [
+    `${at("flightline.toml/below")} does not exist: a part of its path is no directory`,
+  ]);
+  assert.deepEqual(complaintsAbout("link"), [`${at("link")} is a symbolic link to nothing`]);
+  assert.deepEqual(complaintsAbout("."), []);
+  assert.deepEqual(complaintsAbout("not/yet"), []);
+});
+
+test("an empty file name is called that", () => {
+  const result = loadConfig({ file: "", env: {} });
+  assert.ok(!result.ok);
+  assert.equal(
+    result.problems.map(formatProblem).join(""),
+    '"": is not the name of a file\n    name one: --config flightline.toml\n',
+  );
 });

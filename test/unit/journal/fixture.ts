@@ -203,6 +203,15 @@ export function runCommitter(
   };
 }
 
+/** Commits that take as long as `tookMs` says, on the test's clock. */
+export function slowed(run: RunningCommitter, journal: Journal, tookMs: () => number): void {
+  const fast = journal.commit.bind(journal);
+  journal.commit = (group, nowMs) => {
+    run.clock.advance(tookMs());
+    return fast(group, nowMs);
+  };
+}
+
 async function turns(): Promise<void> {
   for (let n = 0; n < 10; n += 1) await turn();
 }

@@ -128,17 +128,19 @@ test("messages wait unacknowledged for space, and are acknowledged in order once
   await run.stop();
 });
 
-test("the clock's offset is learned on a full disk too, and saved when there is space", (t) => {
+test("on a full disk the clock's offset is not decided, because that could be forgotten", (t) => {
   const found = disk(t);
   if (found === undefined) return;
   const journal = openJournal(t, found.dir, unlimited);
   fill(journal);
-  journal.boots.learnOffset(4711);
+  fillRest(found.dir);
+  assert.equal(journal.boots.learnOffset(4711), false);
+  assert.equal(journal.boots.decideNoOffset(), false);
   const { currentKey } = journal.boots;
-  assert.equal(journal.boots.offsetMs(currentKey), 4711);
+  assert.equal(journal.boots.offsetMs(currentKey), undefined);
   rmSync(found.other);
-  journal.commit(messages(1), startMs);
-  assert.equal(openJournal(t, found.dir, unlimited).boots.offsetMs(currentKey), 4711);
+  assert.equal(journal.boots.learnOffset(4712), true);
+  assert.equal(openJournal(t, found.dir, unlimited).boots.offsetMs(currentKey), 4712);
 });
 
 test("a daemon comes up on a full disk, in a new boot too, and can send what it has", (t) => {

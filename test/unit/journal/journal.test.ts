@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFileSync, cpSync } from "node:fs";
+import { copyFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
@@ -115,7 +115,7 @@ test("a seq is never given twice, also when everything was trimmed or evicted", 
   const first = openJournal(t, dir, { keepSettledMs: 0 });
   first.commit(messages(50), startMs);
   first.settle(1, 50);
-  first.commit([], startMs);
+  first.commit([], startMs + 60_000);
   assert.deepEqual(seqs(first), []);
   const second = openJournal(t, dir, { maxSizeBytes: 1024 * 1024 });
   assert.equal(second.lastSeq, 50);
@@ -176,6 +176,52 @@ test("each boot has a key of its own; its first offset is kept and survives rest
   assert.equal(rebooted.boots.offsetMs(rebooted.boots.currentKey), undefined);
   assert.equal(rebooted.boots.offsetMs(first.boots.currentKey), 1235);
   assert.equal(rebooted.read(1, 1, 1)[0]?.bootKey, first.boots.currentKey);
+});
+
+test("that a boot has no offset is as final as an offset, over restarts", (t) => {
+  const dir = folder(t);
+  const first = openJournal(t, dir);
+  const { currentKey } = first.boots;
+  assert.equal(first.boots.decideNoOffset(), true);
+  assert.equal(first.boots.learnOffset(1234), true);
+  assert.equal(first.boots.offsetMs(currentKey), undefined);
+  const again = openJournal(t, dir);
+  assert.equal(again.boots.learnOffset(1234), true);
+  assert.equal(again.boots.offsetMs(currentKey), undefined);
+  const rebooted = openJournal(t, dir, {}, { bootId: "boot-b" });
+  rebooted.boots.learnOffset(1234);
+  assert.equal(rebooted.boots.offsetMs(rebooted.boots.currentKey), 1234, "each boot by itself");
+});
+
+test("while another program holds the file, a commit can be repeated and nothing is decided", (t) => {
+  const dir = folder(t);
+  const journal = openJournal(t, dir);
+  const other = new Database(join(dir, "journal.db"));
+  t.after(() => {
+    other.close();
+  });
+  other.exec("BEGIN IMMEDIATE");
+  assert.throws(() => journal.commit(messages(2), 0), { code: "journal_busy", disposition: "retry" });
+  assert.equal(journal.boots.learnOffset(5), false);
+  other.exec("ROLLBACK");
+  assert.equal(journal.lastSeq, 0);
+  assert.equal(journal.commit(messages(2), 0).length, 2);
+  assert.equal(journal.boots.learnOffset(5), true);
+});
+
+test("a file that cannot be read is a fault that says so", (t) => {
+  const dir = folder(t);
+  const journal = openJournal(t, dir);
+  journal.commit(messages(100, 10_000), 0);
+  journal.close();
+  const file = join(dir, "journal.db");
+  const bytes = readFileSync(file);
+  // The middle of the log: its beginning and end, which opening looks at, stay.
+  bytes.fill(0xa5, 20 * 4096, 200 * 4096);
+  writeFileSync(file, bytes);
+  const damaged = openJournal(t, dir);
+  assert.deepEqual(damaged.openingFaults, []);
+  assert.throws(() => damaged.read(1, 100, 100), { code: "journal_read_failed", disposition: "restart" });
 });
 
 test("the WAL moves into the file after a thousand pages, and what a killed process left counts", (t) => {

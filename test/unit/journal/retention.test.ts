@@ -2,11 +2,18 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
+import type { IncomingMessage } from "../../../src/journal/message.ts";
 import { folder, hourMs, message, messages, number, openJournal, seqs, startMs } from "./fixture.ts";
 
-function aged(count: number, hours: number) {
-  return Array.from({ length: count }, () => message("x", { receivedMs: startMs - hours * hourMs }));
+const minuteMs = 60_000;
+
+function aged(count: number, hours: number, changes: Partial<IncomingMessage> = {}): IncomingMessage[] {
+  const receivedMs = startMs - hours * hourMs;
+  return Array.from({ length: count }, () => message("x", { receivedMs, ...changes }));
 }
+
+/** Received before the clock of the machine was ever set. */
+const unset = { receivedMs: 5000, clockTrusted: false };
 
 function range(lo: number, hi: number): number[] {
   return Array.from({ length: hi - lo + 1 }, (_, index) => lo + index);
@@ -18,34 +25,80 @@ test("settled messages stay for keep_settled and then leave with a commit", (t) 
   journal.commit(aged(10, 71), startMs);
   assert.deepEqual(seqs(journal), range(1, 20), "unsettled ones do not leave, however old");
   journal.settle(1, 20);
-  journal.commit([], startMs);
+  journal.commit([], startMs + minuteMs);
   assert.deepEqual(seqs(journal), range(11, 20));
   journal.commit([], startMs + hourMs - 1);
   assert.deepEqual(seqs(journal), range(11, 20));
-  journal.commit([], startMs + hourMs);
+  journal.commit([], startMs + hourMs + minuteMs);
   assert.deepEqual(seqs(journal), []);
 });
 
-test("only the settled beginning of the log leaves: an unsettled message and all after it stay", (t) => {
+test("messages that stay unsettled are stepped over, and never leave", (t) => {
   const journal = openJournal(t, folder(t));
-  journal.commit(aged(10, 100), startMs);
-  journal.settle(1, 4);
-  journal.settle(6, 10);
-  journal.commit([], startMs);
-  assert.deepEqual(seqs(journal), range(5, 10));
+  journal.commit(aged(400, 100), startMs);
+  const owed = new Set([1, 5, 64, 65, 200, 400]);
+  for (let seq = 1; seq <= 400; seq += 1) if (!owed.has(seq)) journal.settle(seq, seq);
+  for (let n = 0; n < 10; n += 1) journal.commit([], startMs + minuteMs);
+  assert.deepEqual(seqs(journal), [...owed]);
   journal.settle(5, 5);
-  journal.commit([], startMs);
-  assert.deepEqual(seqs(journal), []);
+  for (let n = 0; n < 10; n += 1) journal.commit([], startMs + 2 * minuteMs);
+  assert.deepEqual(seqs(journal), [1, 64, 65, 200, 400]);
 });
 
-test("a commit trims a bounded number, at least twice what it appends", (t) => {
+test("a commit trims a bounded number, at least twice what it appends, and the next goes on from there", (t) => {
   const journal = openJournal(t, folder(t));
   journal.commit(aged(1000, 100), startMs);
   journal.settle(1, 1000);
-  journal.commit([], startMs);
+  const nowMs = startMs + minuteMs;
+  journal.commit([], nowMs);
   assert.equal(seqs(journal)[0], 65);
-  journal.commit(messages(100), startMs);
+  journal.commit(messages(100), nowMs);
   assert.equal(seqs(journal)[0], 265);
+  for (let n = 0; n < 100; n += 1) journal.commit([], nowMs);
+  assert.deepEqual(seqs(journal), range(1001, 1100));
+});
+
+test("what is settled while a pass goes on leaves only when it is old itself", (t) => {
+  const journal = openJournal(t, folder(t));
+  journal.commit([...aged(60, 100), ...aged(1, 1), ...aged(60, 100)], startMs);
+  journal.settle(1, 60);
+  journal.settle(62, 121);
+  const nowMs = startMs + minuteMs;
+  journal.commit([], nowMs);
+  journal.settle(61, 61);
+  for (let n = 0; n < 5; n += 1) journal.commit([], nowMs);
+  assert.deepEqual(seqs(journal), [61]);
+});
+
+test("after a pass the log is left alone for a minute, and not for longer when the clock goes back", (t) => {
+  const journal = openJournal(t, folder(t));
+  journal.commit(aged(10, 100), startMs);
+  journal.commit([], startMs);
+  journal.settle(1, 10);
+  journal.commit([], startMs + minuteMs - 1);
+  assert.deepEqual(seqs(journal), range(1, 10));
+  journal.commit([], startMs - 20 * hourMs);
+  assert.deepEqual(seqs(journal), []);
+});
+
+test("the age of a message from an unset clock is that of an old one after it", (t) => {
+  const journal = openJournal(t, folder(t));
+  journal.commit([...aged(70, 0, unset), ...aged(3, 71)], startMs);
+  journal.commit(aged(5, 0, unset), startMs);
+  journal.settle(1, 78);
+  for (let n = 0; n < 5; n += 1) journal.commit([], startMs + minuteMs);
+  assert.equal(seqs(journal).length, 78, "none is old as far as can be told");
+  for (let n = 0; n < 5; n += 1) journal.commit([], startMs + hourMs + minuteMs);
+  assert.deepEqual(seqs(journal), range(74, 78), "and those at the end are still not");
+});
+
+test("such messages hold nothing up: what is old after an unsettled one leaves, they stay", (t) => {
+  const journal = openJournal(t, folder(t));
+  journal.commit([...aged(3, 0, unset), ...aged(1, 100), ...aged(4, 100)], startMs);
+  journal.settle(1, 3);
+  journal.settle(5, 8);
+  journal.commit([], startMs + minuteMs);
+  assert.deepEqual(seqs(journal), range(1, 4));
 });
 
 test("a clock that went back trims nothing", (t) => {
@@ -108,6 +161,15 @@ test("drop_oldest: evicted ones that were settled already are not counted", (t) 
   assert.equal(journal.evicted, lost.length);
 });
 
+test("long topics fill the quota, not the disk", (t) => {
+  const journal = openJournal(t, folder(t), small);
+  const topic = "ü".repeat(30_000);
+  const group = Array.from({ length: 5 }, () => message("x", { topic }));
+  for (let n = 0; n < 12; n += 1) journal.commit(group, startMs);
+  assert.ok(journal.evicted > 30, `${journal.evicted}`);
+  assert.deepEqual(seqs(journal).slice(-5), range(56, 60));
+});
+
 test("what can never fit drops nothing", (t) => {
   const journal = openJournal(t, folder(t), small);
   journal.commit(messages(40, 10_000), startMs);
@@ -152,10 +214,11 @@ test("the file stays within its quota and keeps its pages, and gives them back w
   assert.ok(journal.evicted > 0);
   const before = pages("page_count");
   journal.settle(1, journal.lastSeq);
-  for (let n = 0; n < 40; n += 1) {
-    journal.commit(messages(10, 10_000), startMs);
+  for (let n = 1; n <= 40; n += 1) {
+    const nowMs = startMs + n * minuteMs;
+    journal.commit(messages(10, 10_000), nowMs);
     journal.settle(1, journal.lastSeq);
-    for (let k = 0; k < 10; k += 1) journal.commit(messages(1, 100_000), startMs);
+    for (let k = 0; k < 10; k += 1) journal.commit(messages(1, 100_000), nowMs);
     journal.settle(1, journal.lastSeq);
     journal.checkpointWhenDue();
   }

@@ -82,6 +82,14 @@ test("it holds at most 8 MiB", () => {
   }
 });
 
+test("topics count as well", () => {
+  const tail = new Tail();
+  const topic = "ü".repeat(30_000);
+  for (let seq = 1; seq <= 300; seq += 1) tail.push([{ ...entry(seq), topic }]);
+  const held = tail.read(oldest(tail, 300), 300, 10_000) ?? [];
+  assert.ok(held.length > 0 && held.length * 60_000 <= maxBytes, `${held.length}`);
+});
+
 test("a message larger than the tail leaves it empty, and it goes on after that", () => {
   const tail = new Tail();
   tail.push(run(1, 10));

@@ -18,7 +18,7 @@ void suite("what CONNECT says", () => {
     const five = options({ sessionExpiryMs: 7 * 86_400_000, receiveMaximum: 1000 });
     assert.deepEqual(
       [five.clean, five.properties],
-      [false, { sessionExpiryInterval: 604_800, receiveMaximum: 1000 }],
+      [false, { sessionExpiryInterval: 604_800, receiveMaximum: 1000, maximumPacketSize: 16 * 1024 * 1024 }],
     );
     const older = options({}, 4);
     assert.deepEqual([older.clean, older.properties, older.protocolVersion], [false, undefined, 4]);

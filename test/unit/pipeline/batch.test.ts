@@ -8,7 +8,7 @@ import type { ReadyUplink } from "../../../src/pipeline/prepare.ts";
 const limits = { maxLines: 10, maxBytes: 100, maxAgeMs: 50 };
 
 function ready(seq: number, text: string): ReadyUplink {
-  return { seq, uptimeMs: 0, text, lineCount: text.split("\n").length, droppedCount: 0 };
+  return { seq, topic: "t", uptimeMs: 0, text, lineCount: text.split("\n").length, droppedCount: 0 };
 }
 
 describe("batch", () => {

@@ -1,9 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { decode } from "../../../src/chirpstack/decode.ts";
+import type { JournalConfig } from "../../../src/journal/config.ts";
+import { Journal } from "../../../src/journal/journal.ts";
 import { Wakeup } from "../../../src/lib/wakeup.ts";
 import { type ClockObservation, ClockWatch, judgeClock } from "../../../src/pipeline/clock-trust.ts";
+import { newCounters } from "../../../src/pipeline/counters.ts";
+import { DecodeMarker } from "../../../src/pipeline/decode-marker.ts";
+import { Deduplicator } from "../../../src/pipeline/deduplicator.ts";
+import { prepare } from "../../../src/pipeline/prepare.ts";
 import { RecordingLog } from "../../support/fakes/recording-log.ts";
 import { VirtualTime } from "../../support/fakes/virtual-time.ts";
+import { uplink } from "../../support/uplinks.ts";
+import { temporaryFolder } from "../../support/wait.ts";
 
 const patienceMs = 900_000;
 const require = { ntp: "require", patienceMs } as const;
@@ -76,8 +85,12 @@ describe("judgeClock", () => {
 });
 
 function watch(time: VirtualTime, patience = patienceMs) {
-  const state = { synchronised: false as boolean | undefined };
-  const offsets: number[] = [];
+  const state = { synchronised: false as boolean | undefined, canStore: true };
+  const offsets: (number | undefined)[] = [];
+  const decide = (offsetMs: number | undefined): boolean => {
+    if (state.canStore) offsets.push(offsetMs);
+    return state.canStore;
+  };
   const log = new RecordingLog();
   const released = new Wakeup();
   const clockWatch = new ClockWatch({
@@ -87,7 +100,8 @@ function watch(time: VirtualTime, patience = patienceMs) {
     log,
     released,
     isSynchronised: () => state.synchronised,
-    learnOffset: (offsetMs) => offsets.push(offsetMs),
+    learnOffset: decide,
+    decideNoOffset: () => decide(undefined),
   });
   return { clockWatch, state, offsets, log, released };
 }
@@ -135,11 +149,109 @@ describe("clock watch", () => {
     assert.deepEqual([clockWatch.isTrusted, clockWatch.mayRelease], [false, true]);
     assert.deepEqual(log.codes, ["clock_untrusted"]);
     assert.equal(released.version, 1);
-    assert.deepEqual(offsets, []);
+    assert.deepEqual(offsets, [undefined], "decided before anything was released");
     state.synchronised = true;
     await time.advance(5000);
-    assert.ok(clockWatch.isTrusted, "it is not too late");
+    assert.ok(clockWatch.isTrusted, "it is not too late for new messages");
+    assert.equal(offsets.length, 1);
     stop.abort();
     await running;
   });
+
+  for (const synchronised of [true, false]) {
+    const why = synchronised ? "trusted" : "out of patience";
+    test(`${why}: nothing is released before the decision is stored`, async (t) => {
+      const time = VirtualTime.install(t);
+      const { clockWatch, state, offsets, log, released } = watch(time, 60_000);
+      Object.assign(state, { synchronised, canStore: false });
+      clockWatch.look();
+      const stop = new AbortController();
+      const running = clockWatch.run(stop.signal);
+      await time.advance(120_000);
+      assert.deepEqual([clockWatch.isTrusted, clockWatch.mayRelease], [synchronised, false]);
+      assert.equal(released.version, 0);
+      state.canStore = true;
+      await time.advance(5000);
+      assert.equal(clockWatch.mayRelease, true);
+      assert.equal(released.version, 1);
+      assert.equal(offsets.length, 1);
+      assert.deepEqual(log.codes, synchronised ? [] : ["clock_untrusted"]);
+      stop.abort();
+      await running;
+    });
+  }
+});
+
+test("a message that was written out of patience has the same time when NTP has come and it is sent again", async (t) => {
+  await using folder = await temporaryFolder("clock");
+  const time = VirtualTime.install(t);
+  const config: JournalConfig = {
+    dir: folder.path,
+    commitIntervalMs: 1,
+    maxSizeBytes: 2 ** 20,
+    keepSettledMs: 0,
+    whenFull: "drop_oldest",
+  };
+  const marker = new DecodeMarker(folder.path, "j");
+  marker.arm();
+  t.after(() => {
+    marker.close();
+  });
+  const synchronised = { now: false };
+  /** The daemon from start to end in one boot: it looks at the clock and prepares what is in the journal. */
+  const run = (work: (journal: Journal, look: () => void) => void): string[] => {
+    const journal = Journal.open(config, time, "boot");
+    try {
+      const clock = new ClockWatch({
+        clock: time,
+        settings: { ntp: "require", patienceMs: 0 },
+        lastTrustedMs: journal.lastTrustedMs,
+        log: new RecordingLog(),
+        released: new Wakeup(),
+        isSynchronised: () => synchronised.now,
+        learnOffset: (offsetMs) => journal.boots.learnOffset(offsetMs),
+        decideNoOffset: () => journal.boots.decideNoOffset(),
+      });
+      work(journal, () => {
+        clock.look();
+      });
+      const { ready } = prepare(journal.read(1, 10, 10), {
+        decode,
+        marker,
+        deduplicator: new Deduplicator(10),
+        clock,
+        offsetMs: (key) => journal.boots.offsetMs(key),
+        settings: { tags: [], deviceTags: [] },
+        counters: newCounters(),
+      });
+      return ready.map(({ text }) => text);
+    } finally {
+      journal.close();
+    }
+  };
+  /** It states no time of its own: its receipt decides. */
+  const timeless = uplink(1, { time: undefined, rxInfo: [{ gatewayId: "e4e124dadef64eee", rssi: -68 }] });
+  const written = run((journal, look) => {
+    look();
+    const message = {
+      source: "mqtt",
+      topic: timeless.topic,
+      payload: timeless.payload,
+      receivedMs: time.nowMs(),
+      uptimeMs: time.uptimeMs(),
+      clockTrusted: false,
+      duplicate: false,
+      retained: false,
+      qos: 1,
+    } as const;
+    journal.commit([message], time.nowMs());
+  });
+  assert.equal(written.length, 1);
+  // The clock is set, years from where it was.
+  synchronised.now = true;
+  t.mock.method(time, "nowMs", () => time.uptimeMs() + Date.UTC(2030, 0, 1));
+  const again = run((_journal, look) => {
+    look();
+  });
+  assert.deepEqual(again, written);
 });

@@ -1,7 +1,7 @@
 /** InfluxDB away, for a while or for ever. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { delivered, hang, refusedEndpoint, retry } from "../../support/fakes/scripted-writer.ts";
+import { delivered, hang, refusedEndpoint, retry, stumbled } from "../../support/fakes/scripted-writer.ts";
 import { joinEvent, numbersIn } from "../../support/uplinks.ts";
 import { Bench } from "./forward-bench.ts";
 
@@ -49,6 +49,36 @@ describe("forward in an outage", () => {
     await bench.settled();
     bench.assertTakenOnce(3000);
     assert.ok(bench.log.readCount >= 3000 + attempts * 100, "what was sent in the end was read anew");
+  });
+
+  test("a link on which large writes fail gets smaller ones, and the backlog drains", async (t) => {
+    const bench = new Bench(t);
+    bench.commit(3000);
+    bench.writer.answer = ({ lines }) => (lines.length > 20_000 ? stumbled : delivered);
+    bench.start({ maxLines: 3000 });
+    await bench.settled(600_000);
+    bench.assertTakenOnce(3000);
+    assert.ok(bench.counters.retries < 60, `${bench.counters.retries} writes in vain`);
+  });
+
+  test("one uplink on which the server stumbles does not hold up the others", async (t) => {
+    const bench = new Bench(t);
+    bench.commit(3000);
+    bench.writer.answer = ({ lines }) => (numbersIn(lines).includes(7) ? stumbled : delivered);
+    bench.start({ maxLines: 3000 });
+    await bench.time.until(() => bench.taken().size === 2999, 600_000, "all others");
+    for (let i = 0; i < 20; i += 1) {
+      bench.commit(10);
+      await bench.time.advance(60_000);
+    }
+    assert.equal(bench.taken().size, 3199, "also those that come later");
+    const retries = bench.counters.retries;
+    await bench.time.advance(3_600_000);
+    assert.ok(bench.counters.retries - retries <= 13, "it is tried every five minutes");
+    assert.ok(bench.isOpen);
+    bench.writer.answer = () => delivered;
+    await bench.settled(600_000);
+    bench.assertTakenOnce(3200);
   });
 
   test("a token that is refused is tried slowly, and nothing is lost", async (t) => {
@@ -178,7 +208,7 @@ describe("forward in an outage", () => {
     bench.start({ maxLines: 60 });
     await bench.settled();
     bench.assertTakenOnce(200);
-    assert.deepEqual(bench.logger.codes, ["write_server_error"]);
+    assert.deepEqual(bench.logger.codes, ["write_overloaded"]);
     const again = bench.logger.lines.filter(({ message }) => message === "InfluxDB takes writes again");
     assert.equal(again.length, 1);
   });

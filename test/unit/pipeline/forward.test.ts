@@ -103,6 +103,20 @@ describe("forward", () => {
     bench.assertTakenOnce(1000);
   });
 
+  test("nor is it asked for each batch anew", async (t) => {
+    const bench = new Bench(t);
+    bench.commit(5000);
+    bench.writer.answer = () => refusedBatch;
+    bench.start({ maxLines: 300 });
+    await bench.time.advance(3_600_000);
+    // 50 batches every five minutes, and 64 refusals that are looked into, with 720 more in an hour.
+    assert.ok(
+      bench.writer.writes.length < 50 * 13 + 2 * (64 + 720),
+      `${bench.writer.writes.length} requests`,
+    );
+    assert.equal(bench.log.unsettledCount, 5000);
+  });
+
   test("when the server goes away while a batch is halved, the rest is sent later", async (t) => {
     const bench = new Bench(t);
     bench.commit(8);

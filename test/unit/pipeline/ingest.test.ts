@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { decode } from "../../../src/chirpstack/decode.ts";
 import { Fault } from "../../../src/lib/fault.ts";
 import { Wakeup } from "../../../src/lib/wakeup.ts";
 import type { IncomingMessage } from "../../../src/journal/message.ts";
@@ -7,6 +8,7 @@ import { copyCounters, countUnder, newCounters, total } from "../../../src/pipel
 import { databaseFirst, type DatabaseWriter } from "../../../src/pipeline/database-first.ts";
 import { ingest } from "../../../src/pipeline/ingest.ts";
 import { ScriptedWriter } from "../../support/fakes/scripted-writer.ts";
+import { folder, openJournal, runCommitter } from "../journal/fixture.ts";
 
 class Committer {
   readonly submitted: { message: IncomingMessage; committed: () => void }[] = [];
@@ -62,6 +64,47 @@ describe("ingest", () => {
     intake.deliver({ ...delivery, qos: 0, acknowledge: undefined });
     committer.submitted[0]?.committed();
     assert.deepEqual([counters.receivedQos0, counters.committed, counters.acknowledged], [1, 1, 0]);
+  });
+
+  test("of a payload that no event has, what shows that it is too large is kept, and not the rest", () => {
+    const { committer, intake } = setUp();
+    const kept = 257 * 1024;
+    for (const bytes of [kept, kept + 1, 5_000_000]) {
+      intake.deliver({ ...delivery, payload: Buffer.alloc(bytes, "x"), acknowledge: undefined });
+    }
+    const payloads = committer.submitted.map(({ message }) => message.payload);
+    assert.deepEqual(
+      payloads.map(({ length }) => length),
+      [kept, kept, kept],
+    );
+    assert.deepEqual(
+      payloads.slice(1).map(({ buffer }) => buffer.byteLength),
+      [kept, kept],
+      "the large buffer is not retained",
+    );
+    for (const payload of payloads) {
+      const decoded = decode("application/1/device/0102030405060708/event/up", payload);
+      assert.equal(decoded.ok ? "" : decoded.fault.code, "decode_too_large");
+    }
+  });
+
+  test("in the smallest journal a flood of too large messages holds nothing up", async (t) => {
+    const journal = openJournal(t, folder(t), { maxSizeBytes: 1024 * 1024 });
+    const run = runCommitter(t, journal);
+    const { committer, clock, log } = run;
+    const counters = newCounters();
+    const intake = ingest({ source: "mqtt", committer, clock, clockWatch: { isTrusted: true }, counters });
+    const topic = "t".repeat(65_535);
+    for (let n = 0; n < 12; n += 1) {
+      const payload = n % 2 === 0 ? Buffer.alloc(3_000_000) : Buffer.from("small");
+      intake.deliver({ ...delivery, topic, payload, acknowledge: () => {} });
+      await run.advance(500);
+    }
+    for (let n = 0; n < 10; n += 1) await run.advance(500);
+    assert.equal(counters.acknowledged, 12);
+    assert.ok(journal.evicted > 0, "that took dropping the oldest");
+    assert.ok(log.faults.every(({ disposition }) => disposition === "drop"));
+    await run.stop();
   });
 
   test("pressure lasts until it is really over", async () => {

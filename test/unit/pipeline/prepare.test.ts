@@ -8,13 +8,13 @@ import { newCounters } from "../../../src/pipeline/counters.ts";
 import { DecodeMarker } from "../../../src/pipeline/decode-marker.ts";
 import { Deduplicator } from "../../../src/pipeline/deduplicator.ts";
 import { prepare, type PrepareDeps } from "../../../src/pipeline/prepare.ts";
-import { Wakeup } from "../../../src/lib/wakeup.ts";
 import { MemoryLog } from "../../support/fakes/memory-log.ts";
 import { joinEvent, junk, numbersIn, uplink } from "../../support/uplinks.ts";
 import { temporaryFolder } from "../../support/wait.ts";
 
 const folder = await temporaryFolder("prepare");
 const marker = new DecodeMarker(folder.path, "j");
+marker.arm();
 after(async () => {
   marker.close();
   await folder.remove();
@@ -25,7 +25,7 @@ function setUp(more: Partial<PrepareDeps> = {}) {
     decode,
     marker,
     deduplicator: new Deduplicator(100),
-    clock: { mayRelease: true, released: new Wakeup() },
+    clock: { mayRelease: true },
     offsetMs: () => undefined,
     settings: { tags: [], deviceTags: [] },
     counters: newCounters(),
@@ -46,7 +46,7 @@ function marked(): bigint {
 }
 
 const untrusted = { clockTrusted: false } as const;
-const notReleased = { mayRelease: false, released: new Wakeup() };
+const notReleased = { mayRelease: false };
 /** Time of the points of table `uplink`, and where it came from. */
 function timeOf(text: string): { timeMs: number; source: string | undefined } {
   const line = text.split("\n").find((one) => one.startsWith("uplink,")) ?? "";

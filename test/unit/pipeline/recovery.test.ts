@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Fault } from "../../../src/lib/fault.ts";
 import { DecodeMarker } from "../../../src/pipeline/decode-marker.ts";
 import { Deduplicator } from "../../../src/pipeline/deduplicator.ts";
 import type { QuarantinedMessage } from "../../../src/pipeline/ports.ts";
@@ -26,6 +27,7 @@ class Deaths {
 /** A process that dies while it decodes `seq`, and the start of the next one. */
 function dieAndStart(dir: string, log: MemoryLog, deaths: Deaths, seq: number, journalId = log.id) {
   const dying = new DecodeMarker(dir, journalId);
+  dying.arm();
   dying.begin(seq);
   dying.close();
   const next = new DecodeMarker(dir, log.id);
@@ -65,6 +67,33 @@ describe("recovery from a death while decoding", () => {
       assert.equal(dieAndStart(dir, log, deaths, 3), undefined, "what is settled is done");
     }));
 
+  test("a death that could not be written down is found again at the next start", () =>
+    withLog((dir, log, deaths) => {
+      const full = new Fault({
+        code: "quarantine_full",
+        layer: "journal",
+        disposition: "retry",
+        message: "full",
+      });
+      const onFullDisk = {
+        quarantine: deaths.quarantine,
+        recordDeath: () => {
+          throw full;
+        },
+      };
+      const dying = new DecodeMarker(dir, log.id);
+      dying.arm();
+      dying.begin(3);
+      dying.close();
+      const failing = new DecodeMarker(dir, log.id);
+      assert.throws(() => recoverFromDeath(failing, log, onFullDisk), full);
+      failing.close();
+      const next = new DecodeMarker(dir, log.id);
+      assert.equal(recoverFromDeath(next, log, deaths)?.disposition, "retry");
+      assert.equal(deaths.counts.get(3), 1);
+      next.close();
+    }));
+
   test("deaths are counted for each message by itself", () =>
     withLog((dir, log, deaths) => {
       assert.equal(dieAndStart(dir, log, deaths, 2)?.disposition, "retry");
@@ -90,6 +119,7 @@ describe("recovery from a death while decoding", () => {
   test("a clean end is no death", () =>
     withLog((dir, log, deaths) => {
       const marker = new DecodeMarker(dir, log.id);
+      marker.arm();
       marker.begin(1);
       marker.clear();
       marker.close();

@@ -1,6 +1,7 @@
 import mqtt from "mqtt";
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -100,6 +101,24 @@ test("arguments that make no sense are refused before anything starts", async (t
     const command = run(t, { ...defaults, ...options });
     assert.equal(await command.end(), exitCode.usage);
     assert.match(command.err(), reason);
+    assert.equal(command.out(), "");
+  }
+});
+
+test("data that can be kept nowhere is one plain sentence and a hint, at once", async (t) => {
+  await using folder = await temporaryFolder("sandbox-data");
+  const file = join(folder.path, "file");
+  await writeFile(file, "");
+  const places: readonly (readonly [string, RegExp])[] = [
+    [file, /in the way: move it/],
+    [join(file, "below"), /in the way: move it/],
+    ["/proc/flightline-nope", /where this user may write/],
+  ];
+  for (const [data, hint] of places) {
+    const command = run(t, { ...defaults, data });
+    assert.equal(await command.end(), exitCode.failed);
+    assert.match(command.err(), /sandbox_data_unusable/);
+    assert.match(command.err(), hint);
     assert.equal(command.out(), "");
   }
 });

@@ -117,12 +117,14 @@ test("beyond its quota the oldest are evicted and counted, also across restarts"
   for (const seq of [1, 2]) state.quarantine("journal-a", [large(seq)], nowMs);
   state.close();
   state = open(t, dir);
-  state.quarantine("journal-a", [large(3)], nowMs);
+  assert.equal(state.quarantine("journal-a", [large(3)], nowMs), 0);
   assert.equal(state.quarantineCount, 3);
-  state.quarantine("journal-a", [large(4)], nowMs);
+  assert.equal(state.quarantine("journal-a", [large(4)], nowMs), 1);
   assert.deepEqual(query(dir, "SELECT seq FROM quarantine ORDER BY seq"), [[2], [3], [4]]);
   assert.deepEqual(query(dir, "SELECT * FROM counter"), [["quarantine_evicted", 1]]);
-  state.quarantine("journal-a", [large(5), large(6)], nowMs);
+  assert.equal(state.quarantine("journal-a", [large(5), large(6)], nowMs), 2);
+  assert.equal(state.quarantineEvicted, 3);
+  assert.equal(open(t, dir).quarantineEvicted, 3);
   assert.deepEqual(query(dir, "SELECT seq FROM quarantine ORDER BY seq"), [[4], [5], [6]]);
   assert.deepEqual(query(dir, "SELECT * FROM counter"), [["quarantine_evicted", 3]]);
 });
@@ -162,23 +164,30 @@ test("deaths are counted per message, over restarts", (t) => {
   assert.equal(second.recordDeath("journal-a", 8), 2);
 });
 
-test("a source's client id is made once and kept", (t) => {
+test("a client id has connected once that is recorded, each for itself, over restarts", (t) => {
   const dir = folder(t);
   const first = State.open(dir, nowMs);
-  assert.deepEqual(
-    first.clientId("main", () => "made-1"),
-    { clientId: "made-1", isNew: true },
-  );
-  assert.deepEqual(
-    first.clientId("other", () => "made-2"),
-    { clientId: "made-2", isNew: true },
-  );
+  assert.equal(first.hasConnected("flightline-a"), false);
+  for (let n = 0; n < 2; n += 1) assert.equal(first.recordConnection("flightline-a"), undefined);
   first.close();
   const second = open(t, dir);
-  assert.deepEqual(
-    second.clientId("main", () => assert.fail("made again")),
-    { clientId: "made-1", isNew: false },
-  );
+  assert.equal(second.hasConnected("flightline-a"), true);
+  assert.equal(second.hasConnected("flightline-b"), false);
+});
+
+test("while somebody else holds the file, a write is a fault that passes, and nothing is counted", (t) => {
+  const dir = folder(t);
+  const state = open(t, dir);
+  const other = new Database(join(dir, "state.db"));
+  t.after(() => {
+    other.close();
+  });
+  other.exec("BEGIN IMMEDIATE");
+  assert.throws(() => state.recordDeath("journal-a", 7), { code: "quarantine_full", disposition: "retry" });
+  assert.equal(state.recordConnection("flightline-a")?.disposition, "retry");
+  other.exec("ROLLBACK");
+  assert.equal(state.recordDeath("journal-a", 7), 1);
+  assert.equal(state.hasConnected("flightline-a"), false);
 });
 
 test("a damaged file is moved aside whole and said, and a new one works", (t) => {

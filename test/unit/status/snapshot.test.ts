@@ -24,8 +24,9 @@ test("the report has the sums, not the parts", () => {
       quarantined: new Map([["decode_empty", 1]]),
     },
     journal: { lastSeq: 9, backlog: 3, evicted: 7, waiting: 1, lastCommitMs: 0.5 },
+    quarantineEvicted: 0,
     sources: [source("a", "connected"), source("b", "waiting"), source("c", "connecting")],
-    influxIsOpen: false,
+    influxdb: "away",
     latencyMs: { p50: 1, p99: 1234.56 },
   };
   assert.deepEqual(reportDetails(snapshot), {
@@ -35,15 +36,27 @@ test("the report has the sums, not the parts", () => {
     points: 12,
     backlog: 3,
     quarantined: 1,
+    quarantineEvicted: undefined,
     notMapped: 2,
     duplicates: 1,
     held: 2,
+    waitingForClock: undefined,
+    retries: undefined,
+    droppedParts: undefined,
+    receivedQos0: undefined,
     evicted: 7,
     brokers: "1/3",
     influxdb: "away",
     p99Ms: 1235,
   });
-  const calm = { ...snapshot, influxIsOpen: true, latencyMs: { p50: undefined, p99: undefined } };
+  const odd = { ...snapshot.counters, waitingForClock: 5, retries: 6, droppedParts: 7, receivedQos0: 8 };
+  const { waitingForClock, retries, droppedParts, receivedQos0 } = reportDetails({
+    ...snapshot,
+    counters: odd,
+  });
+  assert.deepEqual([waitingForClock, retries, droppedParts, receivedQos0], [5, 6, 7, 8]);
+  assert.equal(reportDetails({ ...snapshot, quarantineEvicted: 9 })["quarantineEvicted"], 9);
+  const calm = { ...snapshot, influxdb: "up" as const, latencyMs: { p50: undefined, p99: undefined } };
   assert.equal(reportDetails(calm)["influxdb"], "up");
   assert.equal(reportDetails(calm)["p99Ms"], undefined);
 });

@@ -1,0 +1,35 @@
+import { mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { unwritableFault } from "./lock.ts";
+
+/** For the owner, and for reading by the group. */
+const directoryMode = 0o750;
+
+/** The data directory and what is missing above it. Fault: journal_unwritable. */
+export function makeDataDirectory(dir: string): void {
+  try {
+    makeDirectory(dir);
+  } catch (error) {
+    throw unwritableFault(dir, error);
+  }
+}
+
+/**
+ * One level at a time: Node's recursive mkdir never ends where making a directory is answered with ENOENT
+ * although the one above it is there, as /proc does.
+ */
+function makeDirectory(dir: string): void {
+  if (isDirectory(dir)) return;
+  const parent = dirname(dir);
+  if (parent !== dir) makeDirectory(parent);
+  try {
+    mkdirSync(dir, { mode: directoryMode });
+  } catch (error) {
+    // Somebody else may have made it in between.
+    if (!isDirectory(dir)) throw error;
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
