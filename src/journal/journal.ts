@@ -185,8 +185,9 @@ export class Journal {
       freed = this.#retention.makeRoom(neededBytes, this.#quota.stepBytes, mayEvict);
       if (isDisk) this.#database.pragma("wal_checkpoint(PASSIVE)");
     } catch (error) {
-      // Without space even DELETE fails.
+      // Where even DELETE fails, the disk is full, whatever the quota says.
       if (errorCode(error) !== "SQLITE_FULL") throw writeFailed(error);
+      throw fullFault("disk", cause);
     }
     if (!freed) throw fullFault(isDisk ? "disk" : canHold ? "quota" : "too_large", cause);
   }
