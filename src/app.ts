@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { decode } from "./chirpstack/decode.ts";
 import type { Config } from "./config/config.ts";
 import { createWriter, type LineWriter } from "./influx/writer.ts";
@@ -5,8 +6,9 @@ import { groupCountFor } from "./journal/commit-policy.ts";
 import { Committer } from "./journal/committer.ts";
 import { makeDataDirectory } from "./journal/directory.ts";
 import { Journal } from "./journal/journal.ts";
+import { damagedFault, quickCheck } from "./journal/quick-check.ts";
 import { lockDirectory, unwritableFault } from "./journal/lock.ts";
-import { sleep } from "./lib/abort.ts";
+import { aborted, sleep } from "./lib/abort.ts";
 import { systemClock as clock } from "./lib/clock.ts";
 import { FaultThrottle, type Log } from "./lib/log.ts";
 import { Wakeup } from "./lib/wakeup.ts";
@@ -51,6 +53,8 @@ export interface App {
 }
 
 const stopDeadlineMs = 10_000;
+/** For what a check of the journal may take; 2 GiB on a slow card are not finished then. */
+const checkTimeoutMs = 60_000;
 const reportEveryMs = 300_000;
 const repeatFaultMs = 60_000;
 /** Events remembered for recognising redeliveries: twenty full receive windows. */
@@ -93,6 +97,7 @@ export function openApp(options: AppOptions): App {
     [
       { name: "clock", run: (drain) => clockWatch.run(drain) },
       { name: "report", run: (drain) => report(snapshot, options.log, drain) },
+      { name: "check", run: (drain) => checkAfterUncleanStop(options, files, drain) },
     ],
   ];
   const owned = opened.move();
@@ -117,6 +122,7 @@ interface Files {
   readonly quarantine: (entries: readonly QuarantinedMessage[]) => void;
   /** Part of the client ids. */
   readonly installation: string;
+  readonly isAfterUncleanStop: boolean;
 }
 
 interface Shared {
@@ -130,7 +136,7 @@ interface Shared {
 function openFiles({ config, log, runtimeDir }: AppOptions, opened: DisposableStack): Files {
   const { dir } = config.journal;
   makeDataDirectory(dir);
-  opened.adopt(lockDirectory(dir), (lock) => {
+  const { isAfterUncleanStop } = opened.adopt(lockDirectory(dir), (lock) => {
     lock.release();
   });
   const journal = opened.adopt(Journal.open(config.journal, clock, readBootId()), close);
@@ -153,7 +159,15 @@ function openFiles({ config, log, runtimeDir }: AppOptions, opened: DisposableSt
   });
   const deduplicator = new Deduplicator(rememberedEvents);
   rememberTail(deduplicator, journal, rememberedEvents);
-  return { journal, state, marker, deduplicator, quarantine, installation: installation.id };
+  return {
+    journal,
+    state,
+    marker,
+    deduplicator,
+    quarantine,
+    installation: installation.id,
+    isAfterUncleanStop,
+  };
 }
 
 function atDirectory<T>(dir: string, open: () => T): T {
@@ -268,6 +282,21 @@ function openForward(
     logger: log,
     activity,
   });
+}
+
+/** A file that a power cut has damaged should be known before somebody needs what is in it. */
+async function checkAfterUncleanStop(
+  { config, log }: AppOptions,
+  { isAfterUncleanStop }: Files,
+  signal: AbortSignal,
+): Promise<void> {
+  if (isAfterUncleanStop) {
+    const file = join(config.journal.dir, "journal.db");
+    const result = await quickCheck(file, checkTimeoutMs, signal);
+    if (result === "damaged") log.fault(damagedFault(file));
+    else if (!signal.aborted) log.info("checked the journal after an unclean stop", { result });
+  }
+  await aborted(signal);
 }
 
 /** Says every few minutes, and at the end, how things stand. */

@@ -1,15 +1,18 @@
 import Database from "better-sqlite3";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorCode, Fault } from "../lib/fault.ts";
 
 export interface DirectoryLock {
+  /** The last daemon here ended without releasing the lock: killed, crashed, or without power. */
+  readonly isAfterUncleanStop: boolean;
   release(): void;
 }
 
 /**
  * One daemon per data directory. The lock is an exclusive SQLite transaction on an empty file, which is a
- * POSIX lock that the kernel releases at any death; the pid beside it is only for the error message.
+ * POSIX lock that the kernel releases at any death; the pid beside it is for the error message, and its
+ * presence without the lock tells of an unclean stop.
  * Faults: journal_locked, journal_unwritable.
  */
 export function lockDirectory(dir: string): DirectoryLock {
@@ -26,6 +29,7 @@ export function lockDirectory(dir: string): DirectoryLock {
     throw unwritableFault(dir, error);
   }
   const held = database;
+  const isAfterUncleanStop = existsSync(pidFile);
   try {
     writeFileSync(pidFile, `${process.pid}\n`);
   } catch (error) {
@@ -36,6 +40,7 @@ export function lockDirectory(dir: string): DirectoryLock {
     }
   }
   return {
+    isAfterUncleanStop,
     release: () => {
       rmSync(pidFile, { force: true });
       held.close();

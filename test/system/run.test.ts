@@ -61,6 +61,29 @@ test("SIGTERM under load: it stops in time with 0, and a restart finds everythin
   );
 });
 
+test("after a kill the journal is checked, after a clean stop it is not", async (t) => {
+  const broker = await requireMosquitto(t);
+  if (broker === undefined) return;
+  await using folder = await temporaryFolder("run-check");
+  await using influx = await startWatchedInflux();
+  const configFile = writeConfig({ folder: folder.path, mqttUrl: broker.url, influxUrl: influx.url });
+  const checked = "checked the journal after an unclean stop";
+  {
+    await using first = startDaemon(configFile);
+    await subscribed(broker, first);
+    await first.kill();
+  }
+  {
+    await using second = startDaemon(configFile);
+    assert.equal((await second.said(checked))["result"], "sound");
+    assert.deepEqual(await second.stop(), { code: 0, signal: null });
+  }
+  await using third = startDaemon(configFile);
+  await third.said("connected to the broker");
+  assert.deepEqual(await third.stop(), { code: 0, signal: null });
+  assert.ok(!third.log.some(({ msg }) => msg === checked));
+});
+
 test("a second SIGTERM ends it at once", async (t) => {
   const broker = await requireMosquitto(t);
   if (broker === undefined) return;

@@ -30,6 +30,7 @@ test("a second process is refused with the pid of the first, and gets the lock w
   first.kill("SIGKILL");
   await once(first, "exit");
   const lock = lockDirectory(dir);
+  assert.equal(lock.isAfterUncleanStop, true);
   assert.equal(readFileSync(join(dir, "flightline.pid"), "utf8"), `${process.pid}\n`);
   assert.equal(existsSync(join(dir, "flightline.lock-journal")), false, "locking writes nothing");
   lock.release();
