@@ -8,7 +8,7 @@ import { makeDataDirectory } from "./journal/directory.ts";
 import { Journal } from "./journal/journal.ts";
 import { damagedFault, quickCheck } from "./journal/quick-check.ts";
 import { lockDirectory, unwritableFault } from "./journal/lock.ts";
-import { aborted, sleep } from "./lib/abort.ts";
+import { aborted } from "./lib/abort.ts";
 import { systemClock as clock } from "./lib/clock.ts";
 import { FaultThrottle, type Log } from "./lib/log.ts";
 import { Wakeup } from "./lib/wakeup.ts";
@@ -23,7 +23,8 @@ import { ingest } from "./pipeline/ingest.ts";
 import { LatencyWindow } from "./pipeline/latency.ts";
 import type { Decode, QuarantinedMessage } from "./pipeline/ports.ts";
 import { recoverFromDeath, rememberTail, sparing } from "./pipeline/recovery.ts";
-import { reportDetails, type Snapshot } from "./status/snapshot.ts";
+import { report } from "./status/report.ts";
+import type { Snapshot } from "./status/snapshot.ts";
 import { clientIdOf, installationId } from "./state/client-id.ts";
 import { quarantineEvictedFault } from "./state/faults.ts";
 import { State } from "./state/state.ts";
@@ -55,7 +56,6 @@ export interface App {
 const stopDeadlineMs = 10_000;
 /** For what a check of the journal may take; 2 GiB on a slow card are not finished then. */
 const checkTimeoutMs = 60_000;
-const reportEveryMs = 300_000;
 const repeatFaultMs = 60_000;
 /** Events remembered for recognising redeliveries: twenty full receive windows. */
 const rememberedEvents = 20_000;
@@ -297,12 +297,4 @@ async function checkAfterUncleanStop(
     else if (!signal.aborted) log.info("checked the journal after an unclean stop", { result });
   }
   await aborted(signal);
-}
-
-/** Says every few minutes, and at the end, how things stand. */
-async function report(snapshot: () => Snapshot, log: Log, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await sleep(reportEveryMs, signal);
-    log.info("status", reportDetails(snapshot()));
-  }
 }

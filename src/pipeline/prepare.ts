@@ -90,7 +90,7 @@ function mustWaitForClock(message: JournalMessage, uplink: Uplink, deps: Prepare
 }
 
 function encode(message: JournalMessage, uplink: Uplink, deps: PrepareDeps): ReadyUplink {
-  const { timeNs, source } = pointTime(uplink, receivedTime(message, deps));
+  const { timeNs, source } = pointTime(uplink, receivedTime(message, uplink, deps));
   const lines: string[] = [];
   for (const point of points(uplink, { timeNs, timeSource: source }, deps.settings)) {
     const line = encodeLine(point);
@@ -109,10 +109,12 @@ function encode(message: JournalMessage, uplink: Uplink, deps: PrepareDeps): Rea
 /** When it arrived. A receive time under a wrong clock is mended once the boot's offset is known. */
 function receivedTime(
   message: JournalMessage,
+  uplink: Uplink,
   deps: PrepareDeps,
 ): { readonly receivedNs: bigint; readonly receivedTrusted: boolean } {
   if (message.clockTrusted) return { receivedNs: msToNs(message.receivedMs), receivedTrusted: true };
-  const offsetMs = deps.offsetMs(message.bootKey);
+  // An uplink with GPS time does not wait for the offset, so its time must not depend on whether there is one.
+  const offsetMs = hasGpsTime(uplink) ? undefined : deps.offsetMs(message.bootKey);
   if (offsetMs === undefined) return { receivedNs: msToNs(message.receivedMs), receivedTrusted: false };
   return { receivedNs: msToNs(Math.round(message.uptimeMs) + offsetMs), receivedTrusted: true };
 }

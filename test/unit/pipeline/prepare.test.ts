@@ -192,6 +192,15 @@ describe("prepare", () => {
     assert.deepEqual(timeOf(unknown?.text ?? ""), { timeMs: Date.UTC(2030, 0, 1), source: "event" });
   });
 
+  test("an uplink with GPS time has the same time before and after the clock is right", () => {
+    const rxInfo = [{ gatewayId: "e4e124dadef64eee", timeSinceGpsEpoch: "1433853910.653s", rssi: -68 }];
+    const ahead = { ...uplink(1, { time: "2030-01-01T00:00:00Z", rxInfo }), ...untrusted, uptimeMs: 10 };
+    const before = setUp({ clock: notReleased }).run(ahead).ready[0];
+    const after = setUp({ offsetMs: () => Date.UTC(2026, 0, 1) }).run(ahead).ready[0];
+    assert.deepEqual(timeOf(before?.text ?? ""), { timeMs: Date.UTC(2030, 0, 1), source: "event" });
+    assert.deepEqual(timeOf(after?.text ?? ""), timeOf(before?.text ?? ""));
+  });
+
   test("each message is marked while it is decoded, and none afterwards", () => {
     const seen: [string, bigint][] = [];
     const { run } = setUp({

@@ -1,0 +1,13 @@
+import { sleep } from "../lib/abort.ts";
+import type { Log } from "../lib/log.ts";
+import { reportDetails, type Snapshot } from "./snapshot.ts";
+
+const everyMs = 300_000;
+
+/** Says every few minutes, and at the end, how things stand. */
+export async function report(snapshot: () => Snapshot, log: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(everyMs, signal);
+    log.info("status", reportDetails(snapshot()));
+  }
+}
