@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { describe, test } from "node:test";
+import { faultTexts, styleMistake } from "./support/fault-texts.ts";
 import { maskedCode } from "./support/source-scan.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -23,10 +24,15 @@ function faultCodes(text: string): string[] {
   });
 }
 
-function codesInSource(): Set<string> {
+function sourceFiles(): string[] {
   const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" });
-  const ours = files.filter((file) => file.endsWith(".ts") && !file.startsWith("proto"));
-  return new Set(ours.flatMap((file) => faultCodes(read(join("src", file)))));
+  return files
+    .filter((file) => file.endsWith(".ts") && !file.startsWith("proto"))
+    .map((file) => join("src", file));
+}
+
+function codesInSource(): Set<string> {
+  return new Set(sourceFiles().flatMap((file) => faultCodes(read(file))));
 }
 
 /** The first column of the tables in docs/errors.md. */
@@ -59,6 +65,37 @@ describe("docs/errors.md", () => {
       function endpoint(code: string, message: string) {} endpoint("four_d", "not_this"); // code: "nor_this"
       const other = { kind: "not_that", code: "ENOENT" };`;
     assert.deepEqual(faultCodes(text).toSorted(), ["four_d", "one_a", "three_c", "two_b"]);
+  });
+});
+
+describe("what a fault says", () => {
+  test("begins in lower case, unless with a name, and ends without a period", () => {
+    let seen = 0;
+    for (const file of sourceFiles()) {
+      for (const text of faultTexts(read(file))) {
+        assert.equal(styleMistake(text), undefined, `${file}: ${text}`);
+        seen += 1;
+      }
+    }
+    assert.ok(seen >= 200, `only ${seen} texts were found in src`);
+  });
+
+  test("is found wherever it is written, and judged by its style", () => {
+    const source = `
+      new Fault({ message: "The disk is full", hint: full ? "free space." : \`wait \${s("Not this.")} \${\`x\${1}\`}.\` });
+      const c = { hint: ({ table }) => \`Set \${table}.url\`, sentence: () => "A b" }; // hint: "Nor this."
+      const tokenHint =
+        "put it there."; const text = "Nor that.";
+      function refuse(code: string, message: string, hint?: string) {} refuse("an_e", "It is.", undefined);
+      const right = { message: \`\${url} is silent\`, hint: "InfluxDB is right: TLS, too", other: "Not it." };`;
+    const texts = faultTexts(source);
+    assert.equal(texts.length, 10);
+    assert.deepEqual(
+      texts.filter((text) => styleMistake(text) === undefined),
+      ["${url} is silent", "InfluxDB is right: TLS, too", "an_e"],
+    );
+    assert.equal(styleMistake("The disk is full"), "begins with a capital letter");
+    assert.equal(styleMistake("the disk is full."), "ends with a period");
   });
 });
 

@@ -27,9 +27,9 @@ const openingBrace = 0x7b;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 export function decode(topic: string, payload: Uint8Array): Result<Event> {
-  if (payload.length === 0) return refuse("decode_empty", "The message has no payload.");
+  if (payload.length === 0) return refuse("decode_empty", "the message has no payload");
   if (payload.length > maxPayloadBytes) {
-    const text = `The message has ${payload.length} bytes; more than ${maxPayloadBytes} is no ChirpStack event.`;
+    const text = `the message has ${payload.length} bytes; more than ${maxPayloadBytes} is no ChirpStack event`;
     return refuse("decode_too_large", text);
   }
   let json: JsonObject | undefined;
@@ -43,8 +43,8 @@ export function decode(topic: string, payload: Uint8Array): Result<Event> {
   if (name === undefined) {
     return refuse(
       "decode_unknown_event",
-      "Neither the topic nor the payload says which event this is.",
-      "End event_topic in chirpstack.toml with {{event}}, or narrow the topics in [[mqtt]].",
+      "neither the topic nor the payload says which event this is",
+      "end event_topic in chirpstack.toml with {{event}}, or narrow the topics in [[mqtt]]",
     );
   }
   if (name !== "up") return ok({ kind: "unmapped", name });
@@ -76,8 +76,8 @@ function finishUplink(
   if (uplink !== undefined) return ok(uplink);
   return refuse(
     "decode_no_device",
-    "The uplink has no deviceInfo with a devEui of 16 hex digits.",
-    "Check that the topics in [[mqtt]] match ChirpStack v4 events only.",
+    "the uplink has no deviceInfo with a devEui of 16 hex digits",
+    "check that the topics in [[mqtt]] match ChirpStack v4 events only",
   );
 }
 
@@ -94,9 +94,9 @@ function parseJson(payload: Uint8Array): Result<JsonObject> {
     json = JSON.parse(utf8.decode(payload)) as JsonValue;
   } catch (error) {
     // Invalid UTF-8 (TypeError) or invalid JSON (SyntaxError): both are the sender's.
-    return refuse("decode_not_json", "The payload begins like JSON, but is not.", undefined, error);
+    return refuse("decode_not_json", "the payload begins like JSON, but is not", undefined, error);
   }
-  return isJsonObject(json) ? ok(json) : refuse("decode_not_json", "The payload is JSON, but not an object.");
+  return isJsonObject(json) ? ok(json) : refuse("decode_not_json", "the payload is JSON, but not an object");
 }
 
 /** Field number of `UplinkEvent.object`. */
@@ -107,12 +107,12 @@ function parseProtobuf(bytes: Uint8Array): Result<UplinkEvent> {
     // Repeated occurrences of one message field are merged, and protobuf-es copies a Struct for each:
     // quadratic, so that 256 KiB of them would hold the event loop for minutes.
     if (countField(bytes, objectFieldNumber) > 1) {
-      return refuse("decode_not_protobuf", "The payload has its object more than once.");
+      return refuse("decode_not_protobuf", "the payload has its object more than once");
     }
     return ok(fromBinary(UplinkEventSchema, bytes, { readUnknownFields: false }));
   } catch (error) {
     // All that the library throws here is about the bytes: bad tags, lengths, UTF-8, nesting.
-    const text = `The payload is neither JSON nor a protobuf uplink (${errorText(error)}).`;
+    const text = `the payload is neither JSON nor a protobuf uplink (${errorText(error)})`;
     return refuse("decode_not_protobuf", text, undefined, error);
   }
 }

@@ -16,6 +16,7 @@ import type { Snapshot } from "../status/snapshot.ts";
 import { total } from "../pipeline/counters.ts";
 import { DemoScreen, introduction, summary } from "./demo-screen.ts";
 import { type DemoCourse, type DemoResult, whyNoProof } from "./demo-verdict.ts";
+import { describeFault } from "./describe-fault.ts";
 import { exitCode, type Run } from "./io.ts";
 import { isWithin, mistakeInTraffic } from "./traffic.ts";
 
@@ -51,7 +52,7 @@ export const demoCommand: Run<DemoOptions> = async (options, io) => {
   const forMs = options.for === undefined ? undefined : parseDurationMs(options.for);
   const folder = await mkdtemp(join(tmpdir(), "flightline-demo-"));
   const report = (fault: Fault): void => {
-    io.err(`${fault.message}\n    ${fault.hint ?? ""}\n`);
+    io.err(describeFault(fault));
   };
   try {
     const sandbox = await startSandbox({ mqttPort: 0, influxdbPort: 0, broker: true, report });

@@ -5,6 +5,7 @@ import { Fault } from "../lib/fault.ts";
 import { parseDurationMs } from "../lib/units.ts";
 import { ledgerFileName, sandboxDatabase, startSandbox } from "../sandbox/sandbox.ts";
 import type { Devices, Sandbox } from "../sandbox/sandbox.ts";
+import { describeFault } from "./describe-fault.ts";
 import { exitCode } from "./io.ts";
 import type { Io, Run } from "./io.ts";
 import { isWithin, mistakeInTraffic, type TrafficOptions } from "./traffic.ts";
@@ -101,9 +102,4 @@ function asText(sandbox: Sandbox, devices: Devices | undefined, count: number, i
     "Ctrl-C ends it.",
     "",
   ].join("\n");
-}
-
-function describeFault(fault: Fault): string {
-  const hint = fault.hint === undefined ? "" : `  ${fault.hint}\n`;
-  return `${fault.message} [${fault.code}]\n${hint}`;
 }

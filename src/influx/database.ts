@@ -35,8 +35,8 @@ export function classifyDatabase(attempt: Attempt, database: string, nowMs: numb
     code: "database_not_created",
     layer: "write",
     disposition: "fatal",
-    message: `InfluxDB did not create the database ${database} (HTTP ${status}${words === "" ? "" : `: ${words}`}).`,
-    hint: `Only an admin token may, and only on Core and Enterprise. Create it there (influxdb3 create database ${database} --retention-period …), or remove influxdb.retention.`,
+    message: `InfluxDB did not create the database ${database} (HTTP ${status}${words === "" ? "" : `: ${words}`})`,
+    hint: `only an admin token may, and only on Core and Enterprise: create it there (influxdb3 create database ${database} --retention-period …), or remove influxdb.retention`,
   });
   return { kind: "refused", fault };
 }

@@ -117,10 +117,10 @@ function timedOut(phase: Phase, timeoutMs: number, peer: Peer): Fault {
     layer: "write",
     disposition: "retry",
     message: queued
-      ? `No connection to InfluxDB became free ${within}: other writes take too long.`
-      : `InfluxDB did not answer a write ${within}; its connection was closed.`,
+      ? `no connection to InfluxDB became free ${within}: other writes take too long`
+      : `InfluxDB did not answer a write ${within}; its connection was closed`,
     hint: queued
-      ? "See why InfluxDB answers slowly, or raise influxdb.max_in_flight."
-      : "The write is sent again, which changes nothing if it had arrived. If this lasts, look for a slow disk under InfluxDB, or raise influxdb.write_timeout.",
+      ? "see why InfluxDB answers slowly, or raise influxdb.max_in_flight"
+      : "the write is sent again, which changes nothing if it had arrived; if this lasts, look for a slow disk under InfluxDB, or raise influxdb.write_timeout",
   });
 }

@@ -69,8 +69,8 @@ function busy(answer: Answer): Fault {
     code: overloaded ? "write_overloaded" : "write_server_error",
     layer: "write",
     disposition: "retry",
-    message: `InfluxDB ${overloaded ? "asks to slow down" : "failed on its side"} (${said(answer)}).`,
-    hint: "Nothing is lost: the data waits in the journal. When it lasts, see InfluxDB's own log.",
+    message: `InfluxDB ${overloaded ? "asks to slow down" : "failed on its side"} (${said(answer)})`,
+    hint: "nothing is lost: the data waits in the journal; when it lasts, see InfluxDB's own log",
   });
 }
 
@@ -79,8 +79,8 @@ function notInfluxDb(answer: Answer, disposition: "retry" | "fatal"): Fault {
     code: "write_answer_not_influxdb",
     layer: "write",
     disposition,
-    message: `Something else answered in place of InfluxDB (${said(answer)}).`,
-    hint: "See that influxdb.url points at InfluxDB itself: a login page, a proxy, or a TLS port addressed with http:// answers like this.",
+    message: `something else answered in place of InfluxDB (${said(answer)})`,
+    hint: "see that influxdb.url points at InfluxDB itself: a login page, a proxy, or a TLS port addressed with http:// answers like this",
   });
 }
 
@@ -89,11 +89,11 @@ function refused(answer: Answer): Fault {
     code: "write_refused",
     layer: "write",
     disposition: "quarantine",
-    message: `InfluxDB refused the lines (${said(answer)}).`,
+    message: `InfluxDB refused the lines (${said(answer)})`,
     hint:
       answer.status === 413
-        ? "Lower influxdb.batch_max_size, or raise --max-http-request-size on the server or the body limit of the proxy."
-        : "The lines are kept. The reason names the line, column or limit that InfluxDB objects to.",
+        ? "lower influxdb.batch_max_size, or raise --max-http-request-size on the server or the body limit of the proxy"
+        : "the lines are kept; the reason names the line, column or limit that InfluxDB objects to",
   });
 }
 
@@ -102,38 +102,38 @@ function endpointFault(answer: Answer, api: "v3" | "v2"): Fault | undefined {
   const { status } = answer;
   if (status >= 300 && status < 400) {
     const to = answer.location === undefined ? "elsewhere" : `to ${shownUrl(answer.location)}`;
-    return endpoint("write_redirected", `The write was redirected ${to} (HTTP ${status}).`, redirectHint);
+    return endpoint("write_redirected", `the write was redirected ${to} (HTTP ${status})`, redirectHint);
   }
   switch (status) {
     case 401:
-      return endpoint("write_unauthorized", `InfluxDB does not know the token (${said(answer)}).`, tokenHint);
+      return endpoint("write_unauthorized", `InfluxDB does not know the token (${said(answer)})`, tokenHint);
     case 403:
-      return endpoint("write_forbidden", `The token may not write here (${said(answer)}).`, rightsHint);
+      return endpoint("write_forbidden", `the token may not write here (${said(answer)})`, rightsHint);
     case 404:
       return endpoint(
         "write_not_found",
-        `InfluxDB has no such database or write API (${said(answer)}).`,
+        `InfluxDB has no such database or write API (${said(answer)})`,
         databaseHint,
       );
     case 405:
       return endpoint(
         "write_api_missing",
-        `The server has no ${api} write API (${said(answer)}).`,
-        api === "v3" ? apiHint : "See that influxdb.url points at InfluxDB 3.",
+        `the server has no ${api} write API (${said(answer)})`,
+        api === "v3" ? apiHint : "see that influxdb.url points at InfluxDB 3",
       );
     default:
       return undefined;
   }
 }
 
-const tokenHint = "Put a valid token into influxdb.token_file, without quotes around it.";
+const tokenHint = "put a valid token into influxdb.token_file, without quotes around it";
 const rightsHint =
-  "Give the token write permission on the database that influxdb.database names, or use another token.";
+  "give the token write permission on the database that influxdb.database names, or use another token";
 const databaseHint =
-  "Create the database that influxdb.database names (influxdb3 create database NAME), or set influxdb.retention and let Flightline do it; see also the path in influxdb.url.";
-const apiHint = 'Set influxdb.write_api to "auto" or "v2".';
+  "create the database that influxdb.database names (influxdb3 create database NAME), or set influxdb.retention and let Flightline do it; see also the path in influxdb.url";
+const apiHint = 'set influxdb.write_api to "auto" or "v2"';
 const redirectHint =
-  "Writes are not redirected, because the token would go along: put the final address into influxdb.url.";
+  "writes are not redirected, because the token would go along: put the final address into influxdb.url";
 
 function endpoint(code: string, message: string, hint: string): Fault {
   return new Fault({ code, layer: "write", disposition: "fatal", message, hint });

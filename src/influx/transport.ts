@@ -163,7 +163,7 @@ function closed(): Fault {
     code: "write_cancelled",
     layer: "write",
     disposition: "retry",
-    message: "A write was given up because the writer was closed.",
-    hint: "It is sent again after the next start.",
+    message: "a write was given up because the writer was closed",
+    hint: "it is sent again after the next start",
   });
 }

@@ -49,6 +49,6 @@ export function damagedFault(file: string): Fault {
     layer: "journal",
     disposition: "fatal",
     message: `${file} is damaged: some messages in it can no longer be read`,
-    hint: "what can be read is still sent; then stop flightline, move journal.db and its -wal and -shm aside, and start it again. Look at the kernel log for disk errors",
+    hint: "what can be read is still sent; then stop flightline, move journal.db and its -wal and -shm aside, and start it again; look at the kernel log for disk errors",
   });
 }

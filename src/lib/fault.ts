@@ -14,7 +14,7 @@ export type Disposition =
   | "quarantine"
   /** The part that failed ends, and the process with it (exit code 1): the service manager starts it again. */
   | "restart"
-  /** Nothing can go on until a person has acted. */
+  /** This cannot go on until a person has acted. Connections and writes are tried again all the same. */
   | "fatal";
 
 /** Where it failed, lowest first: when several layers complain, the lowest one is the cause. */
@@ -40,9 +40,12 @@ export interface FaultOptions {
   readonly code: string;
   readonly layer: Layer;
   readonly disposition: Disposition;
-  /** One plain sentence. Never contains a secret. */
+  /**
+   * One plain sentence, which stands behind other words in a log: it begins in lower case unless with a
+   * name, and has no period at the end. Never contains a secret.
+   */
   readonly message: string;
-  /** What the operator can do or type. */
+  /** What the operator can do or type, in the same style. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
 }

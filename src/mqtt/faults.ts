@@ -1,33 +1,42 @@
 import { ErrorWithReasonCode } from "mqtt";
-import { Fault, errorCode, errorText } from "../lib/fault.ts";
+import { Fault, errorCode, errorText, type Disposition } from "../lib/fault.ts";
 import { diagnose } from "../net/diagnose.ts";
 
 interface Reason {
   readonly code: string;
+  /**
+   * "fatal": no connection will succeed until a person has acted, so that it is logged as an error. The
+   * source tries again all the same: what is to be corrected may be on the broker's side.
+   */
+  readonly disposition: Disposition;
   readonly message: string;
   readonly hint: string;
 }
 
 const badVersion: Reason = {
   code: "broker_refused",
+  disposition: "retry",
   message: "the broker does not speak the version of MQTT that we asked for",
   hint: 'set protocol = "auto" in [[mqtt]]',
 };
 
 const badClientId: Reason = {
   code: "broker_client_id_refused",
+  disposition: "fatal",
   message: "the broker refused our client id",
   hint: "set a client_id in [[mqtt]] that the broker's rules allow",
 };
 
 const badCredentials: Reason = {
   code: "broker_bad_credentials",
+  disposition: "fatal",
   message: "the broker refused the user name or password",
   hint: "check username and password_file in [[mqtt]]",
 };
 
 const notAuthorized: Reason = {
   code: "broker_not_authorized",
+  disposition: "fatal",
   message: "the broker does not let us connect",
   // mosquitto says this also when the password is wrong.
   hint: "check username and password_file in [[mqtt]], or allow anonymous clients in the broker",
@@ -35,6 +44,7 @@ const notAuthorized: Reason = {
 
 const unavailable: Reason = {
   code: "broker_unavailable",
+  disposition: "retry",
   message: "the broker answers that it is unavailable",
   hint: "look at the broker's own log",
 };
@@ -55,16 +65,19 @@ const reasons: Readonly<Record<number, Reason>> = {
   139: unavailable,
   142: {
     code: "broker_session_taken_over",
+    disposition: "retry",
     message: "another client connected to the broker with our client id and took the session over",
     hint: "two daemons share a client id: set a client_id of its own in [[mqtt]], or stop the other one",
   },
   147: {
     code: "broker_receive_maximum",
+    disposition: "retry",
     message: "the broker says that more messages were in flight than agreed",
     hint: 'set protocol = "3.1.1" in [[mqtt]], or update the broker',
   },
   149: {
     code: "broker_packet_too_large",
+    disposition: "retry",
     message: "the broker refused a packet as too large",
     hint: "raise the broker's maximum packet size",
   },
@@ -77,13 +90,14 @@ export function isUnsupportedVersion(error: unknown): boolean {
 
 /** A CONNACK or DISCONNECT with this reason code, as a fault. */
 export function reasonFault(reasonCode: number, url: string, cause?: unknown): Fault {
-  const known = reasons[reasonCode] ?? {
+  const known: Reason = reasons[reasonCode] ?? {
     code: "broker_refused",
+    disposition: "retry",
     message: `the broker ended the connection with reason code ${reasonCode}`,
     hint: "look the code up in the MQTT specification, and at the broker's own log",
   };
   const message = `${known.message} (${url})`;
-  return new Fault({ ...known, message, layer: "broker", disposition: "retry", cause });
+  return new Fault({ ...known, message, layer: "broker", cause });
 }
 
 /** What mqtt.js reported as an error before the broker had accepted us, as a fault. */

@@ -36,180 +36,180 @@ const refused: Cause = {
   code: "connection_refused",
   layer: "peer",
   sentence: ({ name }) =>
-    `${name} refused the connection: the machine answers, but nothing listens on that port.`,
-  hint: ({ urlSetting }) => `See that the server runs and that host and port in ${urlSetting} are right.`,
+    `${name} refused the connection: the machine answers, but nothing listens on that port`,
+  hint: ({ urlSetting }) => `see that the server runs and that host and port in ${urlSetting} are right`,
 };
 
 const closed: Cause = {
   code: "connection_closed",
   layer: "peer",
-  sentence: ({ name }) => `${name} closed the connection in the middle of a request.`,
+  sentence: ({ name }) => `${name} closed the connection in the middle of a request`,
   hint: () =>
-    "A restart of the server or an impatient proxy does this; when it goes on, look into their logs.",
+    "a restart of the server or an impatient proxy does this; when it goes on, look into their logs",
 };
 
 const closedPlain: Cause = {
   ...closed,
   hint: ({ urlSetting, tlsScheme }) =>
-    `A restart of the server does this once. When it goes on, the port may speak TLS: try ${tlsScheme}:// in ${urlSetting}.`,
+    `a restart of the server does this once; when it goes on, the port may speak TLS: try ${tlsScheme}:// in ${urlSetting}`,
 };
 
 const closedInHandshake: Cause = {
   code: "tls_handshake_cut",
   layer: "peer",
-  sentence: ({ name }) => `${name} closed the connection during the TLS handshake.`,
+  sentence: ({ name }) => `${name} closed the connection during the TLS handshake`,
   hint: ({ urlSetting, plainScheme, table }) =>
-    `If this port is plaintext, use ${plainScheme}:// in ${urlSetting}; a load balancer also does this to a server name it does not know (${table}.server_name).`,
+    `if this port is plaintext, use ${plainScheme}:// in ${urlSetting}; a load balancer also does this to a server name it does not know (${table}.server_name)`,
 };
 
 const nameUnknown: Cause = {
   code: "name_not_found",
   layer: "network",
-  sentence: ({ host }) => `The name ${host} does not exist in DNS.`,
-  hint: ({ urlSetting, host }) => `Correct the host in ${urlSetting}, or try: getent hosts ${host}`,
+  sentence: ({ host }) => `the name ${host} does not exist in DNS`,
+  hint: ({ urlSetting, host }) => `correct the host in ${urlSetting}, or try: getent hosts ${host}`,
 };
 
 const nameLookupFailed: Cause = {
   code: "name_lookup_failed",
   layer: "network",
-  sentence: ({ host }) => `The name ${host} could not be looked up: no DNS server answers.`,
-  hint: () => "See that the machine is online and what /etc/resolv.conf names as DNS server.",
+  sentence: ({ host }) => `the name ${host} could not be looked up: no DNS server answers`,
+  hint: () => "see that the machine is online and what /etc/resolv.conf names as DNS server",
 };
 
 const connectTimeout: Cause = {
   code: "connect_timeout",
   layer: "network",
-  sentence: ({ name }) => `${name} did not answer in time.`,
+  sentence: ({ name }) => `${name} did not answer in time`,
   hint: ({ urlSetting }) =>
-    `A firewall that drops packets looks like this: see that the port in ${urlSetting} is open from here.`,
+    `a firewall that drops packets looks like this: see that the port in ${urlSetting} is open from here`,
 };
 
 const unreachable: Cause = {
   code: "host_unreachable",
   layer: "network",
-  sentence: ({ name, host }, detail) => `${name} cannot be reached: there is no way to ${host} (${detail}).`,
-  hint: ({ host }) => `See the uplink of this machine and try: ip route get ${host}`,
+  sentence: ({ name, host }, detail) => `${name} cannot be reached: there is no way to ${host} (${detail})`,
+  hint: ({ host }) => `see the uplink of this machine and try: ip route get ${host}`,
 };
 
 const expired: Cause = {
   code: "tls_certificate_expired",
   layer: "peer",
-  sentence: ({ name }) => `The certificate of ${name} has expired.`,
+  sentence: ({ name }) => `the certificate of ${name} has expired`,
   hint: () =>
-    "Renew it on the server. If it is still valid there, the clock of this machine is ahead: timedatectl",
+    "renew it on the server; if it is still valid there, the clock of this machine is ahead: timedatectl",
 };
 
 const notYetValid: Cause = {
   code: "tls_certificate_not_yet_valid",
   layer: "host",
   sentence: ({ name }) =>
-    `The certificate of ${name} is not valid yet: the clock of this machine is probably behind.`,
+    `the certificate of ${name} is not valid yet: the clock of this machine is probably behind`,
   hint: () =>
-    "Compare with the true time: timedatectl. A gateway without a battery clock needs NTP before TLS.",
+    "compare with the true time (timedatectl); a gateway without a battery clock needs NTP before TLS",
 };
 
 const selfSigned: Cause = {
   code: "tls_self_signed",
   layer: "config",
-  sentence: ({ name }) => `${name} shows a self-signed certificate that is not trusted here.`,
-  hint: ({ table }) => `Copy that certificate to this machine and name the file in ${table}.ca_file.`,
+  sentence: ({ name }) => `${name} shows a self-signed certificate that is not trusted here`,
+  hint: ({ table }) => `copy that certificate to this machine and name the file in ${table}.ca_file`,
 };
 
 const unknownCa: Cause = {
   code: "tls_unknown_ca",
   layer: "config",
-  sentence: ({ name }) => `The certificate of ${name} was issued by an authority that is not trusted here.`,
+  sentence: ({ name }) => `the certificate of ${name} was issued by an authority that is not trusted here`,
   hint: ({ table }) =>
-    `Name the authority's certificate in ${table}.ca_file (a CA installed on the system: /etc/ssl/certs/ca-certificates.crt). If a public one issued it, the server does not send its intermediates.`,
+    `name the authority's certificate in ${table}.ca_file (a CA installed on the system: /etc/ssl/certs/ca-certificates.crt); if a public one issued it, the server does not send its intermediates`,
 };
 
 const wrongName: Cause = {
   code: "tls_wrong_name",
   layer: "config",
-  sentence: ({ name }, detail) => `The certificate of ${name} is for other names: ${detail}.`,
+  sentence: ({ name }, detail) => `the certificate of ${name} is for other names: ${detail}`,
   hint: ({ urlSetting, table }) =>
-    `Use one of those names in ${urlSetting}, or set ${table}.server_name to it and keep the address.`,
+    `use one of those names in ${urlSetting}, or set ${table}.server_name to it and keep the address`,
 };
 
 const revoked: Cause = {
   code: "tls_certificate_revoked",
   layer: "peer",
-  sentence: ({ name }) => `The certificate of ${name} has been revoked.`,
-  hint: () => "The server needs a new certificate.",
+  sentence: ({ name }) => `the certificate of ${name} has been revoked`,
+  hint: () => "the server needs a new certificate",
 };
 
 const peerSpeaksPlaintext: Cause = {
   code: "tls_server_is_plaintext",
   layer: "config",
-  sentence: ({ name }) => `${name} speaks plaintext on this port, not TLS.`,
-  hint: ({ urlSetting, plainScheme }) => `Use ${plainScheme}:// in ${urlSetting}, or the server's TLS port.`,
+  sentence: ({ name }) => `${name} speaks plaintext on this port, not TLS`,
+  hint: ({ urlSetting, plainScheme }) => `use ${plainScheme}:// in ${urlSetting}, or the server's TLS port`,
 };
 
 const peerSpeaksTls: Cause = {
   code: "server_is_tls",
   layer: "config",
-  sentence: ({ name }) => `${name} speaks TLS on this port, not plaintext.`,
-  hint: ({ urlSetting, tlsScheme }) => `Use ${tlsScheme}:// in ${urlSetting}.`,
+  sentence: ({ name }) => `${name} speaks TLS on this port, not plaintext`,
+  hint: ({ urlSetting, tlsScheme }) => `use ${tlsScheme}:// in ${urlSetting}`,
 };
 
 const notHttp: Cause = {
   code: "server_not_http",
   layer: "config",
-  sentence: ({ name }, detail) => `What listens at ${name} does not speak HTTP (${detail}).`,
+  sentence: ({ name }, detail) => `what listens at ${name} does not speak HTTP (${detail})`,
   hint: ({ urlSetting }) =>
-    `Correct the port in ${urlSetting}: InfluxDB 3 listens on 8181 unless told otherwise.`,
+    `correct the port in ${urlSetting}: InfluxDB 3 listens on 8181 unless told otherwise`,
 };
 
 const clientCertificateNeeded: Cause = {
   code: "tls_client_certificate_needed",
   layer: "config",
-  sentence: ({ name }) => `${name} wants a client certificate and got none that it could use.`,
-  hint: ({ table }) => `Set ${table}.cert_file and ${table}.key_file.`,
+  sentence: ({ name }) => `${name} wants a client certificate and got none that it could use`,
+  hint: ({ table }) => `set ${table}.cert_file and ${table}.key_file`,
 };
 
 const clientCertificateRefused: Cause = {
   code: "tls_client_certificate_refused",
   layer: "config",
-  sentence: ({ name }) => `${name} does not accept our client certificate.`,
+  sentence: ({ name }) => `${name} does not accept our client certificate`,
   hint: ({ table }) =>
-    `See that ${table}.cert_file has not expired and was issued by the authority that the server trusts.`,
+    `see that ${table}.cert_file has not expired and was issued by the authority that the server trusts`,
 };
 
 const handshakeRefused: Cause = {
   code: "tls_handshake_refused",
   layer: "peer",
   sentence: ({ name }) =>
-    `${name} refused the TLS handshake: it wants a client certificate, or no cipher suits both sides.`,
+    `${name} refused the TLS handshake: it wants a client certificate, or no cipher suits both sides`,
   hint: ({ table }) =>
-    `If it wants client certificates, set ${table}.cert_file and ${table}.key_file; otherwise see which ciphers it allows.`,
+    `if it wants client certificates, set ${table}.cert_file and ${table}.key_file; otherwise see which ciphers it allows`,
 };
 
 const noCommonVersion: Cause = {
   code: "tls_no_common_version",
   layer: "peer",
-  sentence: ({ name }) => `${name} and Flightline have no TLS version or cipher in common.`,
-  hint: () => "The server must offer TLS 1.2 or newer.",
+  sentence: ({ name }) => `${name} and Flightline have no TLS version or cipher in common`,
+  hint: () => "the server must offer TLS 1.2 or newer",
 };
 
 const unknownServerName: Cause = {
   code: "tls_unknown_server_name",
   layer: "config",
-  sentence: ({ name }) => `${name} has no certificate for the name that we asked for.`,
-  hint: ({ urlSetting, table }) => `Use the server's own name in ${urlSetting}, or set ${table}.server_name.`,
+  sentence: ({ name }) => `${name} has no certificate for the name that we asked for`,
+  hint: ({ urlSetting, table }) => `use the server's own name in ${urlSetting}, or set ${table}.server_name`,
 };
 
 const tlsFailed: Cause = {
   code: "tls_failed",
   layer: "peer",
-  sentence: ({ name }, detail) => `The TLS handshake with ${name} failed (${detail}).`,
-  hint: ({ host }) => `See what the server says: openssl s_client -connect ${host}:PORT`,
+  sentence: ({ name }, detail) => `the TLS handshake with ${name} failed (${detail})`,
+  hint: ({ host }) => `see what the server says: openssl s_client -connect ${host}:PORT`,
 };
 
 const unknown: Cause = {
   code: "connection_failed",
   layer: "peer",
-  sentence: ({ name }, detail) => `The connection to ${name} failed: ${detail}.`,
-  hint: ({ urlSetting }) => `See that the server runs and that ${urlSetting} is right.`,
+  sentence: ({ name }, detail) => `the connection to ${name} failed: ${detail}`,
+  hint: ({ urlSetting }) => `see that the server runs and that ${urlSetting} is right`,
 };
 
 const byCode: Readonly<Record<string, Cause>> = {

@@ -33,7 +33,7 @@ export function diagnose(error: unknown, peer: Peer): Fault {
     code: cause.code,
     layer: cause.layer === "peer" ? layer : cause.layer,
     disposition: "retry",
-    message: capitalised(cause.sentence(words, detail(error))),
+    message: cause.sentence(words, detail(error)),
     hint: cause.hint(words),
   });
 }
@@ -102,10 +102,6 @@ function certificateNames(certificate: unknown): string {
   if (typeof certificate !== "object" || certificate === null) return "no name";
   const names = "subjectaltname" in certificate ? certificate.subjectaltname : undefined;
   return typeof names === "string" && names !== "" ? oneLine(names, 200) : "no name";
-}
-
-function capitalised(sentence: string): string {
-  return sentence.slice(0, 1).toUpperCase() + sentence.slice(1);
 }
 
 function oneLine(text: string, maxChars: number): string {

@@ -76,16 +76,16 @@ function parseKey(path: string, pem: string): KeyObject {
 
 function unreadable(setting: string, path: string, code: string | undefined): Fault {
   const hints: Readonly<Record<string, string>> = {
-    ENOENT: `There is no such file: correct ${setting}, or put the file there.`,
-    EACCES: `Let the user that Flightline runs as read it, for example: chgrp flightline ${path} && chmod g+r ${path}`,
-    EISDIR: `It is a directory: name the file itself in ${setting}.`,
+    ENOENT: `there is no such file: correct ${setting}, or put the file there`,
+    EACCES: `let the user that Flightline runs as read it, for example: chgrp flightline ${path} && chmod g+r ${path}`,
+    EISDIR: `it is a directory: name the file itself in ${setting}`,
   };
   return new Fault({
     code: "tls_file_unreadable",
     layer: "config",
     disposition: "retry",
-    message: `${setting} ${path} cannot be read (${code ?? "unknown error"}).`,
-    hint: hints[code ?? ""] ?? `See whether the file system under ${path} is healthy.`,
+    message: `${setting} ${path} cannot be read (${code ?? "unknown error"})`,
+    hint: hints[code ?? ""] ?? `see whether the file system under ${path} is healthy`,
   });
 }
 
@@ -98,7 +98,7 @@ function badPem(setting: string, path: string, what: string): Fault {
     code: "tls_bad_pem",
     layer: "config",
     disposition: "retry",
-    message: `${setting} ${path} cannot be used: ${what}.`,
+    message: `${setting} ${path} cannot be used: ${what}`,
     hint,
   });
 }
@@ -108,7 +108,7 @@ function mismatch(certFile: string, keyFile: string): Fault {
     code: "tls_key_mismatch",
     layer: "config",
     disposition: "retry",
-    message: `key_file ${keyFile} is not the key of the first certificate in cert_file ${certFile}.`,
-    hint: "Put the client's own certificate first in cert_file, before its intermediates, and name its key in key_file.",
+    message: `key_file ${keyFile} is not the key of the first certificate in cert_file ${certFile}`,
+    hint: "put the client's own certificate first in cert_file, before its intermediates, and name its key in key_file",
   });
 }

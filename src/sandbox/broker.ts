@@ -67,8 +67,8 @@ async function loadAedes(load: () => Promise<AedesModule>): Promise<AedesModule>
       code: "sandbox_aedes_missing",
       layer: "host",
       disposition: "fatal",
-      message: `The sandbox's own broker is aedes, which cannot be loaded: ${errorText(cause)}`,
-      hint: "Run: npm install aedes, or use a broker that runs already: flightline sandbox --no-broker --mqtt-port 1883",
+      message: `the sandbox's own broker is aedes, which cannot be loaded: ${errorText(cause)}`,
+      hint: "run: npm install aedes, or use a broker that runs already: flightline sandbox --no-broker --mqtt-port 1883",
       cause,
     });
   }

@@ -65,8 +65,8 @@ export class MemoryLedger implements Ledger {
         code: "sandbox_ledger_full",
         layer: "host",
         disposition: "fatal",
-        message: `The ledger of the simulated devices holds ${mostEntries} uplinks, and no more.`,
-        hint: "Run for a shorter time or with a longer --interval.",
+        message: `the ledger of the simulated devices holds ${mostEntries} uplinks, and no more`,
+        hint: "run for a shorter time or with a longer --interval",
       });
     }
     assert(!this.#entries.has(uplink.deduplicationId), "a deduplication id is published once");

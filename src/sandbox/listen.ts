@@ -21,8 +21,8 @@ export function portUnavailable(port: number, option: string, cause: unknown): F
     code: "sandbox_port_unavailable",
     layer: "host",
     disposition: "fatal",
-    message: `The sandbox cannot listen on port ${port}: ${errorText(cause)}`,
-    hint: `Let it pick a free port: ${option} 0`,
+    message: `the sandbox cannot listen on port ${port}: ${errorText(cause)}`,
+    hint: `let it pick a free port: ${option} 0`,
     cause,
   });
 }

@@ -59,7 +59,7 @@ test("an abort rejects with its reason and closes the socket", async (t) => {
 test("an abort is an abort even when its reason is a fault", async (t) => {
   const stop = new AbortController();
   const { url } = await serve(t, () => stop.abort(reason));
-  const reason = new Fault({ code: "x", layer: "host", disposition: "restart", message: "X." });
+  const reason = new Fault({ code: "x", layer: "host", disposition: "restart", message: "x" });
   await assert.rejects(writer(t, url).write(line, stop.signal), (error) => error === reason);
 });
 

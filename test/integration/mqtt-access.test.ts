@@ -43,6 +43,7 @@ test("the right password is let in; a wrong one and none are told which settings
     const none = runSource(t, { config: mqttConfig({ url: broker.url, protocol }), clientId: "nobody" });
     for (const run of [wrong, none]) {
       const fault = await run.faulted("broker_not_authorized");
+      assert.equal(fault.disposition, "fatal");
       assert.match(fault.hint ?? "", /username and password_file/);
       assert.equal(fault.message.includes("wrong"), false);
       await run.stop();

@@ -62,8 +62,8 @@ function connect(deps: RunDevicesDeps): MqttClient {
         code: "sandbox_broker_unreachable",
         layer: "broker",
         disposition: "retry",
-        message: `The simulated devices cannot reach ${deps.mqttUrl}: ${reason}. They go on trying.`,
-        hint: "Start a broker there, or leave out --no-broker.",
+        message: `the simulated devices cannot reach ${deps.mqttUrl}: ${reason}; they go on trying`,
+        hint: "start a broker there, or leave out --no-broker",
       }),
     );
   };

@@ -148,7 +148,7 @@ test("each answer of the reference has its one outcome", () => {
     assert.equal("scope" in outcome ? outcome.scope : undefined, scope, shown);
     if (!("fault" in outcome)) continue;
     assert.equal(outcome.fault.code, code, shown);
-    assert.match(outcome.fault.message, says ?? /\./, shown);
+    assert.match(outcome.fault.message, says ?? /\(HTTP \d+(?:: .+)?\)$/, shown);
     assert.ok((outcome.fault.hint ?? "").length > 10, shown);
   }
   assert.ok(rows.length > 35);

@@ -24,11 +24,13 @@ test("reason codes of both versions of MQTT have one name for one cause", () => 
     ["broker_receive_maximum", [147]],
     ["broker_packet_too_large", [149]],
   ];
+  const needPerson = new Set(["broker_client_id_refused", "broker_bad_credentials", "broker_not_authorized"]);
   for (const [code, reasonCodes] of codes) {
     for (const reasonCode of reasonCodes) {
       const fault = reasonFault(reasonCode, url);
       assert.equal(fault.code, code, `reason code ${reasonCode}`);
-      assert.deepEqual([fault.layer, fault.disposition], ["broker", "retry"]);
+      const waitsForPerson = needPerson.has(code);
+      assert.deepEqual([fault.layer, fault.disposition], ["broker", waitsForPerson ? "fatal" : "retry"]);
       assert.ok(fault.message.includes(url));
       assert.notEqual(fault.hint ?? "", "");
     }
