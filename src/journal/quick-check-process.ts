@@ -1,4 +1,5 @@
 import Database from "better-sqlite3";
+import koffi from "koffi";
 import { setPriority } from "node:os";
 import { errorCode } from "../lib/fault.ts";
 
@@ -6,7 +7,11 @@ import { errorCode } from "../lib/fault.ts";
  * The program that quick-check.ts runs: says "sound" or "damaged" about the database named by its argument,
  * or nothing when it cannot tell.
  */
-const lowestPriority = 19;
+const lowPriority = 10;
+
+/** prctl(2): the kernel sends this process a signal when its parent dies. */
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
 
 function check(file: string): "sound" | "damaged" | undefined {
   try {
@@ -18,5 +23,19 @@ function check(file: string): "sound" | "damaged" | undefined {
   }
 }
 
-setPriority(lowestPriority);
-process.stdout.write(check(process.argv[2] ?? "") ?? "");
+/**
+ * While any connection is open SQLite trusts the index of the WAL that they share; only the first one to
+ * open a database reads the WAL itself. A check that outlives a killed daemon would hide from the next one
+ * what its last commit has just written.
+ */
+function dieWithParent(parent: number): boolean {
+  const prctl: unknown = koffi.load("libc.so.6").func("int prctl(int option, unsigned long argument)");
+  if (typeof prctl === "function") prctl(PR_SET_PDEATHSIG, SIGKILL);
+  return process.ppid === parent;
+}
+
+const [file = "", parent = ""] = process.argv.slice(2);
+if (dieWithParent(Number(parent))) {
+  setPriority(lowPriority);
+  process.stdout.write(check(file) ?? "");
+}

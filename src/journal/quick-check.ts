@@ -8,7 +8,7 @@ export type CheckResult = "sound" | "damaged" | "unfinished";
 
 /**
  * SQLite's `quick_check` of a file that is in use, in a process of its own: the check blocks for as long as
- * it takes, seconds for a large journal on an SD card, and nothing but a signal ends it. At the lowest
+ * it takes, seconds for a large journal on an SD card, and nothing but a signal ends it. At a low
  * priority; killed after `timeoutMs` or when the signal aborts, which is "unfinished".
  */
 export async function quickCheck(file: string, timeoutMs: number, signal: AbortSignal): Promise<CheckResult> {
@@ -16,7 +16,7 @@ export async function quickCheck(file: string, timeoutMs: number, signal: AbortS
   const { promise, resolve } = Promise.withResolvers<CheckResult>();
   // The same file in src and in dist, as what this one is: TypeScript or JavaScript.
   const program = new URL(`./quick-check-process${extname(import.meta.filename)}`, import.meta.url);
-  const child = spawn(process.execPath, [fileURLToPath(program), file], {
+  const child = spawn(process.execPath, [fileURLToPath(program), file, String(process.pid)], {
     stdio: ["ignore", "pipe", "ignore"],
   });
   const kill = (): void => {

@@ -3,7 +3,7 @@
  * quarantined, whatever the daemon believes.
  */
 import Database from "better-sqlite3";
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -66,6 +66,28 @@ export function committedSeq(dir: string): number {
 /** How many messages the file knows to be settled, while a daemon may have it open. */
 export function settledCount(dir: string): number {
   return askLiveJournal(dir, "SELECT coalesce(sum(hi - lo + 1), 0) FROM settled");
+}
+
+/** Pids of the processes that have this file open. */
+export function holdersOf(file: string): number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => pid > 0 && openFiles(pid).includes(file));
+}
+
+function openFiles(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+      } catch {
+        return [];
+      }
+    });
+  } catch {
+    // It has ended meanwhile, or is somebody else's.
+    return [];
+  }
 }
 
 function askLiveJournal(dir: string, sql: string): number {

@@ -16,7 +16,7 @@ import { Random } from "../../src/sandbox/devices/random.ts";
 import { MemoryLedger } from "../../src/sandbox/ledger.ts";
 import { database, dataFolder, startDaemon, writeConfig } from "../support/daemon.ts";
 import type { Program } from "../support/daemon.ts";
-import { committedSeq, readDeadJournal, readQuarantine } from "../support/journal-files.ts";
+import { committedSeq, holdersOf, readDeadJournal, readQuarantine } from "../support/journal-files.ts";
 import { judge } from "../support/judge.ts";
 import { requireMosquitto } from "../support/mosquitto.ts";
 import type { Mosquitto } from "../support/mosquitto.ts";
@@ -181,6 +181,12 @@ async function liveAndDie(world: World, aim: Aim, random: Random): Promise<Death
     assert.equal(signal, "SIGKILL", `it ended by itself:\n${daemon.stdout}${daemon.stderr}`);
     // What the daemon wrote to its socket before it died still reaches the broker.
     await waitFor(() => world.proxy.open === 0, { timeoutMs: 10_000, what: "the connection to end" });
+    // Its check of the journal dies with it, if a little later on a busy machine. What a copy of the files
+    // shows counts only when nobody has them open: else the next life may not see the last transaction.
+    await waitFor(() => holdersOf(join(world.dir, "journal.db")).length === 0, {
+      timeoutMs: 10_000,
+      what: "the journal to be closed",
+    });
     return examine(world, aim, livedMs, before);
   } finally {
     influx.onAnswer = undefined;

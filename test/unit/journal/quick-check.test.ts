@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { openSync, statSync, writeSync, closeSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 import { lockDirectory } from "../../../src/journal/lock.ts";
 import { quickCheck } from "../../../src/journal/quick-check.ts";
+import { holdersOf } from "../../support/journal-files.ts";
+import { waitFor } from "../../support/wait.ts";
 import { folder, messages, openJournal } from "./fixture.ts";
 
 const never = new AbortController().signal;
@@ -44,6 +48,38 @@ test("the check is bounded in time, and ends with its signal", async (t) => {
   assert.equal(await quickCheck(file, 1, never), "unfinished");
   assert.equal(await quickCheck(file, longMs, AbortSignal.abort()), "unfinished");
   assert.equal(await quickCheck(file, longMs, AbortSignal.timeout(1)), "unfinished");
+});
+
+test("the check dies with the daemon that started it", async (t) => {
+  const dir = folder(t);
+  const file = join(dir, "journal.db");
+  const journal = openJournal(t, dir);
+  for (let n = 0; n < 10; n += 1) journal.commit(messages(1000, 2000), 0);
+  journal.close();
+  const parent = spawn(process.execPath, [join(import.meta.dirname, "check-process.ts"), file], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  t.after(() => parent.kill("SIGKILL"));
+  await once(parent.stdout, "data");
+  await waitFor(() => holdersOf(file).length > 0 || parent.exitCode !== null, {
+    timeoutMs: 10_000,
+    everyMs: 1,
+    what: "the check to open the journal",
+  });
+  const [check] = holdersOf(file);
+  assert.ok(check !== undefined && check !== parent.pid, "the check is under way");
+  // Stopped, it cannot end by itself: only the kernel's signal ends it.
+  process.kill(check, "SIGSTOP");
+  parent.kill("SIGKILL");
+  try {
+    await waitFor(() => holdersOf(file).length === 0, {
+      timeoutMs: 10_000,
+      everyMs: 5,
+      what: "the check to end",
+    });
+  } finally {
+    if (holdersOf(file).includes(check)) process.kill(check, "SIGKILL");
+  }
 });
 
 test("a lock that was not released tells the next one", (t) => {
