@@ -94,8 +94,8 @@ function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): 
 /**
  * V8 lets the space for young objects grow with the memory of the machine, to more than 100 MB, and never
  * gives it back. Left at its first size, the daemon is 18 MB smaller at rest and more than 100 MB under
- * load, for 10 to 25 % more CPU under load (test/bench/memory.ts). The flag is
- * read whenever that space might grow, so it can be set here, before anything is loaded.
+ * load, for 10 to 25 % more CPU under load (test/bench/memory.ts). The flag is read whenever that space
+ * might grow, so it can be set here, before anything is loaded.
  */
 function keepYoungGenerationSmall(): void {
   setFlagsFromString("--semi-space-growth-factor=1");

@@ -8,7 +8,7 @@ import { Wakeup } from "../lib/wakeup.ts";
 import { commitDueInMs, stallCount } from "./commit-policy.ts";
 import { evictedFault } from "./faults.ts";
 import type { Journal } from "./journal.ts";
-import type { IncomingMessage, JournalMessage } from "./message.ts";
+import { contentBytes, type IncomingMessage, type JournalMessage } from "./message.ts";
 import { Tail } from "./tail.ts";
 
 /** A source stops reading its socket above this and goes on below half of it. */
@@ -71,7 +71,7 @@ export class Committer {
   }
 
   submit(message: IncomingMessage, committed: () => void): void {
-    const bytes = message.payload.length + Buffer.byteLength(message.topic);
+    const bytes = contentBytes(message);
     const count = this.#waiting.push({ message, bytes, committed });
     this.#waitingBytes += bytes;
     this.#newestMs = this.#deps.clock.uptimeMs();
@@ -105,6 +105,10 @@ export class Committer {
 
   get settled(): IntervalSet {
     return this.#deps.journal.settled;
+  }
+
+  get backlog(): number {
+    return this.#deps.journal.backlog;
   }
 
   /** Committed messages with lo ≤ seq ≤ hi, from memory when they are recent, else from the file. */

@@ -8,7 +8,14 @@ import { Boots } from "./boots.ts";
 import type { JournalConfig } from "./config.ts";
 import { fullFault, isPassing, readFailed, writeFailed } from "./faults.ts";
 import { recoverIdentity } from "./identity.ts";
-import { type IncomingMessage, type JournalMessage, packFlags, trustedFlag, unpackFlags } from "./message.ts";
+import {
+  contentBytes,
+  type IncomingMessage,
+  type JournalMessage,
+  packFlags,
+  trustedFlag,
+  unpackFlags,
+} from "./message.ts";
 import { automaticQuotaBytes, Quota } from "./quota.ts";
 import { Retention } from "./retention.ts";
 import { journalTables } from "./schema.ts";
@@ -258,8 +265,4 @@ const checkpointPages = 1000;
 function estimatedPages(messages: readonly IncomingMessage[]): number {
   const bytes = messages.reduce((sum, message) => sum + contentBytes(message) + 32, 0);
   return 3 + Math.ceil(bytes / pageBytes);
-}
-
-function contentBytes({ payload, topic }: IncomingMessage): number {
-  return payload.length + Buffer.byteLength(topic);
 }

@@ -24,6 +24,11 @@ export interface JournalMessage extends IncomingMessage {
   readonly bootKey: number;
 }
 
+/** What a message takes of a limit in bytes: its payload and its topic. */
+export function contentBytes({ payload, topic }: Pick<IncomingMessage, "payload" | "topic">): number {
+  return payload.length + Buffer.byteLength(topic);
+}
+
 /** Bit of the `flags` column: the clock was trusted. */
 export const trustedFlag = 1;
 const duplicate = 2;

@@ -1,4 +1,4 @@
-import type { JournalMessage } from "./message.ts";
+import { contentBytes, type JournalMessage } from "./message.ts";
 
 const maxCount = 4096;
 const maxBytes = 8 * 1024 * 1024;
@@ -14,7 +14,7 @@ export class Tail {
   push(messages: readonly JournalMessage[]): void {
     for (const message of messages) {
       this.#messages.push(message);
-      this.#bytes += bytesOf(message);
+      this.#bytes += contentBytes(message);
     }
     if (this.#messages.length > maxCount || this.#bytes > maxBytes) this.#dropOldest();
   }
@@ -24,7 +24,7 @@ export class Tail {
     let drop = 0;
     while (this.#messages.length - drop > maxCount / 2 || this.#bytes > maxBytes / 2) {
       const oldest = this.#messages[drop];
-      if (oldest !== undefined) this.#bytes -= bytesOf(oldest);
+      if (oldest !== undefined) this.#bytes -= contentBytes(oldest);
       drop += 1;
     }
     this.#messages = this.#messages.slice(drop);
@@ -36,8 +36,4 @@ export class Tail {
     if (first === undefined || lo < first) return undefined;
     return this.#messages.slice(lo - first, Math.max(0, Math.min(hi - first + 1, lo - first + count)));
   }
-}
-
-function bytesOf({ payload, topic }: JournalMessage): number {
-  return payload.length + Buffer.byteLength(topic);
 }

@@ -9,6 +9,8 @@ export interface MessageLog {
   /** Newest seq. */
   readonly lastSeq: number;
   readonly settled: IntervalSet;
+  /** How many messages are not settled. */
+  readonly backlog: number;
   /** At most `maxCount` messages with lo ≤ seq ≤ hi, in order; evicted ones are missing. */
   read(lo: number, hi: number, maxCount: number): JournalMessage[];
   /** [lo, hi] need never be looked at again. */

@@ -253,7 +253,7 @@ export class Sender {
     if (suppressed === undefined) return;
     logger.fault(fault, {
       ...(about === undefined ? {} : { topic: about.topic, seq: about.seq }),
-      backlog: log.lastSeq - log.settled.countWithin(1, log.lastSeq),
+      backlog: log.backlog,
       ...(suppressed > 0 ? { repeated: suppressed } : {}),
     });
   }

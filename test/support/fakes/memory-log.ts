@@ -66,7 +66,7 @@ export class MemoryLog implements MessageLog {
     this.settled = IntervalSet.of(this.#saved.intervals);
   }
 
-  get unsettledCount(): number {
+  get backlog(): number {
     return this.lastSeq - this.settled.countWithin(1, this.lastSeq);
   }
 }

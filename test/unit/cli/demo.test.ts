@@ -3,26 +3,10 @@ import { test } from "node:test";
 import { type DemoOptions, demoCommand } from "../../../src/cli/demo.ts";
 import { DemoScreen, summary } from "../../../src/cli/demo-screen.ts";
 import { type DemoResult, whyNoProof } from "../../../src/cli/demo-verdict.ts";
-import { exitCode, type Io } from "../../../src/cli/io.ts";
+import { exitCode } from "../../../src/cli/io.ts";
 import { newCounters } from "../../../src/pipeline/counters.ts";
 import type { Snapshot } from "../../../src/status/snapshot.ts";
-
-function recordingIo(): { readonly io: Io; readonly out: () => string; readonly err: () => string } {
-  let out = "";
-  let err = "";
-  const io: Io = {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    env: {},
-    isTerminal: false,
-    signal: new AbortController().signal,
-  };
-  return { io, out: () => out, err: () => err };
-}
+import { recordingIo } from "../../support/fakes/recording-io.ts";
 
 const options: DemoOptions = { for: "1s", devices: 5, interval: "1s", json: true };
 

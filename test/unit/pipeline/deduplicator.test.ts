@@ -205,7 +205,7 @@ class Life {
       this.#deliver(0);
     }
     assert.equal(this.leased.size, 0, "a message is leased for ever");
-    assert.equal(this.log.unsettledCount, 0);
+    assert.equal(this.log.backlog, 0);
     for (const [event, count] of this.deliveredNow) assert.equal(count, 1, `${event} twice in one life`);
   }
 }

@@ -133,7 +133,7 @@ export class Bench {
   }
 
   async settled(withinMs = 600_000): Promise<void> {
-    await this.time.until(() => this.log.unsettledCount === 0, withinMs, "everything is settled");
+    await this.time.until(() => this.log.backlog === 0, withinMs, "everything is settled");
   }
 
   /** Numbers of the uplinks that the server took, with how often. */

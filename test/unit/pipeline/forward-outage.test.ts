@@ -30,7 +30,7 @@ describe("forward in an outage", () => {
     assert.ok(attempts > 600 && attempts < (3 * hourMs) / 15_000 + 20, `${attempts} attempts`);
     assert.ok(bench.time.timersFired < 4 * attempts, `${bench.time.timersFired} wake-ups`);
     assert.equal(bench.writer.taken.size, 0);
-    assert.equal(bench.log.unsettledCount, 30);
+    assert.equal(bench.log.backlog, 30);
     assert.ok(bench.logger.codes.length <= 3 * 60 + 1, "said once a minute at most");
     bench.writer.answer = () => delivered;
     await bench.settled();

@@ -32,7 +32,7 @@ describe("forward", () => {
     assert.equal(bench.writer.writes.length, 0);
     await bench.time.advance(20);
     assert.equal(bench.writer.writes.length, 1);
-    assert.equal(bench.log.unsettledCount, 0);
+    assert.equal(bench.log.backlog, 0);
     bench.commit(10);
     await bench.time.settle();
     assert.equal(bench.writer.writes.length, 2, "ten uplinks of three lines fill it");
@@ -43,7 +43,7 @@ describe("forward", () => {
     const bench = new Bench(t).start({ maxLines: 1, maxAgeMs: 600_000 });
     bench.commit(1);
     await bench.time.settle();
-    assert.equal(bench.log.unsettledCount, 0);
+    assert.equal(bench.log.backlog, 0);
   });
 
   test("at most maxInFlight writes, the backlog never in the last one, fresh ones at once", async (t) => {
@@ -114,7 +114,7 @@ describe("forward", () => {
       bench.writer.writes.length < 50 * 13 + 2 * (64 + 720),
       `${bench.writer.writes.length} requests`,
     );
-    assert.equal(bench.log.unsettledCount, 5000);
+    assert.equal(bench.log.backlog, 5000);
   });
 
   test("when the server goes away while a batch is halved, the rest is sent later", async (t) => {
@@ -139,7 +139,7 @@ describe("forward", () => {
     bench.start();
     await bench.time.advance(5000);
     assert.equal(bench.taken().size, 1, "others go on");
-    assert.equal(bench.log.unsettledCount, 1);
+    assert.equal(bench.log.backlog, 1);
     assert.equal(bench.counters.quarantined.size, 0, "counted when it is done");
     assert.deepEqual(bench.logger.codes, ["quarantine_full"]);
     bench.quarantineIsFull = false;
@@ -158,10 +158,10 @@ describe("forward", () => {
     bench.append(uplink(1));
     await bench.time.advance(5000);
     assert.equal(bench.writer.writes.length, 1);
-    assert.equal(bench.log.unsettledCount, 3);
+    assert.equal(bench.log.backlog, 3);
     bench.abort();
     await bench.ended;
-    assert.equal(bench.log.unsettledCount, 3, "what was given up is settled by nobody");
+    assert.equal(bench.log.backlog, 3, "what was given up is settled by nobody");
   });
 
   test("copies follow through failures and refusals, and nothing is counted twice", async (t) => {
@@ -236,7 +236,7 @@ describe("forward stops", () => {
     assert.deepEqual([bench.writer.inFlight, ended], [1, false]);
     await bench.time.advance(200);
     await bench.ended;
-    assert.equal(bench.log.unsettledCount, 0);
+    assert.equal(bench.log.backlog, 0);
     assert.equal(bench.time.timersSet, 0);
   });
 
@@ -251,7 +251,7 @@ describe("forward stops", () => {
     bench.drain();
     await bench.ended;
     assert.equal(bench.writer.writes.length, 1);
-    assert.equal(bench.log.unsettledCount, 10);
+    assert.equal(bench.log.backlog, 10);
   });
 
   test("abort gives up what is in flight, which stays in the journal", async (t) => {
@@ -266,7 +266,7 @@ describe("forward stops", () => {
     bench.abort();
     await bench.ended;
     assert.equal(bench.writer.inFlight, 0);
-    assert.equal(bench.log.unsettledCount, 50);
+    assert.equal(bench.log.backlog, 50);
     assert.equal(bench.time.timersSet, 0);
   });
 

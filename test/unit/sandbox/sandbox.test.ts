@@ -8,12 +8,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { exitCode } from "../../../src/cli/io.ts";
-import type { Io } from "../../../src/cli/io.ts";
 import { sandboxCommand } from "../../../src/cli/sandbox.ts";
 import type { SandboxOptions } from "../../../src/cli/sandbox.ts";
 import type { Fault } from "../../../src/lib/fault.ts";
 import { MemoryLedger, readLedger } from "../../../src/sandbox/ledger.ts";
 import { startSandbox } from "../../../src/sandbox/sandbox.ts";
+import { recordingIo } from "../../support/fakes/recording-io.ts";
 import { connected } from "../../support/mqtt-events.ts";
 import { freePort, temporaryFolder, waitFor } from "../../support/wait.ts";
 
@@ -33,26 +33,14 @@ function run(
   options: SandboxOptions,
 ): { out: () => string; err: () => string; end: () => Promise<number> } {
   const stopping = new AbortController();
-  let out = "";
-  let err = "";
-  const io: Io = {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    env: {},
-    isTerminal: false,
-    signal: stopping.signal,
-  };
+  const { io, out, err } = recordingIo(stopping.signal);
   const ended = sandboxCommand(options, io);
   const end = async (): Promise<number> => {
     stopping.abort();
     return await ended;
   };
   t.after(end);
-  return { out: () => out, err: () => err, end };
+  return { out, err, end };
 }
 
 test("the command prints its addresses as one line, devices publish there, and the file ledger follows", async (t) => {
