@@ -20,16 +20,28 @@ const deviceEvents: ReadonlySet<string> = new Set([
 /** `gateway/<id>/event/<name>` at any prefix; `raw` and `exec` come from the Gateway Bridge only. */
 const gatewayEvents: ReadonlySet<string> = new Set(["stats", "up", "ack", "mesh", "raw", "exec"]);
 
-/** "up", "join", "gateway/stats", …; `undefined` when the topic does not say. */
+/** Last levels of v1 to v3.10, of topics like `application/<id>/device/<EUI>/rx` and `…/node/<EUI>/rx`. */
+const formerLevels: ReadonlyMap<string, string> = new Map([
+  ["rx", "up"],
+  ["error", "log"],
+  // A command: what a device was to be sent.
+  ["tx", "tx"],
+]);
+
+/** `…/command/<name>`, to devices and to gateways. Any other is "command/other": names have to be few. */
+const commands: ReadonlySet<string> = new Set(["down", "config", "exec", "raw", "mesh"]);
+
+/** "up", "join", "gateway/stats", "command/down", "tx"; `undefined` when the topic does not say. */
 export function nameFromTopic(topic: string): string | undefined {
   const levels = topic.split("/");
   const last = levels.at(-1) ?? "";
+  if (levels.at(-2) === "command") return `command/${commands.has(last) ? last : "other"}`;
   if (levels.at(-4) === "gateway") {
     const branch = levels.at(-2);
     if (branch === "event" && gatewayEvents.has(last)) return `gateway/${last}`;
     if (branch === "state" && last === "conn") return "gateway/conn";
   }
-  return deviceEvents.has(last) ? last : undefined;
+  return deviceEvents.has(last) ? last : formerLevels.get(last);
 }
 
 /**
@@ -50,18 +62,22 @@ const deviceMarks: readonly (readonly [name: string, ...keys: string[]])[] = [
   ["join", "devAddr"],
 ];
 
-/** Without `deviceInfo`, but with a gateway's id. A `conn` that says OFFLINE has nothing else. */
+/**
+ * Without `deviceInfo`, but with a gateway's id; most telling first, as a mesh event has a `time` too. A `conn`
+ * that says OFFLINE has nothing else.
+ */
 const gatewayMarks: readonly (readonly [name: string, ...keys: string[]])[] = [
-  ["gateway/stats", "time"],
-  ["gateway/stats", "rxPacketsReceived"],
   ["gateway/mesh", "relayId"],
   ["gateway/ack", "downlinkId"],
+  ["gateway/stats", "rxPacketsReceived"],
+  ["gateway/stats", "time"],
   ["gateway/conn"],
 ];
 
 export function nameFromKeys(json: JsonObject): string | undefined {
   if (hasKey(json, "deviceInfo")) return firstMatch(json, deviceMarks);
-  if (hasKey(json, "gatewayId")) return firstMatch(json, gatewayMarks);
+  // Gateway Bridge 3 writes gatewayID.
+  if (hasKey(json, "gatewayId") || hasKey(json, "gatewayID")) return firstMatch(json, gatewayMarks);
   return hasKey(json, "phyPayload") ? "gateway/up" : undefined;
 }
 

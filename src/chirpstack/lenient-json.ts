@@ -3,12 +3,14 @@
  * fit costs that part and not the message: it is left at its default and listed. One pass over the
  * input, driven by the same descriptors as the binary encoding, and no exception on the way.
  *
- * As in `fromJson`: camelCase and snake_case names, `null` is absent, unknown fields are ignored, enum
- * names or numbers, numbers also as decimal strings. Stricter: a number that is not finite does not
- * fit. `google.protobuf.Struct` is left out: the caller has it as plain JSON already.
+ * As in `fromJson`: the JSON name (camelCase unless the schema gives another) and the name in the schema,
+ * `null` is absent, unknown fields are ignored, enum names or numbers, numbers also as decimal strings,
+ * 64-bit integers as BigInt. Stricter: a number that is not finite does not fit, nor does a 64-bit
+ * integer written as a number that a double does not hold exactly. `google.protobuf.Struct` is left out:
+ * the caller has it as plain JSON already.
  *
- * Kinds of field that ChirpStack's uplink does not use (64-bit integers, lists of scalars, maps other
- * than string to string) are a bug of ours here, found when the descriptor is first compiled.
+ * Kinds of field that ChirpStack does not use (fixed and zigzag integers, maps of messages or enums) are a
+ * bug of ours here, found when the descriptor is first compiled.
  */
 import { create, ScalarType } from "@bufbuild/protobuf";
 import type { DescEnum, DescField, DescMessage, MessageShape } from "@bufbuild/protobuf";
@@ -18,11 +20,19 @@ import type { DroppedParts } from "./dropped.ts";
 import type { JsonObject, JsonValue } from "./event.ts";
 import { parseDuration, parseTimestamp } from "./rfc3339.ts";
 
-/** More gateways or antennas than that have never received one frame. */
+/** More gateways or antennas than that have never received one frame; no other list is longer. */
 const maxListItems = 256;
 
-/** v4.0 to v4.5 called `gwTime` `time`. */
-const formerNames: Readonly<Record<string, string>> = { "gw.UplinkRxInfo.gw_time": "time" };
+/** By field: how JSON called it before. */
+const formerNames: Readonly<Record<string, string>> = {
+  // v4.0 to v4.5.
+  "gw.UplinkRxInfo.gw_time": "time",
+  // Gateway Bridge 3.
+  "gw.GatewayStats.gateway_id_legacy": "gatewayID",
+  "gw.GatewayStats.rx_packets_received_ok": "rxPacketsReceivedOK",
+  "gw.GatewayStats.metadata": "metaData",
+  "gw.ConnState.gateway_id_legacy": "gatewayID",
+};
 
 /** The value in the message's form, or `undefined` when `json` does not fit. */
 type Read = (json: JsonValue, path: string, dropped: DroppedParts) => unknown;
@@ -91,11 +101,11 @@ function readerOf(field: DescField): Read {
   if (field.fieldKind === "enum") return enumReader(field.enum);
   if (field.fieldKind === "message") return messageReader(field.message);
   if (field.fieldKind === "list") {
-    assert(field.listKind === "message", `${field.name}: lists of scalars are not read`);
-    return listReader(messageReader(field.message));
+    if (field.listKind === "message") return listReader(messageReader(field.message));
+    return listReader(field.listKind === "enum" ? enumReader(field.enum) : scalarReader(field.scalar));
   }
-  assert(field.mapKind === "scalar" && field.scalar === ScalarType.STRING, `${field.name}: unknown map`);
-  return readStringMap;
+  assert(field.mapKind === "scalar", `${field.name}: a map of messages or enums is not read`);
+  return mapReader(scalarReader(field.mapKey), scalarReader(field.scalar));
 }
 
 function scalarReader(type: ScalarType): Read {
@@ -104,6 +114,10 @@ function scalarReader(type: ScalarType): Read {
       return (json) => readInteger(json, -0x8000_0000, 0x7fff_ffff);
     case ScalarType.UINT32:
       return (json) => readInteger(json, 0, 0xffff_ffff);
+    case ScalarType.INT64:
+      return (json) => readBigInteger(json, -(1n << 63n), (1n << 63n) - 1n);
+    case ScalarType.UINT64:
+      return (json) => readBigInteger(json, 0n, (1n << 64n) - 1n);
     case ScalarType.FLOAT:
       return readFloat32;
     case ScalarType.DOUBLE:
@@ -129,6 +143,15 @@ function readNumber(json: JsonValue): number | undefined {
 function readInteger(json: JsonValue, min: number, max: number): number | undefined {
   const value = readNumber(json);
   return value !== undefined && Number.isInteger(value) && value >= min && value <= max ? value : undefined;
+}
+
+const decimalInteger = /^-?\d{1,20}$/;
+
+function readBigInteger(json: JsonValue, min: bigint, max: bigint): bigint | undefined {
+  const isExact = typeof json === "string" ? decimalInteger.test(json) : Number.isSafeInteger(json);
+  if (!isExact) return undefined;
+  const value = BigInt(json as string | number);
+  return value >= min && value <= max ? value : undefined;
 }
 
 function readFloat32(json: JsonValue): number | undefined {
@@ -184,13 +207,19 @@ function listReader(readItem: Read): Read {
   };
 }
 
-function readStringMap(json: JsonValue, path: string, dropped: DroppedParts): unknown {
-  if (!isJsonObject(json)) return undefined;
-  const entries: [string, string][] = [];
-  for (const [key, value] of Object.entries(json)) {
-    if (typeof value === "string") entries.push([key, value]);
-    else dropped.addNamed(path, () => `${path}.${key.slice(0, 64)}`);
-  }
-  // fromEntries defines own properties: a key `__proto__` stays a key.
-  return Object.fromEntries(entries);
+/** Keys and values are scalars, which list nothing by themselves. */
+function mapReader(readKey: Read, readValue: Read): Read {
+  return (json, path, dropped) => {
+    if (!isJsonObject(json)) return undefined;
+    const entries: [PropertyKey, unknown][] = [];
+    for (const [text, part] of Object.entries(json)) {
+      const key = readKey(text, path, dropped);
+      const value = readValue(part, path, dropped);
+      if (key === undefined || value === undefined)
+        dropped.addNamed(path, () => `${path}.${text.slice(0, 64)}`);
+      else entries.push([key as PropertyKey, value]);
+    }
+    // fromEntries defines own properties: a key `__proto__` stays a key.
+    return Object.fromEntries(entries);
+  };
 }

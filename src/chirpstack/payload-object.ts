@@ -9,6 +9,7 @@
  */
 import type { DroppedParts } from "./dropped.ts";
 import type { JsonObject, JsonValue } from "./event.ts";
+import { isJsonObject } from "./lenient-json.ts";
 
 const maxDepth = 32;
 
@@ -18,7 +19,17 @@ interface Way {
   readonly step: string;
 }
 
-export function boundObject(object: JsonObject, dropped: DroppedParts): void {
+/** An event's `object`, bounded. What is there and is none is listed. */
+export function toObject(object: JsonValue | undefined, dropped: DroppedParts): JsonObject | undefined {
+  if (isJsonObject(object)) {
+    boundObject(object, dropped);
+    return object;
+  }
+  if (object !== undefined && object !== null) dropped.add("object");
+  return undefined;
+}
+
+function boundObject(object: JsonObject, dropped: DroppedParts): void {
   boundMembers(object, 1, undefined, dropped);
 }
 

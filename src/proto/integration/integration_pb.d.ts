@@ -5,11 +5,11 @@
 // @generated from file integration/integration.proto (package integration, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
-import type { DeviceClass, JoinServerContext } from "../common/common_pb.js";
+import type { DeviceClass, JoinServerContext, Location } from "../common/common_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { UplinkRxInfo, UplinkTxInfo } from "../gw/gw_pb.js";
+import type { DownlinkTxInfo, UplinkRxInfo, UplinkTxInfo } from "../gw/gw_pb.js";
 
 /**
  * Describes the file integration/integration.proto.
@@ -210,4 +210,399 @@ export declare type UplinkEvent = Message<"integration.UplinkEvent"> & {
  * Use `create(UplinkEventSchema)` to create a new message.
  */
 export declare const UplinkEventSchema: GenMessage<UplinkEvent>;
+
+/**
+ * @generated from message integration.JoinEvent
+ */
+export declare type JoinEvent = Message<"integration.JoinEvent"> & {
+  /**
+   * @generated from field: string deduplication_id = 1;
+   */
+  deduplicationId: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * @generated from field: integration.DeviceInfo device_info = 3;
+   */
+  deviceInfo?: DeviceInfo | undefined;
+
+  /**
+   * @generated from field: string dev_addr = 4;
+   */
+  devAddr: string;
+
+  /**
+   * @generated from field: integration.UplinkRelayRxInfo relay_rx_info = 5;
+   */
+  relayRxInfo?: UplinkRelayRxInfo | undefined;
+
+  /**
+   * @generated from field: common.JoinServerContext join_server_context = 6;
+   */
+  joinServerContext?: JoinServerContext | undefined;
+
+  /**
+   * @generated from field: string region_config_id = 7;
+   */
+  regionConfigId: string;
+};
+
+/**
+ * Describes the message integration.JoinEvent.
+ * Use `create(JoinEventSchema)` to create a new message.
+ */
+export declare const JoinEventSchema: GenMessage<JoinEvent>;
+
+/**
+ * acknowledged: false when the device did not answer in time.
+ *
+ * @generated from message integration.AckEvent
+ */
+export declare type AckEvent = Message<"integration.AckEvent"> & {
+  /**
+   * @generated from field: string deduplication_id = 1;
+   */
+  deduplicationId: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * @generated from field: integration.DeviceInfo device_info = 3;
+   */
+  deviceInfo?: DeviceInfo | undefined;
+
+  /**
+   * @generated from field: string queue_item_id = 4;
+   */
+  queueItemId: string;
+
+  /**
+   * @generated from field: bool acknowledged = 5;
+   */
+  acknowledged: boolean;
+
+  /**
+   * @generated from field: uint32 f_cnt_down = 6;
+   */
+  fCntDown: number;
+};
+
+/**
+ * Describes the message integration.AckEvent.
+ * Use `create(AckEventSchema)` to create a new message.
+ */
+export declare const AckEventSchema: GenMessage<AckEvent>;
+
+/**
+ * @generated from message integration.TxAckEvent
+ */
+export declare type TxAckEvent = Message<"integration.TxAckEvent"> & {
+  /**
+   * @generated from field: uint32 downlink_id = 1;
+   */
+  downlinkId: number;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * @generated from field: integration.DeviceInfo device_info = 3;
+   */
+  deviceInfo?: DeviceInfo | undefined;
+
+  /**
+   * @generated from field: string queue_item_id = 4;
+   */
+  queueItemId: string;
+
+  /**
+   * @generated from field: uint32 f_cnt_down = 5;
+   */
+  fCntDown: number;
+
+  /**
+   * @generated from field: string gateway_id = 6;
+   */
+  gatewayId: string;
+
+  /**
+   * @generated from field: gw.DownlinkTxInfo tx_info = 7;
+   */
+  txInfo?: DownlinkTxInfo | undefined;
+};
+
+/**
+ * Describes the message integration.TxAckEvent.
+ * Use `create(TxAckEventSchema)` to create a new message.
+ */
+export declare const TxAckEventSchema: GenMessage<TxAckEvent>;
+
+/**
+ * @generated from message integration.LogEvent
+ */
+export declare type LogEvent = Message<"integration.LogEvent"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * @generated from field: integration.DeviceInfo device_info = 2;
+   */
+  deviceInfo?: DeviceInfo | undefined;
+
+  /**
+   * @generated from field: integration.LogLevel level = 3;
+   */
+  level: LogLevel;
+
+  /**
+   * @generated from field: integration.LogCode code = 4;
+   */
+  code: LogCode;
+
+  /**
+   * @generated from field: string description = 5;
+   */
+  description: string;
+
+  /**
+   * @generated from field: map<string, string> context = 6;
+   */
+  context: { [key: string]: string };
+};
+
+/**
+ * Describes the message integration.LogEvent.
+ * Use `create(LogEventSchema)` to create a new message.
+ */
+export declare const LogEventSchema: GenMessage<LogEvent>;
+
+/**
+ * margin: dB. battery_level: percent, and 0 with either flag.
+ *
+ * @generated from message integration.StatusEvent
+ */
+export declare type StatusEvent = Message<"integration.StatusEvent"> & {
+  /**
+   * @generated from field: string deduplication_id = 1;
+   */
+  deduplicationId: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * @generated from field: integration.DeviceInfo device_info = 3;
+   */
+  deviceInfo?: DeviceInfo | undefined;
+
+  /**
+   * @generated from field: int32 margin = 5;
+   */
+  margin: number;
+
+  /**
+   * @generated from field: bool external_power_source = 6;
+   */
+  externalPowerSource: boolean;
+
+  /**
+   * @generated from field: bool battery_level_unavailable = 7;
+   */
+  batteryLevelUnavailable: boolean;
+
+  /**
+   * @generated from field: float battery_level = 8;
+   */
+  batteryLevel: number;
+};
+
+/**
+ * Describes the message integration.StatusEvent.
+ * Use `create(StatusEventSchema)` to create a new message.
+ */
+export declare const StatusEventSchema: GenMessage<StatusEvent>;
+
+/**
+ * @generated from message integration.LocationEvent
+ */
+export declare type LocationEvent = Message<"integration.LocationEvent"> & {
+  /**
+   * @generated from field: string deduplication_id = 1;
+   */
+  deduplicationId: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * @generated from field: integration.DeviceInfo device_info = 3;
+   */
+  deviceInfo?: DeviceInfo | undefined;
+
+  /**
+   * @generated from field: common.Location location = 4;
+   */
+  location?: Location | undefined;
+};
+
+/**
+ * Describes the message integration.LocationEvent.
+ * Use `create(LocationEventSchema)` to create a new message.
+ */
+export declare const LocationEventSchema: GenMessage<LocationEvent>;
+
+/**
+ * Up to v4.14.
+ *
+ * @generated from message integration.IntegrationEvent
+ */
+export declare type IntegrationEvent = Message<"integration.IntegrationEvent"> & {
+  /**
+   * @generated from field: string deduplication_id = 1;
+   */
+  deduplicationId: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * @generated from field: integration.DeviceInfo device_info = 3;
+   */
+  deviceInfo?: DeviceInfo | undefined;
+
+  /**
+   * @generated from field: string integration_name = 4;
+   */
+  integrationName: string;
+
+  /**
+   * @generated from field: string event_type = 5;
+   */
+  eventType: string;
+
+  /**
+   * @generated from field: google.protobuf.Struct object = 6;
+   */
+  object?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message integration.IntegrationEvent.
+ * Use `create(IntegrationEventSchema)` to create a new message.
+ */
+export declare const IntegrationEventSchema: GenMessage<IntegrationEvent>;
+
+/**
+ * @generated from enum integration.LogLevel
+ */
+export enum LogLevel {
+  /**
+   * @generated from enum value: INFO = 0;
+   */
+  INFO = 0,
+
+  /**
+   * @generated from enum value: WARNING = 1;
+   */
+  WARNING = 1,
+
+  /**
+   * @generated from enum value: ERROR = 2;
+   */
+  ERROR = 2,
+}
+
+/**
+ * Describes the enum integration.LogLevel.
+ */
+export declare const LogLevelSchema: GenEnum<LogLevel>;
+
+/**
+ * What a log event is about.
+ *
+ * @generated from enum integration.LogCode
+ */
+export enum LogCode {
+  /**
+   * @generated from enum value: UNKNOWN = 0;
+   */
+  UNKNOWN = 0,
+
+  /**
+   * @generated from enum value: DOWNLINK_PAYLOAD_SIZE = 1;
+   */
+  DOWNLINK_PAYLOAD_SIZE = 1,
+
+  /**
+   * @generated from enum value: UPLINK_CODEC = 2;
+   */
+  UPLINK_CODEC = 2,
+
+  /**
+   * @generated from enum value: DOWNLINK_CODEC = 3;
+   */
+  DOWNLINK_CODEC = 3,
+
+  /**
+   * @generated from enum value: OTAA = 4;
+   */
+  OTAA = 4,
+
+  /**
+   * @generated from enum value: UPLINK_F_CNT_RESET = 5;
+   */
+  UPLINK_F_CNT_RESET = 5,
+
+  /**
+   * @generated from enum value: UPLINK_MIC = 6;
+   */
+  UPLINK_MIC = 6,
+
+  /**
+   * @generated from enum value: UPLINK_F_CNT_RETRANSMISSION = 7;
+   */
+  UPLINK_F_CNT_RETRANSMISSION = 7,
+
+  /**
+   * @generated from enum value: DOWNLINK_GATEWAY = 8;
+   */
+  DOWNLINK_GATEWAY = 8,
+
+  /**
+   * @generated from enum value: RELAY_NEW_END_DEVICE = 9;
+   */
+  RELAY_NEW_END_DEVICE = 9,
+
+  /**
+   * @generated from enum value: F_CNT_DOWN = 10;
+   */
+  F_CNT_DOWN = 10,
+
+  /**
+   * @generated from enum value: EXPIRED = 11;
+   */
+  EXPIRED = 11,
+}
+
+/**
+ * Describes the enum integration.LogCode.
+ */
+export declare const LogCodeSchema: GenEnum<LogCode>;
 

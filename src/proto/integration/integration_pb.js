@@ -5,7 +5,7 @@
 // @generated from file integration/integration.proto (package integration, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_common_common } from "../common/common_pb.js";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_gw_gw } from "../gw/gw_pb.js";
@@ -14,7 +14,7 @@ import { file_gw_gw } from "../gw/gw_pb.js";
  * Describes the file integration/integration.proto.
  */
 export const file_integration_integration = /*@__PURE__*/
-  fileDesc("Ch1pbnRlZ3JhdGlvbi9pbnRlZ3JhdGlvbi5wcm90bxILaW50ZWdyYXRpb24i1QIKCkRldmljZUluZm8SEQoJdGVuYW50X2lkGAEgASgJEhMKC3RlbmFudF9uYW1lGAIgASgJEhYKDmFwcGxpY2F0aW9uX2lkGAMgASgJEhgKEGFwcGxpY2F0aW9uX25hbWUYBCABKAkSGQoRZGV2aWNlX3Byb2ZpbGVfaWQYBSABKAkSGwoTZGV2aWNlX3Byb2ZpbGVfbmFtZRgGIAEoCRITCgtkZXZpY2VfbmFtZRgHIAEoCRIPCgdkZXZfZXVpGAggASgJEjEKFGRldmljZV9jbGFzc19lbmFibGVkGAogASgOMhMuY29tbW9uLkRldmljZUNsYXNzEi8KBHRhZ3MYCSADKAsyIS5pbnRlZ3JhdGlvbi5EZXZpY2VJbmZvLlRhZ3NFbnRyeRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJzChFVcGxpbmtSZWxheVJ4SW5mbxIPCgdkZXZfZXVpGAEgASgJEhEKCWZyZXF1ZW5jeRgCIAEoDRIKCgJkchgDIAEoDRILCgNzbnIYBCABKAUSDAoEcnNzaRgFIAEoBRITCgt3b3JfY2hhbm5lbBgGIAEoDSLiAwoLVXBsaW5rRXZlbnQSGAoQZGVkdXBsaWNhdGlvbl9pZBgBIAEoCRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgtkZXZpY2VfaW5mbxgDIAEoCzIXLmludGVncmF0aW9uLkRldmljZUluZm8SEAoIZGV2X2FkZHIYBCABKAkSCwoDYWRyGAUgASgIEgoKAmRyGAYgASgNEg0KBWZfY250GAcgASgNEg4KBmZfcG9ydBgIIAEoDRIRCgljb25maXJtZWQYCSABKAgSDAoEZGF0YRgKIAEoDBInCgZvYmplY3QYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiEKB3J4X2luZm8YDCADKAsyEC5ndy5VcGxpbmtSeEluZm8SIQoHdHhfaW5mbxgNIAEoCzIQLmd3LlVwbGlua1R4SW5mbxI1Cg1yZWxheV9yeF9pbmZvGA4gASgLMh4uaW50ZWdyYXRpb24uVXBsaW5rUmVsYXlSeEluZm8SNgoTam9pbl9zZXJ2ZXJfY29udGV4dBgPIAEoCzIZLmNvbW1vbi5Kb2luU2VydmVyQ29udGV4dBIYChByZWdpb25fY29uZmlnX2lkGBAgASgJYgZwcm90bzM", [file_common_common, file_google_protobuf_struct, file_google_protobuf_timestamp, file_gw_gw]);
+  fileDesc("Ch1pbnRlZ3JhdGlvbi9pbnRlZ3JhdGlvbi5wcm90bxILaW50ZWdyYXRpb24i1QIKCkRldmljZUluZm8SEQoJdGVuYW50X2lkGAEgASgJEhMKC3RlbmFudF9uYW1lGAIgASgJEhYKDmFwcGxpY2F0aW9uX2lkGAMgASgJEhgKEGFwcGxpY2F0aW9uX25hbWUYBCABKAkSGQoRZGV2aWNlX3Byb2ZpbGVfaWQYBSABKAkSGwoTZGV2aWNlX3Byb2ZpbGVfbmFtZRgGIAEoCRITCgtkZXZpY2VfbmFtZRgHIAEoCRIPCgdkZXZfZXVpGAggASgJEjEKFGRldmljZV9jbGFzc19lbmFibGVkGAogASgOMhMuY29tbW9uLkRldmljZUNsYXNzEi8KBHRhZ3MYCSADKAsyIS5pbnRlZ3JhdGlvbi5EZXZpY2VJbmZvLlRhZ3NFbnRyeRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJzChFVcGxpbmtSZWxheVJ4SW5mbxIPCgdkZXZfZXVpGAEgASgJEhEKCWZyZXF1ZW5jeRgCIAEoDRIKCgJkchgDIAEoDRILCgNzbnIYBCABKAUSDAoEcnNzaRgFIAEoBRITCgt3b3JfY2hhbm5lbBgGIAEoDSLiAwoLVXBsaW5rRXZlbnQSGAoQZGVkdXBsaWNhdGlvbl9pZBgBIAEoCRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgtkZXZpY2VfaW5mbxgDIAEoCzIXLmludGVncmF0aW9uLkRldmljZUluZm8SEAoIZGV2X2FkZHIYBCABKAkSCwoDYWRyGAUgASgIEgoKAmRyGAYgASgNEg0KBWZfY250GAcgASgNEg4KBmZfcG9ydBgIIAEoDRIRCgljb25maXJtZWQYCSABKAgSDAoEZGF0YRgKIAEoDBInCgZvYmplY3QYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiEKB3J4X2luZm8YDCADKAsyEC5ndy5VcGxpbmtSeEluZm8SIQoHdHhfaW5mbxgNIAEoCzIQLmd3LlVwbGlua1R4SW5mbxI1Cg1yZWxheV9yeF9pbmZvGA4gASgLMh4uaW50ZWdyYXRpb24uVXBsaW5rUmVsYXlSeEluZm8SNgoTam9pbl9zZXJ2ZXJfY29udGV4dBgPIAEoCzIZLmNvbW1vbi5Kb2luU2VydmVyQ29udGV4dBIYChByZWdpb25fY29uZmlnX2lkGBAgASgJIpgCCglKb2luRXZlbnQSGAoQZGVkdXBsaWNhdGlvbl9pZBgBIAEoCRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgtkZXZpY2VfaW5mbxgDIAEoCzIXLmludGVncmF0aW9uLkRldmljZUluZm8SEAoIZGV2X2FkZHIYBCABKAkSNQoNcmVsYXlfcnhfaW5mbxgFIAEoCzIeLmludGVncmF0aW9uLlVwbGlua1JlbGF5UnhJbmZvEjYKE2pvaW5fc2VydmVyX2NvbnRleHQYBiABKAsyGS5jb21tb24uSm9pblNlcnZlckNvbnRleHQSGAoQcmVnaW9uX2NvbmZpZ19pZBgHIAEoCSK9AQoIQWNrRXZlbnQSGAoQZGVkdXBsaWNhdGlvbl9pZBgBIAEoCRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgtkZXZpY2VfaW5mbxgDIAEoCzIXLmludGVncmF0aW9uLkRldmljZUluZm8SFQoNcXVldWVfaXRlbV9pZBgEIAEoCRIUCgxhY2tub3dsZWRnZWQYBSABKAgSEgoKZl9jbnRfZG93bhgGIAEoDSLdAQoKVHhBY2tFdmVudBITCgtkb3dubGlua19pZBgBIAEoDRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgtkZXZpY2VfaW5mbxgDIAEoCzIXLmludGVncmF0aW9uLkRldmljZUluZm8SFQoNcXVldWVfaXRlbV9pZBgEIAEoCRISCgpmX2NudF9kb3duGAUgASgNEhIKCmdhdGV3YXlfaWQYBiABKAkSIwoHdHhfaW5mbxgHIAEoCzISLmd3LkRvd25saW5rVHhJbmZvIqYCCghMb2dFdmVudBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgtkZXZpY2VfaW5mbxgCIAEoCzIXLmludGVncmF0aW9uLkRldmljZUluZm8SJAoFbGV2ZWwYAyABKA4yFS5pbnRlZ3JhdGlvbi5Mb2dMZXZlbBIiCgRjb2RlGAQgASgOMhQuaW50ZWdyYXRpb24uTG9nQ29kZRITCgtkZXNjcmlwdGlvbhgFIAEoCRIzCgdjb250ZXh0GAYgAygLMiIuaW50ZWdyYXRpb24uTG9nRXZlbnQuQ29udGV4dEVudHJ5Gi4KDENvbnRleHRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIugBCgtTdGF0dXNFdmVudBIYChBkZWR1cGxpY2F0aW9uX2lkGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKC2RldmljZV9pbmZvGAMgASgLMhcuaW50ZWdyYXRpb24uRGV2aWNlSW5mbxIOCgZtYXJnaW4YBSABKAUSHQoVZXh0ZXJuYWxfcG93ZXJfc291cmNlGAYgASgIEiEKGWJhdHRlcnlfbGV2ZWxfdW5hdmFpbGFibGUYByABKAgSFQoNYmF0dGVyeV9sZXZlbBgIIAEoAiKlAQoNTG9jYXRpb25FdmVudBIYChBkZWR1cGxpY2F0aW9uX2lkGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKC2RldmljZV9pbmZvGAMgASgLMhcuaW50ZWdyYXRpb24uRGV2aWNlSW5mbxIiCghsb2NhdGlvbhgEIAEoCzIQLmNvbW1vbi5Mb2NhdGlvbiLbAQoQSW50ZWdyYXRpb25FdmVudBIYChBkZWR1cGxpY2F0aW9uX2lkGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKC2RldmljZV9pbmZvGAMgASgLMhcuaW50ZWdyYXRpb24uRGV2aWNlSW5mbxIYChBpbnRlZ3JhdGlvbl9uYW1lGAQgASgJEhIKCmV2ZW50X3R5cGUYBSABKAkSJwoGb2JqZWN0GAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCosCghMb2dMZXZlbBIICgRJTkZPEAASCwoHV0FSTklORxABEgkKBUVSUk9SEAIq9wEKB0xvZ0NvZGUSCwoHVU5LTk9XThAAEhkKFURPV05MSU5LX1BBWUxPQURfU0laRRABEhAKDFVQTElOS19DT0RFQxACEhIKDkRPV05MSU5LX0NPREVDEAMSCAoET1RBQRAEEhYKElVQTElOS19GX0NOVF9SRVNFVBAFEg4KClVQTElOS19NSUMQBhIfChtVUExJTktfRl9DTlRfUkVUUkFOU01JU1NJT04QBxIUChBET1dOTElOS19HQVRFV0FZEAgSGAoUUkVMQVlfTkVXX0VORF9ERVZJQ0UQCRIOCgpGX0NOVF9ET1dOEAoSCwoHRVhQSVJFRBALYgZwcm90bzM", [file_common_common, file_google_protobuf_struct, file_google_protobuf_timestamp, file_gw_gw]);
 
 /**
  * Describes the message integration.DeviceInfo.
@@ -36,4 +36,79 @@ export const UplinkRelayRxInfoSchema = /*@__PURE__*/
  */
 export const UplinkEventSchema = /*@__PURE__*/
   messageDesc(file_integration_integration, 2);
+
+/**
+ * Describes the message integration.JoinEvent.
+ * Use `create(JoinEventSchema)` to create a new message.
+ */
+export const JoinEventSchema = /*@__PURE__*/
+  messageDesc(file_integration_integration, 3);
+
+/**
+ * Describes the message integration.AckEvent.
+ * Use `create(AckEventSchema)` to create a new message.
+ */
+export const AckEventSchema = /*@__PURE__*/
+  messageDesc(file_integration_integration, 4);
+
+/**
+ * Describes the message integration.TxAckEvent.
+ * Use `create(TxAckEventSchema)` to create a new message.
+ */
+export const TxAckEventSchema = /*@__PURE__*/
+  messageDesc(file_integration_integration, 5);
+
+/**
+ * Describes the message integration.LogEvent.
+ * Use `create(LogEventSchema)` to create a new message.
+ */
+export const LogEventSchema = /*@__PURE__*/
+  messageDesc(file_integration_integration, 6);
+
+/**
+ * Describes the message integration.StatusEvent.
+ * Use `create(StatusEventSchema)` to create a new message.
+ */
+export const StatusEventSchema = /*@__PURE__*/
+  messageDesc(file_integration_integration, 7);
+
+/**
+ * Describes the message integration.LocationEvent.
+ * Use `create(LocationEventSchema)` to create a new message.
+ */
+export const LocationEventSchema = /*@__PURE__*/
+  messageDesc(file_integration_integration, 8);
+
+/**
+ * Describes the message integration.IntegrationEvent.
+ * Use `create(IntegrationEventSchema)` to create a new message.
+ */
+export const IntegrationEventSchema = /*@__PURE__*/
+  messageDesc(file_integration_integration, 9);
+
+/**
+ * Describes the enum integration.LogLevel.
+ */
+export const LogLevelSchema = /*@__PURE__*/
+  enumDesc(file_integration_integration, 0);
+
+/**
+ * @generated from enum integration.LogLevel
+ */
+export const LogLevel = /*@__PURE__*/
+  tsEnum(LogLevelSchema);
+
+/**
+ * Describes the enum integration.LogCode.
+ */
+export const LogCodeSchema = /*@__PURE__*/
+  enumDesc(file_integration_integration, 1);
+
+/**
+ * What a log event is about.
+ *
+ * @generated from enum integration.LogCode
+ */
+export const LogCode = /*@__PURE__*/
+  tsEnum(LogCodeSchema);
 

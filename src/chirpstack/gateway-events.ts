@@ -1,0 +1,141 @@
+/**
+ * What gateways say on topics of their own, from either encoding: v4's forwarders, and Gateway Bridge 3 with
+ * the gateway's id as bytes. Each is `undefined` without a gateway's id.
+ */
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { ConnState_State as State } from "../proto/gw/gw_pb.js";
+import type {
+  ConnState,
+  DutyCycleBand as WireBand,
+  GatewayStats as WireStats,
+  MeshEvent,
+  MeshEventHeartbeatRelayPath as WireHop,
+} from "../proto/gw/gw_pb.js";
+import type { DroppedParts } from "./dropped.ts";
+import type {
+  DutyCycleBand,
+  GatewayConn,
+  GatewayStats,
+  MeshHeartbeat,
+  RelayHop,
+  UnmappedEvent,
+} from "./event.ts";
+import { firstItems, toEui, toEuiFromBytes, toLocation, toNs } from "./fields.ts";
+
+/** EU868 has the most sub-bands, and they are fewer than ten. */
+const maxBands = 64;
+/** A mesh allows 8 hops. */
+const maxHops = 64;
+/** Metadata is whatever an operator's commands print. */
+const maxEntries = 64;
+const maxKeyLength = 64;
+const maxValueLength = 256;
+
+export function toGatewayStats(stats: WireStats, dropped: DroppedParts): GatewayStats | undefined {
+  const gatewayId = toGatewayId(stats);
+  if (gatewayId === undefined) return undefined;
+  const timeNs = toNs(stats.time, "time", dropped);
+  const bands = stats.dutyCycleStats?.bands ?? [];
+  return {
+    kind: "gateway/stats",
+    gatewayId,
+    timeNs,
+    isIdentified: timeNs !== undefined,
+    location: toLocation(stats.location, "location", dropped),
+    rxReceived: stats.rxPacketsReceived,
+    rxReceivedOk: stats.rxPacketsReceivedOk,
+    txReceived: stats.txPacketsReceived,
+    txEmitted: stats.txPacketsEmitted,
+    txByStatus: toMap(stats.txPacketsPerStatus, "txPacketsPerStatus", dropped),
+    dutyCycle: toBands(bands, "dutyCycleStats.bands", dropped),
+    metadata: cutValues(toMap(stats.metadata, "metadata", dropped), dropped),
+    dropped: dropped.paths(),
+  };
+}
+
+/** Its retained message comes again with each subscription, so it is never taken for a second event. */
+export function toGatewayConn(conn: ConnState, dropped: DroppedParts): GatewayConn | undefined {
+  const gatewayId = toGatewayId(conn);
+  if (gatewayId === undefined) return undefined;
+  return {
+    kind: "gateway/conn",
+    gatewayId,
+    timeNs: undefined,
+    isIdentified: false,
+    // OFFLINE is 0, which both encodings leave out.
+    online: conn.state === State.ONLINE,
+    dropped: dropped.paths(),
+  };
+}
+
+/** What a maker's own relay software sends has no table. */
+export function toMesh(event: MeshEvent, dropped: DroppedParts): MeshHeartbeat | UnmappedEvent | undefined {
+  const gatewayId = toEui(event.gatewayId);
+  if (gatewayId === undefined) return undefined;
+  const index = event.events.findIndex((item) => item.event.case === "heartbeat");
+  const heartbeat = event.events[index]?.event;
+  if (heartbeat?.case !== "heartbeat") return { kind: "unmapped", name: "gateway/mesh" };
+  const timeNs = toNs(event.time, "time", dropped);
+  return {
+    kind: "gateway/mesh",
+    gatewayId,
+    timeNs,
+    isIdentified: timeNs !== undefined,
+    relayId: event.relayId.toLowerCase(),
+    path: toHops(heartbeat.value.relayPath, `events[${index}].heartbeat.relayPath`, dropped),
+    dropped: dropped.paths(),
+  };
+}
+
+function toGatewayId(message: WireStats | ConnState): string | undefined {
+  return toEui(message.gatewayId) ?? toEuiFromBytes(message.gatewayIdLegacy);
+}
+
+/** A band of which a figure did not fit is left out: the zero in its place would be wrong. */
+function toBands(bands: readonly WireBand[], path: string, dropped: DroppedParts): DutyCycleBand[] {
+  const isWhole = (band: WireBand): boolean => !wireBandFields.some((field) => dropped.hasField(band, field));
+  return firstItems(bands, maxBands, path, dropped)
+    .filter(isWhole)
+    .map((band) => ({
+      name: band.name,
+      frequencyMinHz: band.frequencyMin,
+      frequencyMaxHz: band.frequencyMax,
+      loadMaxMs: toMs(band.loadMax),
+      loadTrackedMs: toMs(band.loadTracked),
+    }));
+}
+
+const wireBandFields = ["name", "frequencyMin", "frequencyMax", "loadMax", "loadTracked"];
+
+function toMs(duration: Duration | undefined): number {
+  return duration === undefined ? 0 : Number(duration.seconds) * 1000 + duration.nanos / 1_000_000;
+}
+
+function toHops(path: readonly WireHop[], name: string, dropped: DroppedParts): RelayHop[] {
+  return firstItems(path, maxHops, name, dropped)
+    .filter((hop) => !dropped.hasField(hop, "rssi") && !dropped.hasField(hop, "snr"))
+    .map((hop) => ({ relayId: hop.relayId.toLowerCase(), rssiDbm: hop.rssi, snrDb: hop.snr }));
+}
+
+function toMap<Value>(
+  record: Readonly<Record<string, Value>>,
+  path: string,
+  dropped: DroppedParts,
+): Map<string, Value> {
+  const map = new Map<string, Value>();
+  for (const [key, value] of Object.entries(record)) {
+    if (map.size < maxEntries && key.length <= maxKeyLength) map.set(key, value);
+    else dropped.addNamed(path, () => `${path}.${key.slice(0, maxKeyLength)}`);
+  }
+  return map;
+}
+
+function cutValues(map: Map<string, string>, dropped: DroppedParts): Map<string, string> {
+  for (const [key, value] of map) {
+    if (value.length <= maxValueLength) continue;
+    // A character of two code units is not cut through.
+    map.set(key, value.slice(0, maxValueLength).replace(/[\ud800-\udbff]$/, ""));
+    dropped.addNamed("metadata", () => `metadata.${key}`);
+  }
+  return map;
+}

@@ -1,0 +1,16 @@
+import type { DroppedParts } from "../dropped.ts";
+import type { JsonObject } from "../event.ts";
+
+/** What is known of a message besides the message. */
+export interface Context {
+  /** The JSON that it was read from, which has parts besides the schema; `undefined`: it was protobuf. */
+  readonly json: JsonObject | undefined;
+  /** The gateways state a time only with GPS. */
+  readonly hasGpsTimes: boolean;
+  readonly dropped: DroppedParts;
+}
+
+/** What is absent is zero in protobuf, and unknown in JSON: v3's `json` writes zeros, `json_v3` has fewer keys. */
+export function said(value: number | undefined, context: Context): number | undefined {
+  return value ?? (context.json === undefined ? 0 : undefined);
+}
