@@ -1,26 +1,19 @@
 /** `[tags]` and `[telemetry]`: what is added to every point. */
 import { z } from "zod";
 import { complain, evenIfBroken, hasControlCharacters, table } from "../lib/schema.ts";
-import { ownColumns } from "./own-columns.ts";
-import type { Tag } from "./point.ts";
-
-export interface TelemetryConfig {
-  /** On every point, in the order of the file (names of digits only come first). */
-  readonly tags: readonly Tag[];
-  /** The device tags of ChirpStack that become tags, in this order. */
-  readonly deviceTags: readonly string[];
-}
+import { takenForDeviceTags, takenForStaticTags } from "./own-columns.ts";
+import type { ProfileMapping, TelemetrySettings } from "./settings.ts";
 
 const tagNamePattern = /^(?!_)[A-Za-z0-9_]{1,64}$/;
 const tagMaxCount = 32;
 const tagValueMaxChars = 256;
 
 /** What is wrong with a tag's name, or undefined. */
-function wrongTagName(name: string): string | undefined {
+function wrongTagName(name: string, taken: ReadonlySet<string>): string | undefined {
   if (!tagNamePattern.test(name)) {
     return "expected a tag name: 1 to 64 letters, digits and _, not beginning with _";
   }
-  return ownColumns.has(name) ? `"${name}" is a column of ours: choose another name` : undefined;
+  return taken.has(name) ? `"${name}" is a column of ours: choose another name` : undefined;
 }
 
 export const tagsSchema = z
@@ -37,7 +30,7 @@ export const tagsSchema = z
   .superRefine((tags, context) => {
     const names = Object.keys(tags);
     for (const name of names) {
-      const message = wrongTagName(name);
+      const message = wrongTagName(name, takenForStaticTags);
       if (message !== undefined) complain(context, { path: [name], message });
     }
     if (names.length > tagMaxCount) complain(context, { message: `expected at most ${tagMaxCount} tags` });
@@ -48,7 +41,7 @@ export const telemetrySchema = table({
   device_tags: z
     .array(
       z.string({ error: "expected the name of a device tag" }).superRefine((name, context) => {
-        const message = wrongTagName(name);
+        const message = wrongTagName(name, takenForDeviceTags);
         if (message !== undefined) complain(context, { message });
       }),
       { error: "expected a list of names" },
@@ -73,12 +66,15 @@ export function checkTagNames(tags: unknown, deviceTags: unknown, context: z.Ref
   }
 }
 
+/** Static tags in the order of the file (names of digits only come first). */
 export function compileTelemetry(
   tags: z.output<typeof tagsSchema>,
   telemetry: z.output<typeof telemetrySchema>,
-): TelemetryConfig {
+  profiles: readonly ProfileMapping[],
+): TelemetrySettings {
   return {
     tags: Object.entries(tags).map(([name, value]) => ({ name, value })),
     deviceTags: telemetry.device_tags,
+    profiles,
   };
 }

@@ -16,7 +16,7 @@
  * Tags stay in the order given. A negative zero becomes 0.
  */
 import { cleanName, cleanString, cleanTagValue, isPlain } from "./names.ts";
-import type { Field, Point } from "./point.ts";
+import type { Field, Point, Tag } from "./point.ts";
 
 /** 1.x keeps the outermost values of an i64 for itself. */
 const maxTimeNs = 9_223_372_036_854_775_806n;
@@ -52,6 +52,16 @@ export function encodeLine(point: Point): string | undefined {
   return separator === " " ? undefined : `${line} ${point.timeNs}`;
 }
 
+/** Whether a line would have the tag, its column being free. */
+export function isWritableTag(tag: Tag): boolean {
+  return writeName(tag.name) !== "" && writeTagValue(tag.value) !== "";
+}
+
+/** Whether a line would have the field, its column being free. */
+export function isWritableField(field: Field): boolean {
+  return writeName(field.name) !== "" && isWritableValue(field);
+}
+
 /** False when the column is taken. */
 function claim(columns: Set<string>, name: string): boolean {
   const before = columns.size;
@@ -75,12 +85,17 @@ function writeTagValue(value: string): string {
   return text.trim() === "" ? "" : text.replaceAll(keySpecial, escaped);
 }
 
+function isWritableValue({ type, value }: Field): boolean {
+  if (type === "integer") return Number.isSafeInteger(value);
+  return type !== "float" || Number.isFinite(value);
+}
+
 function writeValue(field: Field): string | undefined {
+  if (!isWritableValue(field)) return undefined;
   if (field.type === "boolean") return field.value ? "true" : "false";
   if (field.type === "string") return quote(cleanString(field.value));
-  if (field.type === "integer") return Number.isSafeInteger(field.value) ? `${field.value}i` : undefined;
   // JavaScript's shortest form (1.5, 1e+21, 5e-324) is in both grammars, and never ends in an i.
-  return Number.isFinite(field.value) ? String(field.value) : undefined;
+  return field.type === "integer" ? `${field.value}i` : String(field.value);
 }
 
 /** Inside quotes both parsers know two escapes, `\"` and `\\`; newlines stand for themselves. */

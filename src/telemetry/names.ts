@@ -16,14 +16,26 @@ const maxStringLength = 16_384;
 
 const controlCharacter = /\p{Cc}/gu;
 const unwritableBackslash = /\\(?=[\\,= "]|$)/g;
-/** Nearly all names and ids: nothing to change and nothing to escape. */
-const plain = /^[A-Za-z0-9_.:-]{1,256}$/;
+/** Of nearly all names and ids: nothing to change and nothing to escape. By code, 1 where it is one. */
+const plainCodes = new Uint8Array(128);
+for (const character of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-") {
+  plainCodes[character.charCodeAt(0)] = 1;
+}
+const maxPlainLength = 256;
 /** What makes a look at the details necessary. Lone surrogates are \p{Cs}. */
 const suspect = /[\\\p{Cc}\p{Cs}]/u;
 
-/** Whether a name or tag value can be written as it is, seen at one glance. */
+/**
+ * Whether a name or tag value can be written as it is, seen at one glance. It is asked a hundred times
+ * for each uplink, and a loop takes two thirds of the time of a regular expression.
+ */
 export function isPlain(text: string): boolean {
-  return plain.test(text);
+  const { length } = text;
+  if (length === 0 || length > maxPlainLength) return false;
+  for (let index = 0; index < length; index += 1) {
+    if (plainCodes[text.charCodeAt(index)] !== 1) return false;
+  }
+  return true;
 }
 
 /**

@@ -16,4 +16,6 @@ export interface Point {
   readonly tags: readonly Tag[];
   readonly fields: readonly Field[];
   readonly timeNs: bigint;
+  /** Its columns come from a codec, which may invent any number of them: the table's size is bounded. */
+  readonly isPayload?: true;
 }

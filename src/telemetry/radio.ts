@@ -50,3 +50,8 @@ export function airtimeMs(modulation: Modulation | undefined, dataBytes: number)
   const payloadSymbols = 8 + Math.max(Math.ceil(bits / (4 * bitsPerSymbol)) * Number(codedBits), 0);
   return Math.round((preambleSymbols + 4.25 + payloadSymbols) * symbolMs * 1e6) / 1e6;
 }
+
+/** Frequencies, spreading factors and the like are never 0: it stands for "not said". */
+export function positive(value: number): number | undefined {
+  return value > 0 ? value : undefined;
+}

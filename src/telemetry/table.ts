@@ -5,9 +5,26 @@ const maxSlugLength = 64;
 /** Bounds the work on a hostile profile name. */
 const maxInputLength = 256;
 
+/** Those whose rows we lay out ourselves; also those of later days: no payload may be written into one. */
+export const ownTables: readonly string[] = [
+  "uplink",
+  "uplink_rx",
+  "device_event",
+  "device_status",
+  "gateway_stats",
+  "gateway_event",
+  "device",
+  "alert",
+  "summary_hour",
+  "summary_day",
+  "flightline_node",
+];
+
+export const payloadTablePrefix = "telemetry_";
+
 /** The table of a device profile's payloads: "EM300-TH (Ställe)" → "telemetry_em300_th_stalle". */
 export function telemetryTable(profileName: string): string {
-  return `telemetry_${slug(profileName)}`;
+  return payloadTablePrefix + slug(profileName);
 }
 
 /**

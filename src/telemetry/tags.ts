@@ -1,7 +1,13 @@
 /**
- * The tags of an uplink's points, in the order that a table keeps from its first write: `dev_eui`,
- * `application_id`, the configured static tags, the device tags that configuration names (those that the
- * device has; a tag never has an empty value). `uplink_rx` adds `gateway_id` at the end.
+ * The tags of our rows, in the order that a table keeps from its first write.
+ *
+ *     device tables     dev_eui, application_id, static tags, device tags, then gateway_id (uplink_rx) or
+ *                       event (device_event)
+ *     gateway tables    gateway_id, static tags, then event, relay_id (gateway_event)
+ *     flightline_node   node, static tags
+ *
+ * Static tags are those that configuration states, device tags those of ChirpStack's that it names (of them,
+ * those that the device has; a tag never has an empty value).
  *
  * A configured name that is taken (`time`, one of ours, an earlier one) gets a `_`. The names depend on
  * the settings alone, so that a column is a tag in every row or in none.
@@ -9,26 +15,39 @@
 import type { DeviceInfo } from "../chirpstack/event.ts";
 import { freeName } from "./flatten.ts";
 import { cleanName } from "./names.ts";
+import { commonTags, tagsOfSomeTables } from "./own-columns.ts";
 import type { Tag } from "./point.ts";
-
-export interface TagSettings {
-  /** On every point. */
-  readonly tags: readonly Tag[];
-  /** Keys of ChirpStack's device tags. */
-  readonly deviceTags: readonly string[];
-}
+import type { TagSettings } from "./settings.ts";
 
 export interface TagLayout {
   readonly statics: readonly Tag[];
   readonly fromDevice: readonly { readonly key: string; readonly name: string }[];
-  /** Every name that is no field's: all tags, present or not, and `time`. */
+  /**
+   * Every name that is no field's in any table: the common tags and the configured ones, present or not, and
+   * `time`. Not `event`, `node` and `relay_id`: no row of a table that has them has such a field, and a
+   * payload's key `event` keeps its name.
+   */
   readonly reserved: ReadonlySet<string>;
 }
 
+/** Settings do not change, and a layout is wanted for each event. */
+const layouts = new WeakMap<TagSettings, TagLayout>();
+
 export function tagLayout(settings: TagSettings): TagLayout {
-  const reserved = new Set(["time", "dev_eui", "application_id", "gateway_id"]);
+  let layout = layouts.get(settings);
+  if (layout === undefined) {
+    layout = makeLayout(settings);
+    layouts.set(settings, layout);
+  }
+  return layout;
+}
+
+function makeLayout(settings: TagSettings): TagLayout {
+  const reserved = new Set<string>(commonTags);
+  const taken = new Set<string>([...commonTags, ...tagsOfSomeTables]);
   const claim = (wanted: string): string => {
-    const name = freeName(cleanName(wanted), reserved);
+    const name = freeName(cleanName(wanted), taken);
+    taken.add(name);
     reserved.add(name);
     return name;
   };
@@ -37,7 +56,10 @@ export function tagLayout(settings: TagSettings): TagLayout {
   return { statics, fromDevice, reserved };
 }
 
-export function deviceTags(device: DeviceInfo, layout: TagLayout): Tag[] {
+export function deviceTags(
+  device: Pick<DeviceInfo, "devEui" | "applicationId" | "tags">,
+  layout: TagLayout,
+): Tag[] {
   const tags: Tag[] = [{ name: "dev_eui", value: device.devEui }];
   if (device.applicationId !== "") tags.push({ name: "application_id", value: device.applicationId });
   for (const tag of layout.statics) if (tag.value !== "") tags.push(tag);
@@ -46,4 +68,9 @@ export function deviceTags(device: DeviceInfo, layout: TagLayout): Tag[] {
     if (value !== undefined && value !== "") tags.push({ name, value });
   }
   return tags;
+}
+
+/** Of a gateway's rows, up to what its table adds. */
+export function gatewayTags(gatewayId: string, layout: TagLayout): Tag[] {
+  return [{ name: "gateway_id", value: gatewayId }, ...layout.statics.filter((tag) => tag.value !== "")];
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
-import { encodeLine } from "../../../src/telemetry/line-protocol.ts";
+import { encodeLine, isWritableField, isWritableTag } from "../../../src/telemetry/line-protocol.ts";
 import type { Field, Point, Tag } from "../../../src/telemetry/point.ts";
 import { LineProtocolError, parseLineProtocol } from "../../support/line-protocol-parser.ts";
 import type { ParsedLine, ParsedValue } from "../../support/line-protocol-parser.ts";
@@ -240,6 +240,30 @@ for (const dialect of ["v3", "v1"] as const) {
     assert.ok(written > 1000, `${written} lines`);
   });
 }
+
+test("what is said to be writable is what a line has of a part that is alone", () => {
+  const seen = new Map([
+    [true, 0],
+    [false, 0],
+  ]);
+  const check = (says: boolean, columns: number): void => {
+    assert.equal(columns === 1, says);
+    seen.set(says, (seen.get(says) ?? 0) + 1);
+  };
+  const isTime = (name: string): boolean => expectedName(name, "") === "time";
+  fc.assert(
+    fc.property(anyField, awkward, (field, value) => {
+      if (isTime(field.name)) return;
+      const [alone] = parseLineProtocol(line({ fields: [field] }) ?? "");
+      check(isWritableField(field), alone?.fields.length ?? 0);
+      const tag = { name: field.name, value };
+      const [tagged] = parseLineProtocol(line({ tags: [tag], fields: [float("other column", 1)] }) ?? "");
+      check(isWritableTag(tag), tagged?.tags.length ?? 0);
+    }),
+    { numRuns: 1000, seed: 37 },
+  );
+  for (const count of seen.values()) assert.ok(count > 100, `${count}`);
+});
 
 test("the test's own parser refuses what InfluxDB refuses", () => {
   const wrong = [

@@ -25,6 +25,24 @@ test("cleaning twice changes nothing more, and what is plain needs none", () => 
   );
 });
 
+test("plain are letters and digits of ASCII, `_`, `.`, `:` and `-`, 1 to 256 of them", () => {
+  const characters = fc.string({
+    unit: fc.constantFrom("a", "Z", "0", "9", "_", ".", ":", "-", " ", "é", "\0"),
+    maxLength: 4,
+  });
+  fc.assert(
+    fc.property(fc.oneof(characters, fc.string({ unit: "binary", maxLength: 2 })), (text) => {
+      assert.equal(isPlain(text), /^[A-Za-z0-9_.:-]+$/.test(text));
+    }),
+    { numRuns: 2000, seed: 7 },
+  );
+  for (let code = 0; code < 0x180; code += 1) {
+    const character = String.fromCharCode(code);
+    assert.equal(isPlain(character), /[A-Za-z0-9_.:-]/.test(character), `U+${code.toString(16)}`);
+  }
+  assert.ok(isPlain("a".repeat(256)) && !isPlain("a".repeat(257)) && !isPlain(""));
+});
+
 test("removing a control character does not join the halves of two surrogate pairs", () => {
   assert.equal(cleanName("\ud83d\n\ude00"), "\ufffd\ufffd");
 });

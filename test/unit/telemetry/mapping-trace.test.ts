@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { JsonObject } from "../../../src/chirpstack/event.ts";
+import { explainPayload } from "../../../src/telemetry/mapping-trace.ts";
+import type { MappingTrace } from "../../../src/telemetry/mapping-trace.ts";
+import { mappings, noTags, payloadUplink, uplinkNs } from "./payload-uplink.ts";
+
+function explain(object: JsonObject, profile?: Record<string, unknown>): MappingTrace {
+  const profiles = profile === undefined ? [] : mappings([{ match: { profile: "other" } }, profile]);
+  return explainPayload(payloadUplink(object), uplinkNs, noTags, profiles);
+}
+
+function words({ keys }: MappingTrace): string[] {
+  return keys.map(
+    ({ path, inside, outcome }) => `${inside === undefined ? "" : `${inside}: `}${path}: ${outcome}`,
+  );
+}
+
+test("says of every key what becomes of it, by the defaults", () => {
+  const trace = explain({
+    temp: 21.5,
+    open: true,
+    battery: "3.10",
+    wind: { value: 2, unit: "m/s", displayName: "Wind" },
+    time: 5,
+    gone: null,
+    bad: Number.NaN,
+    list: [],
+    nested: { nothing: {} },
+  });
+  assert.deepEqual(words(trace), [
+    "temp: column temp, float",
+    "open: column open, boolean",
+    "battery: column battery, float; text made number",
+    "wind: column wind, float; value of {value, unit}",
+    "time: column time_, float; time is taken or reserved, suffix added",
+    "gone: null: no field",
+    "bad: not a finite number: no field",
+    "list: empty: no field",
+    "nested_nothing: empty: no field",
+  ]);
+  assert.equal(trace.mapping, undefined);
+  assert.equal(trace.table, "telemetry_em300_th");
+  assert.deepEqual(
+    trace.keys.map((key) => key.values),
+    [[21.5], [true], ["3.10"], [2], [5], [null], [Number.NaN], [[]], [{}]],
+  );
+});
+
+test("and by a [[profile]], which it counts as the file does", () => {
+  const trace = explain(
+    { TempC: "327.67", Volt: 3652, model: { a: 1 }, big: 1e300, probe: 20 },
+    {
+      table: "climate",
+      rename: { TempC: "temperature", Volt: "battery" },
+      sentinel: { temperature: [327.67] },
+      unit: { battery: "mV to V" },
+      scale: { big: 1e300 },
+      drop: ["model"],
+    },
+  );
+  assert.deepEqual(words(trace), [
+    "TempC: sentinel: no field in column temperature",
+    "Volt: column battery, float; renamed from Volt; scaled to 3.652",
+    "model: dropped",
+    "big: too large once scaled: no field in column big",
+    "probe: column probe, float",
+  ]);
+  assert.equal(trace.mapping, 2);
+  assert.equal(trace.table, "climate");
+});
+
+test("keys of exploded items are told once for each fate, with all their values", () => {
+  const history = [
+    { timestamp: 1_650_881_694, t: 20 },
+    { timestamp: 1_650_881_700, t: 327.67 },
+    { timestamp: 1_650_881_706, t: 21 },
+  ];
+  const trace = explain({ history }, { sentinel: { t: [327.67] } });
+  assert.deepEqual(words(trace), [
+    "history: exploded into 3 rows of their own time",
+    "history: timestamp: the time of its row",
+    "history: t: column t, float",
+    "history: t: sentinel: no field in column t",
+  ]);
+  assert.deepEqual(trace.keys[2]?.values, [20, 21]);
+  assert.deepEqual(trace.keys[1]?.values, [1_650_881_694, 1_650_881_700, 1_650_881_706]);
+});
+
+test("an array whose items have a time each is pointed out when it is not exploded", () => {
+  const trace = explain({ logs: [{ volume: 3, date: "2025-06-13T10:00:00Z" }], wifi: [{ mac: "x" }] });
+  assert.deepEqual(words(trace), [
+    "logs: flattened; its items have a time each, in date",
+    "logs_0_volume: column logs_0_volume, float",
+    "logs_0_date: column logs_0_date, string",
+    "wifi_0_mac: column wifi_0_mac, string",
+  ]);
+  assert.equal(trace.keys[0]?.timeMember, "date");
+});
+
+test("what finds no room is told, and the trace itself is bounded", () => {
+  const trace = explain(Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`k${index}`, index])));
+  assert.equal(trace.keys.length, 2000);
+  assert.equal(trace.keys[0]?.fate, "field");
+  assert.equal(trace.keys[199]?.outcome, "no room: left out and counted in fields_left_out");
+});
+
+test("an uplink without a payload has no keys", () => {
+  assert.deepEqual(explainPayload(payloadUplink(undefined), uplinkNs, noTags, []).keys, []);
+});

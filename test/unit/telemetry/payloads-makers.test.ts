@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { parseTimestamp, timestampNs } from "../../../src/chirpstack/rfc3339.ts";
+import { encodeLine } from "../../../src/telemetry/line-protocol.ts";
+import type { Field, Point } from "../../../src/telemetry/point.ts";
+import { payloadRows } from "../../../src/telemetry/payload-rows.ts";
+import { parseLineProtocol } from "../../support/line-protocol-parser.ts";
+import { mappings, noTags, payloadUplink, uplinkNs } from "./payload-uplink.ts";
+import { draginoPayloads } from "./payload-fixtures-dragino.ts";
+import { indoorPayloads } from "./payload-fixtures-indoor.ts";
+import { logPayloads } from "./payload-fixtures-logs.ts";
+import { milesightPayloads } from "./payload-fixtures-milesight.ts";
+import { outdoorPayloads } from "./payload-fixtures-outdoor.ts";
+import type { Columns, DevicePayload } from "./payload-fixtures.ts";
+
+const payloads = [
+  ...milesightPayloads,
+  ...draginoPayloads,
+  ...indoorPayloads,
+  ...outdoorPayloads,
+  ...logPayloads,
+];
+
+const typeNames = { number: "float", string: "string", boolean: "boolean" } as const;
+
+function fieldsOf(columns: Columns): Field[] {
+  return Object.entries(columns).map(
+    ([name, value]) => ({ name, type: typeNames[typeof value as keyof typeof typeNames], value }) as Field,
+  );
+}
+
+function nsOf(text: string): bigint {
+  const timestamp = parseTimestamp(text);
+  const ns = timestamp === undefined ? undefined : timestampNs(timestamp);
+  assert.ok(ns !== undefined, text);
+  return ns;
+}
+
+function expectedPoints({ columns, history = [], profile }: DevicePayload): Point[] {
+  const table = typeof profile?.["table"] === "string" ? profile["table"] : "telemetry_em300_th";
+  const name = { name: "device_name", type: "string", value: "barn 7 north" } as const;
+  const rows: Point[] = [];
+  if (columns !== undefined) {
+    const own: Field[] = [
+      name,
+      { name: "f_cnt", type: "integer", value: 153 },
+      { name: "f_port", type: "integer", value: 84 },
+    ];
+    const fields = [...own, ...fieldsOf(columns)];
+    rows.push({ table, tags: [], fields, timeNs: uplinkNs, isPayload: true });
+  }
+  for (const { time, columns: ofItem } of history) {
+    const fields = [
+      name,
+      { name: "from_history", type: "boolean", value: true } as const,
+      ...fieldsOf(ofItem),
+    ];
+    rows.push({ table, tags: [], fields, timeNs: nsOf(time), isPayload: true });
+  }
+  return rows;
+}
+
+describe("payloads of real devices", () => {
+  for (const payload of payloads) {
+    test(`${payload.maker} ${payload.device}`, () => {
+      const profiles = payload.profile === undefined ? [] : mappings([payload.profile]);
+      const { points, leftOut } = payloadRows(payloadUplink(payload.object), uplinkNs, [], noTags, profiles);
+      assert.deepEqual(points, expectedPoints(payload));
+      assert.equal(leftOut, undefined);
+      for (const point of points) {
+        const [line] = parseLineProtocol(encodeLine(point) ?? "");
+        assert.equal(line?.fields.length, point.fields.length, "every field is written");
+      }
+    });
+  }
+});
+
+test("there are at least forty, of at least ten makers", () => {
+  assert.ok(payloads.length >= 40, `${payloads.length} payloads`);
+  const makers = new Set(payloads.map(({ maker }) => maker));
+  assert.ok(makers.size >= 10, `${makers.size} makers`);
+});
