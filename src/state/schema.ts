@@ -6,6 +6,14 @@ import type { Schema } from "../sqlite/database.ts";
  * `quarantine` keeps the bytes of what could not be decoded. `journal_id` + `seq` name the message, so
  * that quarantining again after a crash changes nothing. `death` counts how often the process died while
  * it decoded a message.
+ *
+ * `device`, `gateway` and `stats_sum` (sums of gateway statistics that are still open) are what has been
+ * learned from the log up to `projection.seq` of the journal `projection.journal_id`; they change together
+ * with it. Lists and maps are JSON. `projection.log_time_ms`, `uptime_ms` and `boot` are the log time after
+ * that message; sums of messages received before `sums_from_ms` are not to be made.
+ *
+ * `influx_column` is what was last known of the columns in InfluxDB, for each database that was written to;
+ * `type` is one of telemetry's column types.
  */
 export const stateTables: Schema = {
   applicationId: 0x464c5331,
@@ -26,6 +34,81 @@ export const stateTables: Schema = {
      CREATE TABLE death (journal_id TEXT NOT NULL, seq INTEGER NOT NULL, count INTEGER NOT NULL,
        PRIMARY KEY (journal_id, seq)) STRICT, WITHOUT ROWID;
      CREATE TABLE client (client_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
+     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE device (
+       dev_eui TEXT PRIMARY KEY,
+       device_name TEXT NOT NULL,
+       profile_id TEXT NOT NULL,
+       profile_name TEXT NOT NULL,
+       application_id TEXT NOT NULL,
+       application_name TEXT NOT NULL,
+       tenant_id TEXT NOT NULL,
+       tenant_name TEXT NOT NULL,
+       tags TEXT NOT NULL,
+       first_seen_ms INTEGER NOT NULL,
+       last_seen_ms INTEGER NOT NULL,
+       last_event TEXT NOT NULL,
+       last_uplink_ms INTEGER,
+       interval_ms REAL,
+       interval_samples_ms TEXT NOT NULL,
+       dev_addr TEXT,
+       session_since_ms INTEGER,
+       session_last_uplink_ms INTEGER,
+       last_f_cnt INTEGER,
+       gateways TEXT NOT NULL,
+       power_at_ms INTEGER,
+       battery_percent REAL,
+       external_power INTEGER,
+       battery_unavailable INTEGER,
+       margin_db REAL,
+       row_day INTEGER
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE gateway (
+       gateway_id TEXT PRIMARY KEY,
+       first_seen_ms INTEGER NOT NULL,
+       last_seen_ms INTEGER NOT NULL,
+       online INTEGER,
+       online_since_ms INTEGER,
+       last_stats_ms INTEGER,
+       latitude REAL,
+       longitude REAL,
+       altitude REAL
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE stats_sum (
+       gateway_id TEXT NOT NULL,
+       bucket_ms INTEGER NOT NULL,
+       delay INTEGER NOT NULL,
+       source TEXT NOT NULL,
+       closes_ms INTEGER NOT NULL,
+       count INTEGER NOT NULL,
+       times_ns TEXT NOT NULL,
+       rx_received INTEGER NOT NULL,
+       rx_received_ok INTEGER NOT NULL,
+       tx_received INTEGER NOT NULL,
+       tx_emitted INTEGER NOT NULL,
+       tx_by_status TEXT NOT NULL,
+       duty_cycle TEXT NOT NULL,
+       metadata TEXT NOT NULL,
+       latitude REAL,
+       longitude REAL,
+       altitude REAL,
+       PRIMARY KEY (gateway_id, bucket_ms, delay)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE projection (
+       name TEXT PRIMARY KEY,
+       journal_id TEXT NOT NULL,
+       seq INTEGER NOT NULL,
+       log_time_ms INTEGER NOT NULL,
+       uptime_ms INTEGER NOT NULL,
+       boot INTEGER NOT NULL,
+       sums_from_ms INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE influx_column (
+       database TEXT NOT NULL,
+       table_name TEXT NOT NULL,
+       column_name TEXT NOT NULL,
+       type TEXT NOT NULL,
+       PRIMARY KEY (database, table_name, column_name)
+     ) STRICT, WITHOUT ROWID;`,
   ],
 };

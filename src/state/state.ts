@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { errorCode, type Fault } from "../lib/fault.ts";
 import { openDatabase, walPages } from "../sqlite/database.ts";
 import { writeFailed } from "./faults.ts";
+import { RegistryStore } from "./registry-store.ts";
+import { SchemaStore } from "./schema-store.ts";
 import { stateTables } from "./schema.ts";
 
 /** What is quarantined beyond this is evicted, oldest first, and counted. */
@@ -25,7 +27,10 @@ export interface QuarantineEntry {
   readonly reason: string;
 }
 
-/** state.db: quarantine, deaths while decoding, which client ids have connected. synchronous=FULL. */
+/**
+ * state.db: quarantine, deaths while decoding, which client ids have connected, the registry.
+ * synchronous=FULL.
+ */
 export class State {
   readonly #database: Database.Database;
   readonly #insert: Database.Statement<
@@ -35,6 +40,9 @@ export class State {
   #quarantineBytes: number;
   #quarantineEvicted: number;
   #bytesInWal: number;
+
+  readonly registry: RegistryStore;
+  readonly schema: SchemaStore;
 
   /** What had to be said about the file when it was opened. */
   readonly openingFaults: readonly Fault[];
@@ -55,6 +63,12 @@ export class State {
     const evicted = database.prepare("SELECT value FROM counter WHERE name = 'quarantine_evicted'").pluck();
     this.#quarantineEvicted = Number(evicted.get() ?? 0);
     this.#bytesInWal = walPages(database.name) * 4096;
+    const wrote = (bytes: number): void => {
+      this.#bytesInWal += bytes;
+      this.#checkpointWhenDue();
+    };
+    this.registry = new RegistryStore(database, wrote);
+    this.schema = new SchemaStore(database, wrote);
   }
 
   /** Faults: journal_unwritable (fatal). */

@@ -1,0 +1,121 @@
+import type Database from "better-sqlite3";
+import { errorCode, Fault } from "../lib/fault.ts";
+import type { ColumnType, TableColumn } from "../telemetry/column-types.ts";
+
+/** Pages that a row changes: its own and, now and then, one above it. */
+const bytesPerRow = 4096 + 1024;
+
+export interface SchemaStoreOptions {
+  /** Columns of all databases together; further ones are not kept. */
+  readonly maxColumns?: number;
+}
+
+/** Every one of them, or the compiler complains. */
+const columnTypes: Readonly<Record<ColumnType, true>> = {
+  tag: true,
+  float: true,
+  integer: true,
+  unsigned: true,
+  string: true,
+  boolean: true,
+  time: true,
+  other: true,
+};
+
+/**
+ * The table `influx_column` of state.db: the types of InfluxDB's columns as they were last known, so that a
+ * daemon that starts while InfluxDB is away, or may not read its schema, makes the same columns as before.
+ *
+ * A cache: what is lost is read from InfluxDB again. A database is named by a key of the caller's, which
+ * says the server, too.
+ */
+export class SchemaStore {
+  readonly #database: Database.Database;
+  /** Tells the owner of the file how much a save has added to its WAL. */
+  readonly #wrote: (bytes: number) => void;
+  readonly #maxColumns: number;
+  readonly #change: Database.Statement<[string, string, string, string]>;
+  readonly #insert: Database.Statement<[string, string, string, string]>;
+  #count: number;
+
+  constructor(
+    database: Database.Database,
+    wrote: (bytes: number) => void,
+    { maxColumns = 200_000 }: SchemaStoreOptions = {},
+  ) {
+    this.#database = database;
+    this.#wrote = wrote;
+    this.#maxColumns = maxColumns;
+    this.#change = database.prepare(
+      "UPDATE influx_column SET type = ? WHERE database = ? AND table_name = ? AND column_name = ?",
+    );
+    this.#insert = database.prepare(
+      "INSERT INTO influx_column (type, database, table_name, column_name) VALUES (?, ?, ?, ?)",
+    );
+    // It reads every page: damage that shows while the file is being opened has it moved aside.
+    this.#count = this.#countRows();
+  }
+
+  /** What was saved under this key. A row that cannot be understood is left out. */
+  load(key: string): TableColumn[] {
+    const rows = this.#database
+      .prepare<[string], { table: string; column: string; type: string }>(
+        `SELECT table_name AS "table", column_name AS "column", type FROM influx_column WHERE database = ?`,
+      )
+      .all(key);
+    return rows.filter((row): row is TableColumn => Object.hasOwn(columnTypes, row.type));
+  }
+
+  /**
+   * Adds columns and changes the types of those that are there. Durable when it returns undefined; else it
+   * returns the fault for which nothing was stored: schema_unsaved.
+   */
+  save(key: string, columns: readonly TableColumn[]): Fault | undefined {
+    if (columns.length === 0) return undefined;
+    let added = 0;
+    try {
+      this.#database.transaction(() => {
+        for (const { table, column, type } of columns) {
+          if (this.#change.run(type, key, table, column).changes > 0) continue;
+          if (this.#count + added >= this.#maxColumns) continue;
+          added += this.#insert.run(type, key, table, column).changes;
+        }
+      })();
+    } catch (error) {
+      return unsaved(error);
+    }
+    this.#count += added;
+    this.#wrote(columns.length * bytesPerRow);
+    return undefined;
+  }
+
+  /** Forgets the databases that are not written to any more. Returns the fault for which it could not. */
+  keepOnly(keys: readonly string[]): Fault | undefined {
+    const forget = this.#database.prepare<[string]>(
+      "DELETE FROM influx_column WHERE database NOT IN (SELECT value FROM json_each(?))",
+    );
+    try {
+      const { changes } = forget.run(JSON.stringify(keys));
+      if (changes > 0) this.#wrote(changes * bytesPerRow);
+    } catch (error) {
+      return unsaved(error);
+    }
+    this.#count = this.#countRows();
+    return undefined;
+  }
+
+  #countRows(): number {
+    return Number(this.#database.prepare("SELECT count(*) FROM influx_column").pluck().get());
+  }
+}
+
+function unsaved(cause: unknown): Fault {
+  return new Fault({
+    code: "schema_unsaved",
+    layer: "journal",
+    disposition: "drop",
+    message: `the column types of InfluxDB could not be stored in state.db (${errorCode(cause) ?? "unknown error"})`,
+    hint: "free space on the disk that holds [journal] dir; until then they are read from InfluxDB again after a restart",
+    cause,
+  });
+}
