@@ -1,4 +1,5 @@
 /** `[influxdb]`: where points are written. */
+import type { z } from "zod";
 import {
   complain,
   defined,
@@ -99,17 +100,7 @@ const shape = {
 export const influxSchema = table(shape)
   .superRefine((influx, context) => {
     checkTls(influx, { secure: "https", plain: "http" }, context);
-    if (influx.token !== undefined && influx.token_file !== undefined) {
-      complain(context, { path: ["token_file"], message: "token is given too: keep one of the two" });
-    }
-    for (const key of ["token", "token_file"] as const) {
-      const token: unknown = influx[key];
-      if (!(token instanceof Secret) || /^[\x21-\x7e]+$/.test(token.reveal())) continue;
-      complain(context, {
-        path: [key],
-        message: "contains a space or a character outside ASCII, which no token has (the value is not shown)",
-      });
-    }
+    checkToken(influx, context);
   }, evenIfBroken)
   .transform((influx): InfluxConfig =>
     defined({
@@ -127,3 +118,21 @@ export const influxSchema = table(shape)
       tls: compileTls(influx),
     }),
   );
+
+/** One of the two, and such as fits into a header. Runs on tables that may be wrong already. */
+export function checkToken(
+  given: { readonly token?: unknown; readonly token_file?: unknown },
+  context: z.RefinementCtx,
+): void {
+  if (given.token !== undefined && given.token_file !== undefined) {
+    complain(context, { path: ["token_file"], message: "token is given too: keep one of the two" });
+  }
+  for (const key of ["token", "token_file"] as const) {
+    const token = given[key];
+    if (!(token instanceof Secret) || /^[\x21-\x7e]+$/.test(token.reveal())) continue;
+    complain(context, {
+      path: [key],
+      message: "contains a space or a character outside ASCII, which no token has (the value is not shown)",
+    });
+  }
+}

@@ -9,17 +9,28 @@ import type { Answer } from "./outcome.ts";
  * has been read to its end or the socket is destroyed.
  */
 
+/** What a request is for: its faults say it. */
+export type Errand = "write" | "schema";
+
 export interface Exchange {
   readonly request: ClientRequest;
   readonly body: Buffer;
   readonly peer: Peer;
+  readonly errand: Errand;
   readonly timeoutMs: number;
+  /** The rest of a larger answer is cut off, together with its connection. */
+  readonly maxAnswerBytes: number;
   readonly signal: AbortSignal;
 }
 
+export interface ReceivedAnswer extends Answer {
+  /** False: cut off at `maxAnswerBytes`. */
+  readonly isWhole: boolean;
+}
+
 /**
- * The server closed an idle connection at the moment we took it up again. Writes are idempotent, so
- * the same thing can be sent again at once.
+ * The server closed an idle connection at the moment we took it up again. Writes are idempotent, and
+ * questions are asked as often as one likes, so the same thing can be sent again at once.
  */
 export class StaleConnection extends Error {
   override readonly name = "StaleConnection";
@@ -31,14 +42,12 @@ export class StaleConnection extends Error {
   }
 }
 
-/** The rest of a larger answer is cut off, together with its connection. */
-const maxAnswerBytes = 64 * 1024;
-
 /** Rejects with a `Fault`, a `StaleConnection`, or the signal's reason. */
-export async function send({ request, body, peer, timeoutMs, signal }: Exchange): Promise<Answer> {
-  return await new Promise<Answer>((resolve, reject) => {
+export async function send(exchange: Exchange): Promise<ReceivedAnswer> {
+  const { request, body, peer, timeoutMs, maxAnswerBytes, signal } = exchange;
+  return await new Promise<ReceivedAnswer>((resolve, reject) => {
     const phase = watchPhase(request);
-    const timer = setTimeout(() => stop(timedOut(phase(), timeoutMs, peer)), timeoutMs);
+    const timer = setTimeout(() => stop(timedOut(phase(), exchange)), timeoutMs);
     const stopListening = once(signal, () => stop(signal.reason));
 
     function finish(): void {
@@ -47,7 +56,7 @@ export async function send({ request, body, peer, timeoutMs, signal }: Exchange)
     }
     async function take(response: IncomingMessage): Promise<void> {
       try {
-        const answer = await collect(response);
+        const answer = await collect(response, maxAnswerBytes);
         finish();
         resolve(answer);
       } catch (error) {
@@ -68,7 +77,7 @@ export async function send({ request, body, peer, timeoutMs, signal }: Exchange)
   });
 }
 
-async function collect(response: IncomingMessage): Promise<Answer> {
+async function collect(response: IncomingMessage, maxAnswerBytes: number): Promise<ReceivedAnswer> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response as AsyncIterable<Uint8Array>) {
@@ -82,6 +91,7 @@ async function collect(response: IncomingMessage): Promise<Answer> {
     retryAfter: response.headers["retry-after"],
     location: response.headers.location,
     body: Buffer.concat(chunks).toString("utf8"),
+    isWhole: bytes < maxAnswerBytes,
   };
 }
 
@@ -106,21 +116,45 @@ function failed(error: Error, request: ClientRequest, peer: Peer): Error {
   return closed && request.reusedSocket ? new StaleConnection(fault) : fault;
 }
 
-function timedOut(phase: Phase, timeoutMs: number, peer: Peer): Fault {
+function timedOut(phase: Phase, { errand, timeoutMs, peer }: Exchange): Fault {
   if (phase === "connecting") {
     return diagnose(Object.assign(new Error("no connection"), { code: "ETIMEDOUT" }), peer);
   }
+  const { code, asked, again } = overdue[errand];
   const within = `within ${timeoutMs / 1000} s`;
   const queued = phase === "waiting for a free connection";
   return new Fault({
-    code: "write_timeout",
+    code,
     layer: "write",
     disposition: "retry",
     message: queued
-      ? `no connection to InfluxDB became free ${within}: other writes take too long`
-      : `InfluxDB did not answer a write ${within}; its connection was closed`,
+      ? `no connection to InfluxDB became free ${within}: other requests take too long`
+      : `InfluxDB did not answer ${asked} ${within}; its connection was closed`,
     hint: queued
       ? "see why InfluxDB answers slowly, or raise influxdb.max_in_flight"
-      : "the write is sent again, which changes nothing if it had arrived; if this lasts, look for a slow disk under InfluxDB, or raise influxdb.write_timeout",
+      : `${again}; if this lasts, look for a slow disk under InfluxDB, or raise influxdb.write_timeout`,
+  });
+}
+
+const overdue: Readonly<Record<Errand, { code: string; asked: string; again: string }>> = {
+  write: {
+    code: "write_timeout",
+    asked: "a write",
+    again: "the write is sent again, which changes nothing if it had arrived",
+  },
+  schema: { code: "schema_timeout", asked: "a query of its schema", again: "it is asked again" },
+};
+
+/** Of a request that was under way when its transport was closed. */
+export function cancelled(errand: Errand): Fault {
+  const isWrite = errand === "write";
+  return new Fault({
+    code: isWrite ? "write_cancelled" : "schema_cancelled",
+    layer: "write",
+    disposition: "retry",
+    message: isWrite
+      ? "a write was given up because the writer was closed"
+      : "reading InfluxDB's schema was given up because its reader was closed",
+    hint: isWrite ? "it is sent again after the next start" : "it is read again after the next start",
   });
 }

@@ -3,12 +3,11 @@ import * as https from "node:https";
 import { Duplex } from "node:stream";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
-import { Fault, assert } from "../lib/fault.ts";
+import { assert } from "../lib/fault.ts";
 import type { Peer } from "../net/diagnose.ts";
 import { tlsOptions } from "../net/tls.ts";
 import type { InfluxConfig } from "./config.ts";
-import { StaleConnection, send } from "./exchange.ts";
-import type { Answer } from "./outcome.ts";
+import { StaleConnection, cancelled, send, type Errand, type ReceivedAnswer } from "./exchange.ts";
 import { redactor } from "./redact.ts";
 
 /**
@@ -31,11 +30,22 @@ export interface Post {
 }
 
 export interface HttpTransport {
-  /** Rejects with a `Fault` when there is no whole answer, or with the signal's reason. */
-  post(request: Post): Promise<Answer>;
+  /**
+   * Rejects with a `Fault` when there is no answer, or none to its end or to `maxAnswerBytes`; or with the
+   * signal's reason.
+   */
+  post(request: Post): Promise<ReceivedAnswer>;
   /** Closes every connection; requests under way reject with a `Fault`. */
   close(): void;
 }
+
+export interface TransportUse {
+  readonly errand: Errand;
+  readonly maxAnswerBytes: number;
+}
+
+/** What an error answer says fits into it many times over. */
+const writing: TransportUse = { errand: "write", maxAnswerBytes: 64 * 1024 };
 
 /** InfluxDB 3 does not say how long it keeps a connection, and NAT forgets them in silence. */
 const idleMs = 30_000;
@@ -44,7 +54,7 @@ const gzipFromBytes = 1400;
 
 const gzipAsync = promisify(gzip);
 
-export function createTransport(config: InfluxConfig): HttpTransport {
+export function createTransport(config: InfluxConfig, use: TransportUse = writing): HttpTransport {
   const token = config.token?.reveal() ?? "";
   assert(/^[\x21-\x7e]*$/.test(token), "the configuration let a token through that no header can carry");
   const redact = redactor(token);
@@ -53,13 +63,18 @@ export function createTransport(config: InfluxConfig): HttpTransport {
   const underWay = new Set<http.ClientRequest>();
   let isClosed = false;
 
-  async function exchange(post: Post, body: Buffer, gzipped: boolean, timeoutMs: number): Promise<Answer> {
+  async function exchange(
+    post: Post,
+    body: Buffer,
+    gzipped: boolean,
+    timeoutMs: number,
+  ): Promise<ReceivedAnswer> {
     // A write that was being compressed while the writer was closed.
-    if (isClosed) throw closed();
+    if (isClosed) throw cancelled(use.errand);
     const request = open.request(post, body.length, gzipped);
     underWay.add(request);
     try {
-      const answer = await send({ request, body, peer, timeoutMs, signal: post.signal });
+      const answer = await send({ request, body, peer, ...use, timeoutMs, signal: post.signal });
       return { ...answer, body: redact(answer.body), location: answer.location && redact(answer.location) };
     } finally {
       underWay.delete(request);
@@ -88,7 +103,7 @@ export function createTransport(config: InfluxConfig): HttpTransport {
     },
     close() {
       isClosed = true;
-      for (const request of underWay) request.destroy(closed());
+      for (const request of underWay) request.destroy(cancelled(use.errand));
       open.agent.destroy();
     },
   };
@@ -156,14 +171,4 @@ class TlsAgent extends https.Agent {
 function brokenConnection(error: unknown): Duplex {
   assert(error instanceof Error, "only errors are thrown");
   return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done(error) });
-}
-
-function closed(): Fault {
-  return new Fault({
-    code: "write_cancelled",
-    layer: "write",
-    disposition: "retry",
-    message: "a write was given up because the writer was closed",
-    hint: "it is sent again after the next start",
-  });
 }

@@ -44,13 +44,10 @@ export async function* queryRows(db: Database, sql: string): AsyncGenerator<Row,
 
 /** The tables that hold data. InfluxDB lists its own beside them, in other schemas than `iox`. */
 export async function tableNames(db: Database): Promise<Set<string>> {
-  const bySchema = new Map<unknown, string[]>();
-  for await (const row of queryRows(db, "SELECT table_schema, table_name FROM information_schema.tables")) {
-    const names = bySchema.get(row["table_schema"]) ?? [];
-    names.push(String(row["table_name"]));
-    bySchema.set(row["table_schema"], names);
-  }
-  return new Set(bySchema.get("iox") ?? [...bySchema.values()].flat());
+  const names = new Set<string>();
+  const tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'iox'";
+  for await (const row of queryRows(db, tables)) names.add(String(row["table_name"]));
+  return names;
 }
 
 /**

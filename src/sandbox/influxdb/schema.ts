@@ -2,12 +2,13 @@
  * How the catalog lies in DuckDB. Schema `catalog` lists databases, tables and columns; schema `data` holds
  * the rows, one table `t<id>` per InfluxDB table with the columns `time`, `series` and `c<position>`; schema
  * `db<id>` has what queries see: a view per table, its columns under their names and in byte order, as
- * InfluxDB shows them, without what has outlived the database's retention. Schema `fn` has the functions
- * that InfluxDB knows and DuckDB does not.
+ * InfluxDB shows them, without what has outlived the database's retention; schema `info<id>` describes them
+ * (information-schema.ts). Schema `fn` has the functions that InfluxDB knows and DuckDB does not.
  */
 import type { Catalog, Column, ColumnKind, Database, Table } from "./catalog.ts";
 import type { DuckDBConnection } from "./duckdb.ts";
 import { quoted } from "./duckdb.ts";
+import { eraseInformationSchema, storeInformationSchema } from "./information-schema.ts";
 import { TableState } from "./table-state.ts";
 
 const engineTypeOf: Readonly<Record<ColumnKind, string>> = {
@@ -57,6 +58,7 @@ export async function restoreCatalog(
   for (const [id, name, retentionNs] of databases.getRows()) {
     const retention = typeof retentionNs === "bigint" ? retentionNs : undefined;
     databaseById.set(Number(id), catalog.restoreDatabase(Number(id), String(name), retention));
+    await storeInformationSchema(connection, Number(id));
   }
   const tables = await connection.runAndReadAll(
     "SELECT id, database_id, name FROM catalog.tables ORDER BY id",
@@ -110,6 +112,7 @@ export async function storeDatabase(connection: DuckDBConnection, database: Data
     [database.name],
   );
   await connection.run(`CREATE SCHEMA db${database.id}`);
+  await storeInformationSchema(connection, database.id);
 }
 
 /** Makes the stored table wide enough for the catalog's; gives the number of columns that it has then. */
@@ -153,6 +156,7 @@ function viewOf(table: Table, columns: readonly Column[]): string {
 
 export async function eraseDatabase(connection: DuckDBConnection, database: Database): Promise<void> {
   await connection.run(`DROP SCHEMA IF EXISTS db${database.id} CASCADE`);
+  await eraseInformationSchema(connection, database.id);
   await connection.run(`DELETE FROM catalog.databases WHERE id = ${database.id}`);
   await connection.run(`DELETE FROM catalog.tables WHERE database_id = ${database.id}`);
   for (const table of database.tables.values()) {

@@ -2,10 +2,10 @@
  * A stand-in for InfluxDB 3 Core that speaks its HTTP API over DuckDB: for trying and testing, not for
  * keeping data. It listens on the loopback interface only.
  *
- * Known differences: a table or column that differs from another only by case has another name in SQL
- * (`Temp~2`; results show the true one); SQL is DuckDB's with `now()` and `date_bin()`, and its
- * sub-microsecond digits are cut by `date_bin`; an overwritten point has its last value at once, where
- * InfluxDB may return either; a deleted database is gone at once.
+ * Known differences: a column that differs from another only by case has another name in SQL (`Temp~2`;
+ * results and information_schema show the true one); SQL is DuckDB's with `now()` and `date_bin()`, and its
+ * sub-microsecond digits are cut by `date_bin`; there is no schema `system`; an overwritten point has its
+ * last value at once, where InfluxDB may return either; a deleted database is gone at once.
  */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";

@@ -3,8 +3,8 @@ import type { DuckDBTypeId } from "@duckdb/node-api";
 
 import { errorText } from "../../lib/fault.ts";
 import type { Database } from "./catalog.ts";
+import { Unconfined, confine } from "./confine.ts";
 import type { DuckDBConnection, DuckDBValue, DuckDb } from "./duckdb.ts";
-import { quoted } from "./duckdb.ts";
 
 export type SqlParameters = Readonly<Record<string, null | boolean | number | string>>;
 
@@ -24,7 +24,7 @@ export interface SqlResult {
 /** The statement is wrong or does more than read; the message is for the client. */
 export class SqlRefusal extends Error {}
 
-/** `$name` placeholders take their values from `parameters`. */
+/** `$name` placeholders take their values from `parameters`. Sees nothing but this database. */
 export async function runSql(
   duckDb: DuckDb,
   connection: DuckDBConnection,
@@ -33,7 +33,7 @@ export async function runSql(
   parameters: SqlParameters,
 ): Promise<SqlResult> {
   try {
-    const statement = await connection.prepare(sql);
+    const statement = await connection.prepare(await confine(connection, database, sql));
     const { SELECT, EXPLAIN } = duckDb.StatementType;
     if (statement.statementType !== SELECT && statement.statementType !== EXPLAIN) {
       throw new SqlRefusal("Error during planning: only statements that read are supported");
@@ -48,7 +48,8 @@ export async function runSql(
     return { columns, rows: reader.getRows().map((row) => row.map((value) => plain(duckDb, value))) };
   } catch (error) {
     if (error instanceof SqlRefusal) throw error;
-    throw new SqlRefusal(refusalText(connection, database, sql, errorText(error)));
+    const reason = error instanceof Unconfined ? error.message : errorText(error).split("\n", 1)[0];
+    throw new SqlRefusal(`Error during planning: ${reason ?? ""}`);
   }
 }
 
@@ -59,28 +60,6 @@ function trueNamesOf(database: Database): Map<string, string> {
     for (const { name, sqlName } of table.columns.values()) if (name !== sqlName) names.set(sqlName, name);
   }
   return names;
-}
-
-/** A table that does not exist is what clients look for; the rest is the engine's first line. */
-function refusalText(connection: DuckDBConnection, database: Database, sql: string, reason: string): string {
-  // A view's own name comes with that of the table below it.
-  const known = new Set(
-    [...database.tables.values()].flatMap(({ id, sqlName }) => [quoted(sqlName).toLowerCase(), `"t${id}"`]),
-  );
-  for (const name of tableNamesIn(connection, sql)) {
-    if (!known.has(quoted(name).toLowerCase())) {
-      return `Error during planning: table 'public.iox.${name}' not found`;
-    }
-  }
-  return `Error during planning: ${reason.split("\n", 1)[0] ?? ""}`;
-}
-
-function tableNamesIn(connection: DuckDBConnection, sql: string): readonly string[] {
-  try {
-    return connection.getTableNames(sql, false);
-  } catch {
-    return []; // It does not even parse.
-  }
 }
 
 function columnType(duckDb: DuckDb, typeId: DuckDBTypeId): SqlColumn["type"] {

@@ -2,7 +2,9 @@
  * The stand-in's data in DuckDB, in a directory or in memory.
  *
  * Invariants: what `commit` was given is durable and visible to every later `query` when its promise
- * resolves, all of it or nothing. One (series, time) has one row. Changes run one after another.
+ * resolves, all of it or nothing. One (series, time) has one row. Changes run one after another. A query sees
+ * every table and column that the catalog has taken, their rows not before they are committed: InfluxDB 3,
+ * too, keeps its catalog ahead of its WAL.
  */
 import { join } from "node:path";
 
@@ -94,6 +96,7 @@ export class Store {
 
   /** One statement that reads. Throws `SqlRefusal` when it is not that, or wrong. */
   async query(database: Database, sql: string, parameters: SqlParameters): Promise<SqlResult> {
+    await this.#storeTables(database);
     const connection = await this.#instance.connect();
     try {
       await connection.run(`SET search_path = 'db${database.id},fn'`);
@@ -142,13 +145,42 @@ export class Store {
     return committed;
   }
 
+  /** Makes what the catalog has of a database durable and visible, where that was not done yet. */
+  async #storeTables(database: Database): Promise<void> {
+    if (this.#storedDatabases.has(database) && this.#narrowTables(database).length === 0) return;
+    await this.#transaction(async () => {
+      const committed = await this.#storeNewDatabases();
+      const widened = this.#isCurrent(database) ? this.#narrowTables(database) : [];
+      for (const table of widened) {
+        const state = this.#state(table);
+        const width = await widenTable(this.#writer, state);
+        committed.push(() => {
+          state.storedColumns = width;
+        });
+      }
+      return { value: undefined, committed };
+    });
+  }
+
+  /** Tables that have fewer columns in DuckDB than in the catalog. */
+  #narrowTables(database: Database): Table[] {
+    return [...database.tables.values()].filter(
+      (table) => this.#state(table).storedColumns < table.columns.size,
+    );
+  }
+
+  #state(table: Table): TableState {
+    const state = this.#states.get(table) ?? new TableState(table);
+    this.#states.set(table, state);
+    return state;
+  }
+
   async #writeTable(
     table: Table,
     points: readonly AcceptedPoint[],
     counts: EffectCounts,
   ): Promise<() => void> {
-    const state = this.#states.get(table) ?? new TableState(table);
-    this.#states.set(table, state);
+    const state = this.#state(table);
     const rows = state.group(points);
     const width = await widenTable(this.#writer, state);
     await this.#loadStored(table, rows);

@@ -1,0 +1,285 @@
+/** The schema reader against the stand-in, and against servers that answer what they like or not at all. */
+import assert from "node:assert/strict";
+import * as net from "node:net";
+import { describe, test, type TestContext } from "node:test";
+import { inspect } from "node:util";
+import type { InfluxConfig } from "../../src/influx/config.ts";
+import type { SchemaAnswer } from "../../src/influx/schema-answer.ts";
+import { createSchemaReader, type SchemaReader } from "../../src/influx/schema-reader.ts";
+import type { Fault } from "../../src/lib/fault.ts";
+import { Secret } from "../../src/lib/secret.ts";
+import { startInfluxStandIn, type InfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
+import { never, serve } from "../support/influx-http.ts";
+import { flushIntervalMs, write } from "../support/stand-in.ts";
+import { freePort, waitFor } from "../support/wait.ts";
+import { listening } from "../support/tcp-server.ts";
+
+const token = "apiv3_secret-0123456789";
+
+function reader(
+  t: TestContext,
+  url: string,
+  { tables = ["uplink"], ...more }: Partial<InfluxConfig> & { tables?: readonly string[] } = {},
+): SchemaReader {
+  const config: InfluxConfig = {
+    url,
+    database: "farm",
+    token: new Secret(token),
+    writeApi: "auto",
+    writeTimeoutMs: 10_000,
+    gzip: true,
+    maxInFlight: 4,
+    batchMaxLines: 5000,
+    batchMaxBytes: 1 << 20,
+    batchMaxAgeMs: 1000,
+    tls: { verify: true },
+    ...more,
+  };
+  const made = createSchemaReader({ config, tables, prefix: "telemetry_" });
+  t.after(() => {
+    made.close();
+  });
+  return made;
+}
+
+function assertFault(answer: SchemaAnswer, kind: "retry" | "unavailable", code: string): Fault {
+  assert.ok("fault" in answer, inspect(answer));
+  assert.deepEqual([answer.kind, answer.fault.code], [kind, code]);
+  const said = inspect(answer, { depth: 9 });
+  assert.ok(!said.includes(token), said);
+  return answer.fault;
+}
+
+/** By table and column. */
+function columnsOf(answer: SchemaAnswer): Record<string, string> {
+  assert.equal(answer.kind, "read", inspect(answer));
+  assert.ok("columns" in answer);
+  return Object.fromEntries(answer.columns.map(({ table, column, type }) => [`${table}.${column}`, type]));
+}
+
+describe("against the stand-in", () => {
+  async function standIn(t: TestContext): Promise<InfluxStandIn> {
+    const server = await startInfluxStandIn({
+      flushIntervalMs,
+      auth: { token: new Secret(token), powerlessToken: new Secret("weak-token") },
+    });
+    t.after(async () => await server.stop());
+    return server;
+  }
+  const lines = async (server: InfluxStandIn, text: string, db = "farm"): Promise<void> => {
+    const headers = { authorization: `Bearer ${token}` };
+    assert.deepEqual(await write(server, text, `db=${db}&precision=ns`, headers), [204, ""]);
+  };
+
+  test("every type of a column is read as what it is", async (t) => {
+    const server = await standIn(t);
+    await lines(server, 'uplink,dev_eui=a f=1,i=1i,u=1u,s="x",b=t 1');
+    assert.deepEqual(columnsOf(await reader(t, server.url).read(never)), {
+      "uplink.dev_eui": "tag",
+      "uplink.f": "float",
+      "uplink.i": "integer",
+      "uplink.u": "unsigned",
+      "uplink.s": "string",
+      "uplink.b": "boolean",
+      "uplink.time": "time",
+    });
+  });
+
+  test("our own tables, the configured ones and those of the prefix are read, and no others", async (t) => {
+    const server = await standIn(t);
+    const written = ["uplink", "telemetry_a", "telemetryXa", "Uplink", "cli'mate", "somebody_elses"];
+    await lines(server, written.map((table) => `${table} f=1 1`).join("\n"));
+    await lines(server, "telemetry_b f=1 1", "barn");
+    const asked = reader(t, server.url, { tables: ["uplink", "cli'mate"] });
+    assert.deepEqual(
+      new Set(Object.keys(columnsOf(await asked.read(never))).filter((name) => name.endsWith(".f"))),
+      new Set(["uplink.f", "telemetry_a.f", "cli'mate.f"]),
+    );
+  });
+
+  test("what came since is read the next time, on the same connection", async (t) => {
+    const server = await standIn(t);
+    const asked = reader(t, server.url);
+    await lines(server, "uplink a=1 1");
+    assert.deepEqual(Object.keys(columnsOf(await asked.read(never))), ["uplink.a", "uplink.time"]);
+    await lines(server, "uplink b=1 1");
+    assert.deepEqual(columnsOf(await asked.read(never))["uplink.b"], "float");
+  });
+
+  test("a database that does not exist has no columns", async (t) => {
+    const server = await standIn(t);
+    assert.deepEqual(await reader(t, server.url).read(never), { kind: "read", columns: [] });
+  });
+
+  test("a database that exists has no columns either, before anything is written", async (t) => {
+    const server = await standIn(t);
+    const created = await fetch(`${server.url}/api/v3/configure/database`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: '{"db":"farm"}',
+    });
+    assert.equal(created.status, 200);
+    assert.deepEqual(await reader(t, server.url).read(never), { kind: "read", columns: [] });
+  });
+
+  test("a path that is not InfluxDB's is not an empty database", async (t) => {
+    const server = await standIn(t);
+    const fault = assertFault(
+      await reader(t, `${server.url}/influx`).read(never),
+      "unavailable",
+      "schema_unavailable",
+    );
+    assert.match(fault.message, /HTTP 404/);
+  });
+
+  test("a token that is unknown, and one that may not, cannot read the schema", async (t) => {
+    const server = await standIn(t);
+    for (const [other, status] of [
+      ["nobody-knows-it", 401],
+      ["weak-token", 403],
+    ] as const) {
+      const answer = await reader(t, server.url, { token: new Secret(other) }).read(never);
+      const fault = assertFault(answer, "unavailable", "schema_unreadable");
+      assert.equal(fault.disposition, "drop");
+      assert.match(fault.message, new RegExp(`HTTP ${status}`));
+      assert.match(fault.hint ?? "", /give the token read permission/);
+    }
+  });
+});
+
+describe("against another server", () => {
+  test("one question is sent, with the token in its header, uncompressed, to the path below influxdb.url", async (t) => {
+    const { url, received } = await serve(t, (response) => void response.writeHead(200).end("[]"));
+    // Long enough that a write of that size would be compressed.
+    const tables = Array.from({ length: 300 }, (_, n) => `table_${n}`);
+    const answer = await reader(t, `${url}/db`, { tables }).read(never);
+    assert.deepEqual(answer, { kind: "read", columns: [] });
+    const [{ url: path, headers, body } = assert.fail("nothing came")] = received;
+    assert.deepEqual(
+      [received.length, path, headers["content-encoding"]],
+      [1, "/db/api/v3/query_sql", undefined],
+    );
+    assert.equal(headers.authorization, `Bearer ${token}`);
+    assert.match(body.toString(), /^\{"db":"farm","q":"SELECT .* FROM information_schema.columns /);
+  });
+
+  const refusals: [status: number, kind: "retry" | "unavailable", code: string][] = [
+    [302, "retry", "schema_not_understood"],
+    [400, "unavailable", "schema_unavailable"],
+    [401, "unavailable", "schema_unreadable"],
+    [403, "unavailable", "schema_unreadable"],
+    [404, "unavailable", "schema_unavailable"],
+    [405, "unavailable", "schema_unavailable"],
+    [429, "retry", "schema_server_error"],
+    [500, "retry", "schema_server_error"],
+    [503, "retry", "schema_server_error"],
+  ];
+  for (const [status, kind, code] of refusals) {
+    test(`${status} is "${kind}", and an answer that repeats the token does not bring it into the log`, async (t) => {
+      const { url } = await serve(t, (response, { headers }) => {
+        response.writeHead(status).end(JSON.stringify({ error: `no: ${headers.authorization}` }));
+      });
+      const fault = assertFault(await reader(t, url).read(never), kind, code);
+      assert.match(fault.message, new RegExp(`HTTP ${status}: no: Bearer \\[secret\\]`));
+    });
+  }
+
+  test("404 to a question and 400 to what is none: the database is missing, whatever the texts say", async (t) => {
+    const { url, received } = await serve(t, (response, { body }) => {
+      const question: unknown = JSON.parse(body.toString());
+      const isOne = typeof question === "object" && question !== null && "db" in question;
+      response.writeHead(isOne ? 404 : 400).end("gibberish");
+    });
+    assert.deepEqual(await reader(t, url).read(never), { kind: "read", columns: [] });
+    assert.equal(received.length, 2);
+  });
+
+  test("when the second of the two goes unanswered, nothing is known", async (t) => {
+    const { url } = await serve(t, (response, _received, count) => {
+      if (count === 1) response.writeHead(404).end();
+      else response.destroy();
+    });
+    const answer = await reader(t, url).read(never);
+    assert.equal(answer.kind, "retry", inspect(answer));
+  });
+
+  const garbage: [what: string, body: string][] = [
+    ["a login page", "<!doctype html><title>Sign in</title>"],
+    ["nothing", ""],
+    ["half of a list", '[{"table_name":"uplink","column_name":"a"'],
+    ["another query's rows", '[{"a":1}]'],
+    ["bytes", "\0\x01\xff"],
+  ];
+  for (const [what, body] of garbage) {
+    test(`200 with ${what} is no schema, and asked again`, async (t) => {
+      const { url } = await serve(t, (response) => void response.writeHead(200).end(body));
+      assertFault(await reader(t, url).read(never), "retry", "schema_not_understood");
+    });
+  }
+
+  test("a schema of 5 MiB is read, and one without end is cut off with its connection", async (t) => {
+    const row = JSON.stringify({ table_name: "uplink", column_name: "a".repeat(200), data_type: "Float64" });
+    const whole = await serve(t, (response) => {
+      response.writeHead(200).end(`[${Array.from({ length: 20_000 }, () => row).join(",")}]`);
+    });
+    const read = await reader(t, whole.url).read(never);
+    assert.equal("columns" in read && read.columns.length, 20_000);
+
+    let closed = false;
+    const endless = await serve(t, (response) => {
+      const chunk = `${row},`.repeat(1000);
+      const more = (): void => {
+        while (!response.destroyed && response.write(chunk));
+      };
+      response.on("close", () => {
+        closed = true;
+      });
+      response.writeHead(200).write("[");
+      response.on("drain", more);
+      more();
+    });
+    assertFault(await reader(t, endless.url).read(never), "unavailable", "schema_too_large");
+    await waitFor(() => closed, { what: "the connection to be closed" });
+  });
+
+  test("an answer that does not come, and one that drips, are timeouts of reading the schema", async (t) => {
+    const silent = await serve(t, () => undefined);
+    const slow = await serve(t, (response) => {
+      response.writeHead(200).write("[");
+      const drip = setInterval(() => response.write(" "), 10);
+      response.on("close", () => clearInterval(drip));
+    });
+    for (const { url } of [silent, slow]) {
+      const fault = assertFault(
+        await reader(t, url, { writeTimeoutMs: 100 }).read(never),
+        "retry",
+        "schema_timeout",
+      );
+      assert.match(fault.message, /did not answer a query of its schema within 0.1 s/);
+      assert.doesNotMatch(`${fault.message} ${fault.hint}`, /the write|a write/);
+    }
+  });
+
+  test("a refused connection and a handshake that never ends have the faults of every connection", async (t) => {
+    const refused = reader(t, `http://127.0.0.1:${await freePort()}`);
+    assertFault(await refused.read(never), "retry", "connection_refused");
+    const { port } = await listening(t, net.createServer());
+    const silent = reader(t, `https://127.0.0.1:${port}`, { writeTimeoutMs: 100 });
+    assertFault(await silent.read(never), "retry", "connect_timeout");
+  });
+
+  test("an abort rejects with its reason; closing ends a reading as a retry", async (t) => {
+    const stop = new AbortController();
+    const reason = new Error("shutting down");
+    const aborted = await serve(t, () => stop.abort(reason));
+    await assert.rejects(reader(t, aborted.url).read(stop.signal), (error) => error === reason);
+
+    const silent = await serve(t, () => undefined);
+    const closing = reader(t, silent.url);
+    const reading = closing.read(never);
+    await waitFor(() => silent.received.length === 1, { what: "the question" });
+    closing.close();
+    assertFault(await reading, "retry", "schema_cancelled");
+    assertFault(await closing.read(never), "retry", "schema_cancelled");
+  });
+});

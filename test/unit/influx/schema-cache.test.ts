@@ -1,0 +1,258 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import * as fc from "fast-check";
+import { databaseKey, SchemaCache, type SchemaLimits } from "../../../src/influx/schema-cache.ts";
+import type { ColumnType, TableColumn } from "../../../src/telemetry/column-types.ts";
+
+const isPayloadTable = (table: string): boolean => table.startsWith("telemetry_");
+const table = "telemetry_em300";
+
+function cache(known: readonly TableColumn[] = [], limits: Partial<SchemaLimits> = {}): SchemaCache {
+  const wide = { tables: 2000, columnsPerTable: 1000, columns: 100_000, payloadColumns: 200, ...limits };
+  return new SchemaCache({ known, isPayloadTable, limits: wide });
+}
+
+function column(name: string, type: ColumnType, of = table): TableColumn {
+  return { table: of, column: name, type };
+}
+
+function numbered(count: number, prefix: string, type: ColumnType = "float"): TableColumn[] {
+  return Array.from({ length: count }, (_, n) => column(`${prefix}${n}`, type));
+}
+
+function claim(schema: SchemaCache, columns: Iterable<TableColumn>): void {
+  for (const each of columns) schema.columnsOf(each.table).set(each.column, each.type);
+}
+
+describe("learning", () => {
+  test("a column not heard of before is learned in silence", () => {
+    const schema = cache([column("temperature", "float")]);
+    assert.equal(schema.learn([column("temperature", "float"), column("humidity", "float")]), false);
+    assert.equal(schema.version, 0);
+    assert.deepEqual(
+      [...schema.columnsOf(table)],
+      [
+        ["temperature", "float"],
+        ["humidity", "float"],
+      ],
+    );
+  });
+
+  test("a claim of another type is set right in the map that its claimer holds, and what was fitted is stale", () => {
+    const schema = cache();
+    const held = schema.columnsOf(table);
+    held.set("temperature", "string");
+    assert.equal(schema.learn([column("temperature", "float")]), true);
+    assert.equal(schema.version, 1);
+    assert.equal(held.get("temperature"), "float");
+    assert.equal(schema.columnsOf(table), held);
+  });
+
+  test("what the last process knew is contradicted like a claim", () => {
+    const schema = cache([column("a", "integer")]);
+    assert.equal(schema.learn([column("a", "unsigned")]), true);
+    assert.equal(schema.columnsOf(table).get("a"), "unsigned");
+  });
+
+  test("a claim that InfluxDB does not have yet stays, and other tables are not touched", () => {
+    const schema = cache();
+    claim(schema, [column("new", "float"), column("a", "float", "uplink")]);
+    assert.equal(schema.learn([column("old", "float")]), false);
+    assert.equal(schema.columnsOf(table).get("new"), "float");
+    assert.deepEqual([...schema.columnsOf("uplink")], [["a", "float"]]);
+  });
+
+  test("of several contradictions at once the version grows by one", () => {
+    const schema = cache([column("a", "float"), column("b", "float")]);
+    schema.learn([column("a", "string"), column("b", "tag")]);
+    assert.equal(schema.version, 1);
+  });
+
+  test("a type that we have no word for is a contradiction, too", () => {
+    const schema = cache([column("a", "float")]);
+    assert.equal(schema.learn([column("a", "other")]), true);
+    assert.equal(schema.columnsOf(table).get("a"), "other");
+  });
+});
+
+describe("a payload's table that is fuller than was thought", () => {
+  test("gives up its newest claims until it is within its limit, and what was fitted is stale", () => {
+    const schema = cache();
+    claim(schema, numbered(100, "ours"));
+    const theirs = [column("time", "time"), ...numbered(109, "theirs")];
+    assert.equal(schema.learn(theirs), true);
+    const names = [...schema.columnsOf(table).keys()];
+    assert.equal(names.length, 200);
+    assert.ok(names.includes("ours89") && !names.includes("ours90"));
+    assert.ok(theirs.every((each) => names.includes(each.column)));
+    assert.equal(schema.learn(theirs), false);
+    assert.equal(schema.version, 1);
+  });
+
+  test("keeps the claims of tags", () => {
+    const schema = cache();
+    claim(schema, [column("dev_eui", "tag"), column("x", "float")]);
+    assert.equal(schema.learn(numbered(300, "theirs")), true);
+    assert.deepEqual([...schema.columnsOf(table).keys()].slice(0, 2), ["dev_eui", "theirs0"]);
+    assert.equal(schema.columnsOf(table).size, 301);
+  });
+
+  test("that is exactly full contradicts nothing", () => {
+    const schema = cache();
+    claim(schema, numbered(100, "ours"));
+    assert.equal(schema.learn(numbered(100, "theirs")), false);
+    assert.equal(schema.columnsOf(table).size, 200);
+  });
+
+  test("is a matter of payloads only: a table of our own keeps its claims", () => {
+    const schema = cache();
+    schema.columnsOf("uplink").set("rssi", "float");
+    assert.equal(schema.learn(numbered(300, "x").map((each) => ({ ...each, table: "uplink" }))), false);
+    assert.equal(schema.columnsOf("uplink").size, 301);
+  });
+});
+
+describe("what is not stored yet", () => {
+  test("is what came or changed, once", () => {
+    const schema = cache([column("old", "float"), column("same", "float")]);
+    assert.deepEqual(schema.takeUnsaved(), []);
+    claim(schema, [column("claimed", "boolean"), column("same", "float")]);
+    schema.learn([column("old", "string"), column("heard", "integer")]);
+    assert.deepEqual(schema.takeUnsaved(), [
+      column("claimed", "boolean"),
+      column("old", "string"),
+      column("heard", "integer"),
+    ]);
+    assert.deepEqual(schema.takeUnsaved(), []);
+  });
+
+  test("has no claim that was given up", () => {
+    const schema = cache([], { payloadColumns: 2 });
+    claim(schema, [column("a", "float"), column("b", "float")]);
+    schema.learn([column("c", "float")]);
+    assert.deepEqual(
+      schema.takeUnsaved().map((each) => each.column),
+      ["a", "c"],
+    );
+  });
+});
+
+describe("limits", () => {
+  test("a table has no more columns than its limit; those that it has still change", () => {
+    const schema = cache([], { columnsPerTable: 2 });
+    claim(schema, [column("a", "float"), column("b", "float"), column("c", "float")]);
+    assert.deepEqual([...schema.columnsOf(table).keys()], ["a", "b"]);
+    schema.learn([column("b", "string"), column("d", "float")]);
+    assert.deepEqual(
+      [...schema.columnsOf(table).entries()],
+      [
+        ["a", "float"],
+        ["b", "string"],
+      ],
+    );
+  });
+
+  test("all tables together have no more than theirs, and what one gives up another can have", () => {
+    const schema = cache([], { columns: 2 });
+    claim(schema, [column("a", "float", "one"), column("b", "float", "two"), column("c", "float", "two")]);
+    assert.equal(schema.columnsOf("two").size, 1);
+    schema.columnsOf("one").delete("a");
+    schema.columnsOf("one").delete("a");
+    claim(schema, [column("c", "float", "two"), column("d", "float", "two")]);
+    assert.deepEqual([...schema.columnsOf("two").keys()], ["b", "c"]);
+    schema.columnsOf("two").clear();
+    claim(schema, numbered(3, "x"));
+    assert.equal(schema.columnsOf(table).size, 2);
+  });
+
+  test("a table too many is new each time, and takes no room", () => {
+    const schema = cache([], { tables: 1, columns: 2 });
+    claim(schema, [column("a", "float", "one"), column("a", "float", "two"), column("b", "float", "two")]);
+    assert.deepEqual([schema.columnsOf("one").size, schema.columnsOf("two").size], [1, 0]);
+    claim(schema, [column("b", "float", "one")]);
+    assert.equal(schema.columnsOf("one").size, 2);
+    assert.deepEqual(schema.takeUnsaved().length, 2);
+  });
+});
+
+describe("for any schema and any claims", () => {
+  const types = fc.constantFrom<ColumnType>("tag", "float", "integer", "string", "boolean", "time", "other");
+  const names = fc.constantFrom("a", "b", "c", "d", "e", "f");
+  const tables = fc.constantFrom("telemetry_x", "uplink");
+  const columns = fc.array(fc.record({ table: tables, column: names, type: types }), { maxLength: 15 });
+  const limits = { payloadColumns: 4 };
+  const stateOf = (schema: SchemaCache): [string, ColumnType][][] =>
+    ["telemetry_x", "uplink"].map((name) => [...schema.columnsOf(name)]);
+
+  test("learning the same again changes nothing and contradicts nothing", () => {
+    fc.assert(
+      fc.property(columns, columns, (claims, theirs) => {
+        const schema = cache([], limits);
+        claim(schema, claims);
+        schema.learn(theirs);
+        const [state, version] = [stateOf(schema), schema.version];
+        assert.equal(schema.learn(theirs), false);
+        assert.deepEqual([stateOf(schema), schema.version], [state, version]);
+      }),
+    );
+  });
+
+  test("what InfluxDB has ends as InfluxDB has it, claimed before or after", () => {
+    fc.assert(
+      fc.property(columns, columns, (claims, theirs) => {
+        const before = cache([], limits);
+        claim(before, claims);
+        before.learn(theirs);
+        const after = cache([], limits);
+        after.learn(theirs);
+        // As telemetry claims: what is there is not overwritten.
+        claim(
+          after,
+          claims.filter((each) => !after.columnsOf(each.table).has(each.column)),
+        );
+        const last = new Map(theirs.map((each) => [`${each.table} ${each.column}`, each]));
+        for (const { table: of, column: name, type } of last.values()) {
+          assert.equal(before.columnsOf(of).get(name), type);
+          assert.equal(after.columnsOf(of).get(name), type);
+        }
+      }),
+    );
+  });
+
+  test("the version grows exactly when learning says that it contradicted", () => {
+    fc.assert(
+      fc.property(fc.array(columns, { maxLength: 5 }), (answers) => {
+        const schema = cache([], limits);
+        let contradictions = 0;
+        for (const answer of answers) if (schema.learn(answer)) contradictions += 1;
+        assert.equal(schema.version, contradictions);
+      }),
+    );
+  });
+
+  test("the store's copy, fed with what was unsaved, becomes the cache again where nothing was given up", () => {
+    fc.assert(
+      fc.property(columns, columns, (claims, theirs) => {
+        const schema = cache();
+        const stored = new Map<string, TableColumn>();
+        const save = (): void => {
+          for (const each of schema.takeUnsaved()) stored.set(`${each.table} ${each.column}`, each);
+        };
+        claim(schema, claims);
+        save();
+        schema.learn(theirs);
+        save();
+        const again = cache([...stored.values()]);
+        for (const name of ["telemetry_x", "uplink"]) {
+          assert.deepEqual(new Map(again.columnsOf(name)), new Map(schema.columnsOf(name)));
+        }
+      }),
+    );
+  });
+});
+
+test("one server's database is not another's", () => {
+  const url = "http://127.0.0.1:8181";
+  assert.notEqual(databaseKey({ url, database: "a" }), databaseKey({ url, database: "b" }));
+  assert.notEqual(databaseKey({ url, database: "a" }), databaseKey({ url: `${url}/x`, database: "a" }));
+});
