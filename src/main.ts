@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import type { DemoOptions } from "./cli/demo.ts";
 import { exitCode, type Io } from "./cli/io.ts";
+import type { MappingOptions } from "./cli/mapping.ts";
 import type { SandboxOptions } from "./cli/sandbox.ts";
 import { version } from "./cli/version.ts";
 
@@ -87,6 +88,7 @@ function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): 
       const { configCommand } = await import("./cli/config.ts");
       await finish(configCommand(options, io));
     });
+  mappingCommands(program, io, finish);
   sandboxCommands(program, io, finish);
   return program;
 }
@@ -99,6 +101,28 @@ function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): 
  */
 function keepYoungGenerationSmall(): void {
   setFlagsFromString("--semi-space-growth-factor=1");
+}
+
+/** What is for writing `[[profile]]` tables. */
+function mappingCommands(
+  program: Command,
+  io: Io,
+  finish: (running: Promise<number>) => Promise<void>,
+): void {
+  program
+    .command("mapping")
+    .description("how payloads become columns")
+    .command("show")
+    .description("what becomes of each key of the last payloads, and a [[profile]] to start from")
+    .argument("<device|profile>", "a device's EUI or name, or a device profile's name or id")
+    .option("-c, --config <file>", "configuration", defaultConfig)
+    .option("--messages <count>", "how many of the newest messages to look at", wholeNumber, 20_000)
+    .option("--payloads <count>", "how many payloads are enough", wholeNumber, 50)
+    .option("--json", "one JSON object", false)
+    .action(async (name: string, options: Omit<MappingOptions, "name">) => {
+      const { mappingShowCommand } = await import("./cli/mapping.ts");
+      await finish(mappingShowCommand({ ...options, name }, io));
+    });
 }
 
 /** What is for trying Flightline without a broker, a database or devices. */

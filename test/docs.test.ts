@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { describe, test } from "node:test";
-import { faultTexts, styleMistake } from "./support/fault-texts.ts";
+import { faultBuilders, faultTexts, styleMistake } from "./support/fault-texts.ts";
 import { maskedCode } from "./support/source-scan.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -12,11 +12,10 @@ const read = (path: string): string => readFileSync(join(root, path), "utf8");
 const snakeCase = /"([a-z][a-z0-9]*(?:_[a-z0-9]+)+)"/g;
 
 /** What stands in quotes where a fault gets its code: `code: …`, or the first argument of a function(code, …). */
-function faultCodes(text: string): string[] {
+function faultCodes(text: string, imported: readonly string[] = []): string[] {
   const code = maskedCode(text);
-  const builders = [...code.matchAll(/\bfunction (\w+)\(\s*code\b/g)].map(([, name = ""]) => name);
   const places = [...code.matchAll(/\bcode:[^,;}]*/g)];
-  for (const name of builders)
+  for (const name of [...faultBuilders(text), ...imported])
     places.push(...code.matchAll(new RegExp(`(?<!function )\\b${name}\\([^,;)]*`, "g")));
   return places.flatMap((place) => {
     const original = text.slice(place.index, place.index + place[0].length);
@@ -31,8 +30,24 @@ function sourceFiles(): string[] {
     .map((file) => join("src", file));
 }
 
+/** Makers of faults that other files may take. */
+const exportedBuilders = sourceFiles().flatMap((file) => {
+  const text = read(file);
+  return faultBuilders(text).filter((name) => text.includes(`export function ${name}(`));
+});
+
+/** Those that this one takes. */
+function importedBuilders(text: string): string[] {
+  return exportedBuilders.filter((name) => new RegExp(`^import [^;]*\\b${name}\\b[^;]*;`, "m").test(text));
+}
+
 function codesInSource(): Set<string> {
-  return new Set(sourceFiles().flatMap((file) => faultCodes(read(file))));
+  return new Set(
+    sourceFiles().flatMap((file) => {
+      const text = read(file);
+      return faultCodes(text, importedBuilders(text));
+    }),
+  );
 }
 
 /** The first column of the tables in docs/errors.md. */
@@ -65,6 +80,8 @@ describe("docs/errors.md", () => {
       function endpoint(code: string, message: string) {} endpoint("four_d", "not_this"); // code: "nor_this"
       const other = { kind: "not_that", code: "ENOENT" };`;
     assert.deepEqual(faultCodes(text).toSorted(), ["four_d", "one_a", "three_c", "two_b"]);
+    assert.deepEqual(faultCodes(`refuse("five_e", "why")`), []);
+    assert.deepEqual(faultCodes(`refuse("five_e", "why")`, ["refuse"]), ["five_e"]);
   });
 });
 
@@ -72,7 +89,8 @@ describe("what a fault says", () => {
   test("begins in lower case, unless with a name, and ends without a period", () => {
     let seen = 0;
     for (const file of sourceFiles()) {
-      for (const text of faultTexts(read(file))) {
+      const source = read(file);
+      for (const text of faultTexts(source, importedBuilders(source))) {
         assert.equal(styleMistake(text), undefined, `${file}: ${text}`);
         seen += 1;
       }

@@ -1,6 +1,5 @@
-import { total } from "../pipeline/counters.ts";
 import { type Sandbox, sandboxDatabase } from "../sandbox/sandbox.ts";
-import type { Snapshot } from "../status/snapshot.ts";
+import { influxdbState, type Snapshot } from "../status/snapshot.ts";
 import type { DemoResult } from "./demo-verdict.ts";
 import type { Io } from "./io.ts";
 
@@ -34,7 +33,8 @@ export class DemoScreen {
     this.#drawnLines = 0;
   }
 
-  #lines(published: number, { counters, journal, latencyMs, influxdb }: Snapshot): string[] {
+  #lines(published: number, snapshot: Snapshot): string[] {
+    const { counters, journal, latencyMs, registry } = snapshot;
     const now = { atMs: performance.now(), published, written: counters.written };
     this.#samples.push(now);
     if (this.#samples.length > rateSamples) this.#samples.shift();
@@ -46,10 +46,10 @@ export class DemoScreen {
       row("uplinks published", published, rate("published")),
       row("messages committed", counters.committed, `last commit ${journal.lastCommitMs.toFixed(1)} ms`),
       row("acknowledged", counters.acknowledged, "PUBACK, each after its commit"),
-      row("uplinks written", counters.written, rate("written")),
+      row("events written", counters.written, rate("written")),
       row("points written", counters.points, `${counters.batches} batches`),
-      row("other events", total(counters.unmapped), [...counters.unmapped.keys()].toSorted().join(", ")),
-      row("backlog", journal.backlog, influxdb === "away" ? "InfluxDB is away" : ""),
+      row("devices known", registry.devices, `${registry.gateways} gateways`),
+      row("backlog", journal.backlog, influxdbState(snapshot) === "away" ? "InfluxDB is away" : ""),
       row("latency", `${ms(latencyMs.p50)} ms`, `p50; p99 ${ms(latencyMs.p99)} ms`),
     ];
   }

@@ -19,6 +19,7 @@ import { type DemoCourse, type DemoResult, whyNoProof } from "./demo-verdict.ts"
 import { describeFault } from "./describe-fault.ts";
 import { exitCode, type Run } from "./io.ts";
 import { isWithin, mistakeInTraffic } from "./traffic.ts";
+import { version } from "./version.ts";
 
 export interface DemoOptions {
   /** A duration; undefined: until interrupted. */
@@ -34,6 +35,8 @@ const refreshMs = 500;
 const connectDeadlineMs = 15_000;
 /** After the devices have stopped: time for what is still under way. */
 const settleDeadlineMs = 20_000;
+/** What the devices' PUBACKs say is with the broker: it must have got here, too. */
+const quietMs = 1500;
 /** A timer holds no more: 24 days and some hours. */
 const longestDays = 24;
 
@@ -58,7 +61,7 @@ export const demoCommand: Run<DemoOptions> = async (options, io) => {
     const sandbox = await startSandbox({ mqttPort: 0, influxdbPort: 0, broker: true, report });
     try {
       const config = await demoConfig(folder, sandbox, io.env);
-      const app = openApp({ config, log: demoLog(report) });
+      const app = openApp({ config, log: demoLog(report), version: version() });
       const screen = options.json ? undefined : new DemoScreen(io);
       if (screen !== undefined) io.out(introduction(sandbox, options.devices));
       const played = await play(app, sandbox, { ...options, intervalMs, forMs }, screen, io.signal);
@@ -118,7 +121,7 @@ async function play(
         `\nThe devices stop. Waiting for what is under way, at most ${settleDeadlineMs / 1000} s …\n`,
       );
       await devices.stop();
-      const isSettled = await until(() => allSettled(app.snapshot(), ledger), settleDeadlineMs);
+      const isSettled = await until(settledFor(quietMs, app), settleDeadlineMs);
       course = { isConnected: true, isSettled };
     }
     last = app.snapshot();
@@ -133,10 +136,17 @@ async function play(
   return { result: demoResult(ledger, last, await takeAccount(ledger.entries(), database)), course };
 }
 
-/** Everything that was published has come, and nothing of it is waiting any more. */
-function allSettled({ counters, journal }: Snapshot, ledger: MemoryLedger): boolean {
-  const uplinks = counters.written + counters.duplicates;
-  return uplinks >= ledger.publishedCount && journal.waiting === 0 && journal.backlog === 0;
+/** True when nothing new has come for a while and nothing of what came is waiting any more. */
+function settledFor(ms: number, app: App): () => boolean {
+  let committed = -1;
+  let sinceMs = 0;
+  return () => {
+    const { counters, journal } = app.snapshot();
+    const isQuiet = journal.waiting === 0 && journal.backlog === 0 && counters.committed === committed;
+    committed = counters.committed;
+    if (!isQuiet) sinceMs = performance.now();
+    return isQuiet && performance.now() - sinceMs >= ms;
+  };
 }
 
 function demoResult(

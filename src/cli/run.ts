@@ -34,7 +34,13 @@ export async function runCommand(options: RunOptions, io: Io): Promise<number> {
   });
   let outcome: PartsOutcome;
   try {
-    const app = openApp({ config, log, runtimeDir: runtimeDir(io.env), decode: options.decode });
+    const app = openApp({
+      config,
+      log,
+      version: version(),
+      runtimeDir: runtimeDir(io.env),
+      decode: options.decode,
+    });
     outcome = await app.run(io.signal);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;

@@ -2,17 +2,15 @@
 import { hostname } from "node:os";
 import { z } from "zod";
 import { influxSchema, type InfluxConfig } from "../influx/config.ts";
+import { checkRoutes, compileRoutes, type RouteConfig, routesSchema } from "../influx/route-config.ts";
 import { journalSchema, type JournalConfig } from "../journal/config.ts";
 import { complain, evenIfBroken, table, text } from "../lib/schema.ts";
 import { checkClientIds, mqttSchema, type MqttConfig, type MqttSource } from "../mqtt/config.ts";
+import { ownSource } from "../pipeline/own-message.ts";
 import { clockSchema, type ClockConfig } from "../systemd/config.ts";
-import {
-  checkTagNames,
-  compileTelemetry,
-  tagsSchema,
-  telemetrySchema,
-  type TelemetryConfig,
-} from "../telemetry/config.ts";
+import { checkTagNames, compileTelemetry, tagsSchema, telemetrySchema } from "../telemetry/config.ts";
+import { compileProfiles, profileSchema } from "../telemetry/profile-config.ts";
+import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { logSchema, type LogConfig } from "./log.ts";
 
 export interface Config {
@@ -22,12 +20,14 @@ export interface Config {
   readonly mqtt: readonly MqttConfig[];
   readonly journal: JournalConfig;
   readonly influx: InfluxConfig;
-  readonly telemetry: TelemetryConfig;
+  readonly routes: readonly RouteConfig[];
+  readonly telemetry: TelemetrySettings;
   readonly clock: ClockConfig;
   readonly log: LogConfig;
 }
 
 const maxSources = 32;
+const maxProfiles = 500;
 
 const shape = {
   node: text(
@@ -42,8 +42,14 @@ const shape = {
     .describe("The brokers to read from"),
   journal: journalSchema.prefault({}),
   influxdb: influxSchema,
+  route: routesSchema.default([]),
   tags: tagsSchema.prefault({}),
   telemetry: telemetrySchema.prefault({}),
+  profile: z
+    .array(profileSchema, { error: "expected one or more [[profile]] tables (two brackets on each side)" })
+    .max(maxProfiles, { error: `expected at most ${maxProfiles} [[profile]] tables` })
+    .default([])
+    .describe("What becomes of payloads: the first table that matches a device is its mapping"),
   clock: clockSchema.prefault({}),
   log: logSchema.prefault({}),
 };
@@ -52,6 +58,7 @@ export const configSchema = table(shape)
   .superRefine((raw, context) => {
     checkTagNames(raw.tags, raw.telemetry?.device_tags, context);
     checkSourceNames(raw.mqtt, context);
+    checkRoutes(raw.route, sourceNames(raw.mqtt), context);
     checkClientIds(raw.mqtt, context);
   }, evenIfBroken)
   .transform((raw): Config => {
@@ -61,7 +68,8 @@ export const configSchema = table(shape)
       mqtt: raw.mqtt.map((source, index) => nameSource(source, sourceName(source, index), node)),
       journal: raw.journal,
       influx: raw.influxdb,
-      telemetry: compileTelemetry(raw.tags, raw.telemetry),
+      routes: compileRoutes(raw.route, raw.influxdb),
+      telemetry: compileTelemetry(raw.tags, raw.telemetry, compileProfiles(raw.profile)),
       clock: raw.clock,
       log: raw.log,
     };
@@ -85,12 +93,24 @@ function nameSource(source: MqttSource, name: string, node: string): MqttConfig 
   return { ...source, name, stateTopic: source.stateTopic.replaceAll("{node}", node) };
 }
 
+/** Of tables that may be wrong already; "" for what is no table. */
+function sourceNames(sources: unknown): string[] {
+  if (!Array.isArray(sources)) return [];
+  return sources.map((source: unknown, index) =>
+    typeof source === "object" && source !== null ? sourceName(source, index) : "",
+  );
+}
+
 function checkSourceNames(sources: unknown, context: z.RefinementCtx): void {
-  if (!Array.isArray(sources)) return;
   const seen = new Set<string>();
-  for (const [index, source] of sources.entries()) {
-    if (typeof source !== "object" || source === null) continue;
-    const name = sourceName(source, index);
+  for (const [index, name] of sourceNames(sources).entries()) {
+    if (name === "") continue;
+    if (name === ownSource) {
+      complain(context, {
+        path: ["mqtt", index, "name"],
+        message: `"${ownSource}" is what the journal calls our own rows: choose another name`,
+      });
+    }
     if (seen.has(name)) {
       complain(context, {
         path: ["mqtt", index, "name"],

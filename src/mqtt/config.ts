@@ -43,6 +43,7 @@ export type MqttSource = Omit<MqttConfig, "name"> & { readonly name?: string };
 const defaultTopics = [
   "application/+/device/+/event/+",
   "+/gateway/+/event/stats",
+  "+/gateway/+/event/mesh",
   "+/gateway/+/state/conn",
 ] as const;
 

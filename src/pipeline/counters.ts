@@ -4,22 +4,28 @@ export interface Counters {
   receivedQos0: number;
   committed: number;
   acknowledged: number;
-  /** Uplinks whose points InfluxDB has. */
+  /** Messages of brokers whose rows InfluxDB has. */
   written: number;
-  /** Points that InfluxDB has. */
+  /** Messages of our own (sums, the registry, this daemon's health) whose rows InfluxDB has. */
+  ownWritten: number;
+  /** Rows that InfluxDB has. */
   points: number;
   batches: number;
-  /** Understood, but no table holds them yet; by event name. */
+  /** Understood, and no table has a row for them; by event name. */
   unmapped: Map<string, number>;
+  /** Statistics and connection states of gateways, which get no rows of their own. */
+  projected: number;
+  /** Retained messages that do not say when it happened: not written. */
+  retained: number;
   /** By fault code. */
   quarantined: Map<string, number>;
   duplicates: number;
-  /** JSON members of written uplinks that did not fit their type and were left out. */
+  /** JSON members of written messages that did not fit their type and were left out. */
   droppedParts: number;
   retries: number;
   /** Messages in batches that InfluxDB refused, which wait to be tried again, now. */
   held: number;
-  /** Uplinks that wait for the clock to be right, now. */
+  /** Messages that wait for the clock to be right, now. */
   waitingForClock: number;
 }
 
@@ -30,9 +36,12 @@ export function newCounters(): Counters {
     committed: 0,
     acknowledged: 0,
     written: 0,
+    ownWritten: 0,
     points: 0,
     batches: 0,
     unmapped: new Map(),
+    projected: 0,
+    retained: 0,
     quarantined: new Map(),
     duplicates: 0,
     droppedParts: 0,

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { JournalMessage } from "../journal/message.ts";
 
 /**
  * Recognises an event that the broker delivered twice: the same bytes on the same topic under another seq.
@@ -6,6 +7,9 @@ import { createHash } from "node:crypto";
  * event; a message without such an id counts as a copy only when the broker marked it as a redelivery
  * (`mayRepeat`). Comparing bytes instead of ids means that no payload, however odd, can make another one
  * disappear.
+ *
+ * The same event from two sources is one event too, unless a route tells those sources apart: then it is
+ * one in each of their databases.
  *
  * The first one examined *leads*: it is the one that is sent. A copy that comes meanwhile *follows* it.
  * `delivered` hands the followers over, to be settled together with their leader; `givenUp` (the write
@@ -21,25 +25,28 @@ import { createHash } from "node:crypto";
  */
 export class Deduplicator {
   readonly #capacity: number;
+  readonly #sourcesApart: ReadonlySet<string>;
   readonly #known = new Map<string, Known>();
   /** The messages that are on their way, by seq. */
   readonly #leaders = new Map<number, Leader>();
 
-  constructor(capacity: number) {
+  /** `sourcesApart`: the sources that routes name. */
+  constructor(capacity: number, sourcesApart: ReadonlySet<string> = new Set()) {
     this.#capacity = capacity;
+    this.#sourcesApart = sourcesApart;
   }
 
   /** For a settled message that is still in the log, before anything is examined. */
-  remember(topic: string, payload: Uint8Array): void {
-    this.#know(contentKey(topic, payload), { leader: undefined });
+  remember(topic: string, payload: Uint8Array, source: string): void {
+    this.#know(this.#keyOf(topic, payload, source), { leader: undefined });
   }
 
   examine(
-    message: { readonly seq: number; readonly topic: string; readonly payload: Uint8Array },
+    message: Pick<JournalMessage, "seq" | "source" | "topic" | "payload">,
     mayRepeat: boolean,
   ): "new" | "duplicate" | "follows" {
-    const { seq, topic, payload } = message;
-    const key = contentKey(topic, payload);
+    const { seq, source, topic, payload } = message;
+    const key = this.#keyOf(topic, payload, source);
     const known = mayRepeat ? this.#known.get(key) : undefined;
     if (known !== undefined) {
       if (known.leader === undefined) return "duplicate";
@@ -69,6 +76,11 @@ export class Deduplicator {
     this.#leaders.delete(seq);
     if (this.#known.get(leader.key) === leader.known) this.#known.delete(leader.key);
     return leader.followers;
+  }
+
+  #keyOf(topic: string, payload: Uint8Array, source: string): string {
+    const key = contentKey(topic, payload);
+    return this.#sourcesApart.has(source) ? `${key} ${source}` : key;
   }
 
   #know(key: string, known: Known): void {

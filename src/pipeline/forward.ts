@@ -3,26 +3,45 @@ import { Fault } from "../lib/fault.ts";
 import { type Interval, IntervalSet } from "../lib/intervals.ts";
 import type { Log } from "../lib/log.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
+import type { JournalMessage } from "../journal/message.ts";
+import type { TelemetrySettings } from "../telemetry/settings.ts";
 import type { Batch, BatchLimits } from "./batch.ts";
 import { type Counters, countUnder } from "./counters.ts";
+import type { DecodedEvents } from "./decoded.ts";
 import type { Deduplicator } from "./deduplicator.ts";
 import { Endpoint } from "./endpoint.ts";
+import { FaultReport } from "./fault-report.ts";
 import type { LatencyWindow } from "./latency.ts";
-import type { ClockTrust, LineWriter, MessageLog, Quarantine, QuarantinedMessage } from "./ports.ts";
+import { LeftOutReport } from "./left-out.ts";
+import type {
+  ClockTrust,
+  Destination,
+  LineWriter,
+  MessageLog,
+  Quarantine,
+  QuarantinedMessage,
+} from "./ports.ts";
 import { type PreparedChunk, prepare, type PrepareDeps } from "./prepare.ts";
-import { freshAfterOutage, Sender } from "./sender.ts";
+import type { OffsetOf } from "./received-time.ts";
+import type { SchemaKeeper } from "./schema-first.ts";
+import { Sender } from "./sender.ts";
 import type { Lane } from "./slots.ts";
-import { Work } from "./work.ts";
+import { freshAfterOutage, Work } from "./work.ts";
 
 export interface ForwardDeps {
-  readonly log: MessageLog;
+  readonly destination: Destination;
+  /** Of this destination, like the schema and the limits. All else is shared by all forwarders. */
   readonly writer: LineWriter;
-  readonly quarantine: Quarantine;
-  readonly deduplicator: Deduplicator;
-  readonly clockTrust: ClockTrust;
-  readonly prepareDeps: PrepareDeps;
+  readonly schema: SchemaKeeper;
   readonly limits: BatchLimits;
   readonly maxInFlight: number;
+  readonly log: MessageLog;
+  readonly quarantine: Quarantine;
+  readonly decoded: DecodedEvents;
+  readonly deduplicator: Deduplicator;
+  readonly clockTrust: ClockTrust;
+  readonly offsetMs: OffsetOf;
+  readonly settings: TelemetrySettings;
   readonly counters: Counters;
   readonly latency: LatencyWindow;
   readonly clock: Clock;
@@ -40,21 +59,45 @@ const freshMaxLag = 20_000;
 const noRoomRetryMs = 30_000;
 
 /**
- * From the log into InfluxDB: read, prepare, batch, write, settle. Two lanes do the same work on other
+ * From the log into one database: read, prepare, batch, write, settle. Two lanes do the same work on other
  * messages: "fresh" what arrives now, "backlog" what was left behind. What fails is released and read from
  * the log again, so that an outage of days holds nothing in memory.
+ *
+ * Where there are several databases, each has a forwarder of its own over the same log, and none waits for
+ * another. Each looks at every message and takes it; what is another's it never settles and never releases,
+ * so that it does not meet it again.
  */
 export class Forward {
   readonly #deps: ForwardDeps;
+  readonly #prepareDeps: PrepareDeps;
+  readonly #report: FaultReport;
   readonly #work: Work;
   readonly #endpoint: Endpoint;
   readonly #sender: Sender;
+  /** What the shared counters were told of this one's waiting messages. */
+  #held = 0;
+  #waitingForClock = 0;
 
   constructor(deps: ForwardDeps) {
+    const report = new FaultReport(deps);
     this.#deps = deps;
+    this.#report = report;
+    this.#prepareDeps = {
+      decoded: deps.decoded,
+      deduplicator: deps.deduplicator,
+      clock: deps.clockTrust,
+      offsetMs: deps.offsetMs,
+      settings: deps.settings,
+      schema: deps.schema.columns,
+      destination: deps.destination,
+      leftOut: new LeftOutReport((fault) => {
+        report.sayAlways(fault);
+      }),
+      counters: deps.counters,
+    };
     this.#work = new Work(deps.log.settled, deps.log.lastSeq);
     this.#endpoint = new Endpoint(deps.clock, deps.random);
-    this.#sender = new Sender({ ...deps, work: this.#work, endpoint: this.#endpoint });
+    this.#sender = new Sender({ ...deps, report, work: this.#work, endpoint: this.#endpoint });
   }
 
   /** Whether InfluxDB takes writes, as far as we know. */
@@ -122,50 +165,74 @@ export class Forward {
   }
 
   #mayTake(lane: Lane, nowMs: number): boolean {
-    const { counters, clockTrust } = this.#deps;
-    this.#work.unpark(nowMs, clockTrust.mayRelease);
-    counters.waitingForClock = this.#work.waitingForClockCount;
-    counters.held = this.#work.parkedCount;
+    this.#work.unpark(nowMs, this.#deps.clockTrust.mayRelease);
+    this.#countWaiting();
     // While InfluxDB is away it is the oldest messages that probe: what fails alone steps aside for a while,
     // and the newest must be ready when the link returns.
     if (lane === "fresh" && !this.#endpoint.isOpen && this.#work.hasBacklog()) return false;
     return this.#hasWork(lane) && this.#endpoint.admits(lane, nowMs);
   }
 
+  /** The counters are those of all forwarders: this one adds how its own numbers have changed. */
+  #countWaiting(): void {
+    const { counters } = this.#deps;
+    const { parkedCount, waitingForClockCount } = this.#work;
+    counters.held += parkedCount - this.#held;
+    counters.waitingForClock += waitingForClockCount - this.#waitingForClock;
+    this.#held = parkedCount;
+    this.#waitingForClock = waitingForClockCount;
+  }
+
   #take(lane: Lane): PreparedChunk | undefined {
-    const { log, prepareDeps } = this.#deps;
+    const { log } = this.#deps;
     const keep = this.#endpoint.isOpen ? freshMaxLag : freshAfterOutage;
     if (lane === "fresh") this.#work.skipToFresh(log.lastSeq, keep);
-    const interval =
-      lane === "fresh" ? this.#work.takeFresh(log.lastSeq, chunkCount) : this.#work.takeBacklog(chunkCount);
-    if (interval === undefined) return undefined;
-    const messages = log.read(interval.lo, interval.hi, chunkCount);
-    if (messages.length < interval.hi - interval.lo + 1) this.#settleMissing(interval, messages);
-    return prepare(messages, prepareDeps);
+    const first = this.#next(lane, chunkCount);
+    if (first === undefined) return undefined;
+    let messages = this.#read(first);
+    let looked = first.hi - first.lo + 1;
+    // Where the messages of several destinations alternate, what one of them left behind is in many pieces.
+    while (looked < chunkCount) {
+      const next = this.#next(lane, chunkCount - looked);
+      if (next === undefined) break;
+      messages = [...messages, ...this.#read(next)];
+      looked += next.hi - next.lo + 1;
+    }
+    return prepare(messages, this.#prepareDeps);
+  }
+
+  #next(lane: Lane, maxCount: number): Interval | undefined {
+    if (lane === "backlog") return this.#work.takeBacklog(maxCount);
+    return this.#work.takeFresh(this.#deps.log.lastSeq, maxCount);
   }
 
   /** What the quota evicted is gone; what is gone must not be looked for again. */
-  #settleMissing(interval: Interval, present: readonly { readonly seq: number }[]): void {
-    const seqs = new Set(present.map(({ seq }) => seq));
-    for (let seq = interval.lo; seq <= interval.hi; seq += 1) {
-      if (!seqs.has(seq)) this.#sender.settle(seq, seq);
-    }
+  #read({ lo, hi }: Interval): JournalMessage[] {
+    const { log, destination } = this.#deps;
+    const count = hi - lo + 1;
+    const messages = log.read(lo, hi, count);
+    if (messages.length === count || !destination.isDefault) return messages;
+    const seqs = new Set(messages.map(({ seq }) => seq));
+    for (let seq = lo; seq <= hi; seq += 1) if (!seqs.has(seq)) log.settle(seq, seq);
+    return messages;
   }
 
   /** Finishes what needs no write and adds the rest to the batch; sends it when it is full. */
   async #collect(lane: Lane, open: Batch, chunk: PreparedChunk, abort: AbortSignal): Promise<Batch> {
-    const { clock } = this.#deps;
+    const { clock, log, schema } = this.#deps;
+    // As it was when the chunk was prepared: it may grow while this waits for a slot.
+    const schemaVersion = schema.version;
     if (chunk.quarantined.length > 0) this.#quarantine(chunk.quarantined);
-    for (const seq of chunk.done) this.#sender.settle(seq, seq);
+    for (const seq of chunk.done) log.settle(seq, seq);
     for (const seq of chunk.waitForClock) this.#work.parkForClock(seq);
     let batch = open;
-    for (const uplink of chunk.ready) {
-      const isSuspect = this.#sender.isSuspect(uplink.seq);
-      if (batch.wouldOverflow(uplink) || (isSuspect && !batch.isEmpty)) {
+    for (const message of chunk.ready) {
+      const isSuspect = this.#sender.isSuspect(message.seq);
+      if (batch.wouldOverflow(message) || (isSuspect && !batch.isEmpty)) {
         await this.#sender.send(lane, batch, abort);
         batch = this.#sender.newBatch();
       }
-      batch.add(uplink, clock.uptimeMs());
+      batch.add(message, clock.uptimeMs(), schemaVersion);
       if (isSuspect) {
         await this.#sender.send(lane, batch, abort);
         batch = this.#sender.newBatch();
@@ -176,20 +243,20 @@ export class Forward {
 
   /** Sets undecodable messages aside. Where there is no room for them, they stay in the log for a while. */
   #quarantine(entries: readonly QuarantinedMessage[]): void {
-    const { quarantine, counters, clock } = this.#deps;
+    const { quarantine, counters, clock, log } = this.#deps;
     try {
       quarantine.quarantine(entries);
     } catch (error) {
       if (!(error instanceof Fault) || error.disposition !== "retry") throw error;
       const seqs = IntervalSet.of(entries.map(({ message: { seq } }) => ({ lo: seq, hi: seq })));
       this.#work.park(seqs, clock.uptimeMs() + noRoomRetryMs);
-      this.#sender.report(error);
+      this.#report.say(error);
       return;
     }
     for (const { message, fault } of entries) {
       countUnder(counters.quarantined, fault.code);
-      this.#sender.report(fault, message);
-      this.#sender.settle(message.seq, message.seq);
+      this.#report.say(fault, message);
+      log.settle(message.seq, message.seq);
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Fault } from "../lib/fault.ts";
 import type { IntervalSet } from "../lib/intervals.ts";
 import type { Result } from "../lib/result.ts";
 import type { JournalMessage } from "../journal/message.ts";
+import type { RouteFacts } from "./route.ts";
 
 /** The log of committed messages as its consumers see it. */
 export interface MessageLog {
@@ -19,6 +20,16 @@ export interface MessageLog {
 
 /** Bytes to meaning; `chirpstack/decode.ts` in production. */
 export type Decode = (topic: string, payload: Uint8Array) => Result<Event>;
+
+/** One database, and what belongs into it. Every message belongs to exactly one. */
+export interface Destination {
+  /** The database: what logs call it. */
+  readonly name: string;
+  /** Undefined: there is no other destination. */
+  readonly isMine: ((facts: RouteFacts) => boolean) | undefined;
+  /** It settles what needs no write, or cannot be read, as well. One of them does. */
+  readonly isDefault: boolean;
+}
 
 /** What became of a write, as the writer judges it. */
 export type WriteOutcome =

@@ -1,40 +1,51 @@
-import type { Uplink } from "../chirpstack/event.ts";
+import { type DeviceEvent, isDeviceEvent, type MeshHeartbeat } from "../chirpstack/event.ts";
 import { hasGpsTime, pointTime } from "../chirpstack/time.ts";
 import type { JournalMessage } from "../journal/message.ts";
+import type { Schema } from "../telemetry/column-types.ts";
+import { fit } from "../telemetry/fit.ts";
 import { encodeLine } from "../telemetry/line-protocol.ts";
+import type { Point } from "../telemetry/point.ts";
 import { points } from "../telemetry/points.ts";
-import type { TagSettings } from "../telemetry/tags.ts";
+import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { type Counters, countUnder } from "./counters.ts";
-import type { DecodeMarker } from "./decode-marker.ts";
+import type { DecodedEvents } from "./decoded.ts";
 import type { Deduplicator } from "./deduplicator.ts";
-import type { ClockTrust, Decode, QuarantinedMessage } from "./ports.ts";
+import type { LeftOutReport } from "./left-out.ts";
+import { ownSource, ownTopic, unpackOwn } from "./own-message.ts";
+import type { ClockTrust, Destination, QuarantinedMessage } from "./ports.ts";
+import { type OffsetOf, receiptFor } from "./received-time.ts";
+import type { RouteFacts } from "./route.ts";
 
 export interface PrepareDeps {
-  readonly decode: Decode;
-  readonly marker: DecodeMarker;
+  readonly decoded: DecodedEvents;
   readonly deduplicator: Deduplicator;
   readonly clock: ClockTrust;
-  /** wall clock − uptime during a boot, once it is known. */
-  offsetMs(bootKey: number): number | undefined;
-  readonly settings: TagSettings;
+  readonly offsetMs: OffsetOf;
+  readonly settings: TelemetrySettings;
+  /** Of the destination. */
+  readonly schema: Schema;
+  readonly destination: Destination;
+  readonly leftOut: LeftOutReport;
   readonly counters: Counters;
 }
 
-/** One uplink's lines, ready to be sent. */
-export interface ReadyUplink {
+/** One message's lines, ready to be sent. */
+export interface ReadyMessage {
   readonly seq: number;
   readonly topic: string;
   /** Receipt, ms since boot. */
   readonly uptimeMs: number;
-  /** Lines separated by "\n", without one at the end. */
+  /** Lines separated by "\n", without one at the end; at least one. */
   readonly text: string;
   readonly lineCount: number;
   /** Parts of the event that did not fit and are not in the lines. */
   readonly droppedCount: number;
+  /** A row of ours, which no broker has sent. */
+  readonly isOwn: boolean;
 }
 
 export interface PreparedChunk {
-  readonly ready: ReadyUplink[];
+  readonly ready: ReadyMessage[];
   /** Nothing is to be sent for these. */
   readonly done: number[];
   readonly quarantined: QuarantinedMessage[];
@@ -42,83 +53,131 @@ export interface PreparedChunk {
   readonly waitForClock: number[];
 }
 
-/** Bytes → event → lines, for a run of messages; says what is to become of each. Never throws for an input. */
+/**
+ * Bytes → event → lines fitted to the destination's columns, for a run of messages; says what is to become of
+ * each that is the destination's, and of no other: those are in none of the lists. Whose a message is depends
+ * on its bytes and its source alone, so that each destination comes to the same answer at any time. Never
+ * throws for an input.
+ */
 export function prepare(messages: readonly JournalMessage[], deps: PrepareDeps): PreparedChunk {
   const chunk: PreparedChunk = { ready: [], done: [], quarantined: [], waitForClock: [] };
-  for (const message of messages) {
-    deps.marker.begin(message.seq);
-    prepareOne(message, deps, chunk);
-  }
-  deps.marker.clear();
+  deps.decoded.marked(messages, (message) => {
+    if (message.source === ownSource) prepareOwn(message, deps, chunk);
+    else prepareEvent(message, deps, chunk);
+  });
   return chunk;
 }
 
-function prepareOne(message: JournalMessage, deps: PrepareDeps, chunk: PreparedChunk): void {
-  const { counters } = deps;
-  const decoded = deps.decode(message.topic, message.payload);
+/** Rows that we made ourselves: their times are right, and nobody sends them twice. */
+function prepareOwn(message: JournalMessage, deps: PrepareDeps, chunk: PreparedChunk): void {
+  const { points: rows, facts } = unpackOwn(message.payload);
+  if (deps.destination.isMine?.(facts) === false) return;
+  const lines = encode(rows, "", deps);
+  if (lines.length > 0) chunk.ready.push(readyMessage(message, lines, 0));
+  else finishWithoutRow(message.seq, ownTopic, deps, chunk);
+}
+
+function prepareEvent(message: JournalMessage, deps: PrepareDeps, chunk: PreparedChunk): void {
+  const { destination, counters } = deps;
+  const decoded = deps.decoded.of(message);
   if (!decoded.ok) {
-    chunk.quarantined.push({ message, fault: decoded.fault });
+    if (destination.isDefault) chunk.quarantined.push({ message, fault: decoded.fault });
     return;
   }
   const event = decoded.value;
-  if (event.kind === "unmapped") {
-    countUnder(counters.unmapped, event.name);
-    chunk.done.push(message.seq);
-    return;
+  switch (event.kind) {
+    case "unmapped":
+      if (destination.isDefault) finishWithoutRow(message.seq, event.name, deps, chunk);
+      return;
+    case "gateway/stats":
+    case "gateway/conn":
+      if (!destination.isDefault) return;
+      counters.projected += 1;
+      chunk.done.push(message.seq);
+      return;
+    default:
+      if (destination.isMine?.(factsOf(event, message)) !== false) prepareRows(message, event, deps, chunk);
   }
+}
+
+function finishWithoutRow(seq: number, name: string, deps: PrepareDeps, chunk: PreparedChunk): void {
+  countUnder(deps.counters.unmapped, name);
+  chunk.done.push(seq);
+}
+
+function factsOf(event: DeviceEvent | MeshHeartbeat, { source }: JournalMessage): RouteFacts {
+  if (isDeviceEvent(event)) {
+    const { tenantId, tenantName, applicationId, applicationName } = event.device;
+    return { source, tenantId, tenantName, applicationId, applicationName };
+  }
+  return { source, tenantId: "", tenantName: "", applicationId: "", applicationName: "" };
+}
+
+function prepareRows(
+  message: JournalMessage,
+  event: DeviceEvent | MeshHeartbeat,
+  deps: PrepareDeps,
+  chunk: PreparedChunk,
+): void {
+  const { counters, deduplicator } = deps;
   if (mustWaitForClock(message, event, deps)) {
     chunk.waitForClock.push(message.seq);
     return;
   }
-  const mayRepeat = event.deduplicationId !== "" || message.duplicate;
-  switch (deps.deduplicator.examine(message, mayRepeat)) {
-    case "new":
-      chunk.ready.push(encode(message, event, deps));
-      return;
-    case "duplicate":
-      counters.duplicates += 1;
-      chunk.done.push(message.seq);
-      return;
-    case "follows":
-      // Nothing yet: it shares the fate of the message that it repeats.
-      return;
+  const { timeNs, source } = pointTime(event, receiptFor(message, event, deps.offsetMs));
+  if (message.retained && source === "received") {
+    // The broker kept it, for a minute or for years: when it happened, nobody can tell.
+    counters.retained += 1;
+    chunk.done.push(message.seq);
+    return;
   }
+  const mayRepeat = event.isIdentified || message.duplicate || message.retained;
+  const verdict = deduplicator.examine(message, mayRepeat);
+  if (verdict === "duplicate") {
+    counters.duplicates += 1;
+    chunk.done.push(message.seq);
+    return;
+  }
+  // Nothing yet: it shares the fate of the message that it repeats.
+  if (verdict === "follows") return;
+  const profileName = isDeviceEvent(event) ? event.device.profileName : "";
+  const mapped = points(event, { timeNs, timeSource: source }, deps.settings);
+  if (mapped.leftOut !== undefined) deps.leftOut.add(mapped.leftOut);
+  const lines = encode(mapped.points, profileName, deps);
+  if (lines.length > 0) {
+    chunk.ready.push(readyMessage(message, lines, event.dropped.length));
+    return;
+  }
+  // No copy can have come between: this is the same turn.
+  deduplicator.delivered(message.seq);
+  finishWithoutRow(message.seq, event.kind, deps, chunk);
 }
 
-function mustWaitForClock(message: JournalMessage, uplink: Uplink, deps: PrepareDeps): boolean {
-  return !message.clockTrusted && !deps.clock.mayRelease && !hasGpsTime(uplink);
+function mustWaitForClock(
+  message: JournalMessage,
+  event: DeviceEvent | MeshHeartbeat,
+  deps: PrepareDeps,
+): boolean {
+  return !message.clockTrusted && !deps.clock.mayRelease && !hasGpsTime(event);
 }
 
-function encode(message: JournalMessage, uplink: Uplink, deps: PrepareDeps): ReadyUplink {
-  const { timeNs, source } = pointTime(uplink, receivedTime(message, uplink, deps));
+function encode(rows: readonly Point[], profileName: string, deps: PrepareDeps): string[] {
   const lines: string[] = [];
-  for (const point of points(uplink, { timeNs, timeSource: source }, deps.settings)) {
+  for (const row of rows) {
+    const { point, leftOut } = fit(row, deps.schema);
+    if (leftOut.length > 0)
+      deps.leftOut.add({ profileName, table: row.table, names: leftOut, count: leftOut.length });
     const line = encodeLine(point);
     if (line !== undefined) lines.push(line);
   }
-  return {
-    seq: message.seq,
-    topic: message.topic,
-    uptimeMs: message.uptimeMs,
-    text: lines.join("\n"),
-    lineCount: lines.length,
-    droppedCount: uplink.dropped.length,
-  };
+  return lines;
 }
 
-/** When it arrived. A receive time under a wrong clock is mended once the boot's offset is known. */
-function receivedTime(
-  message: JournalMessage,
-  uplink: Uplink,
-  deps: PrepareDeps,
-): { readonly receivedNs: bigint; readonly receivedTrusted: boolean } {
-  if (message.clockTrusted) return { receivedNs: msToNs(message.receivedMs), receivedTrusted: true };
-  // An uplink with GPS time does not wait for the offset, so its time must not depend on whether there is one.
-  const offsetMs = hasGpsTime(uplink) ? undefined : deps.offsetMs(message.bootKey);
-  if (offsetMs === undefined) return { receivedNs: msToNs(message.receivedMs), receivedTrusted: false };
-  return { receivedNs: msToNs(Math.round(message.uptimeMs) + offsetMs), receivedTrusted: true };
-}
-
-function msToNs(ms: number): bigint {
-  return BigInt(Math.round(ms)) * 1_000_000n;
+function readyMessage(
+  { seq, topic, uptimeMs, source }: JournalMessage,
+  lines: readonly string[],
+  droppedCount: number,
+): ReadyMessage {
+  const isOwn = source === ownSource;
+  return { seq, topic, uptimeMs, text: lines.join("\n"), lineCount: lines.length, droppedCount, isOwn };
 }

@@ -4,6 +4,7 @@ import type { IntervalSet } from "../lib/intervals.ts";
 import { failed } from "../lib/result.ts";
 import type { DecodeMarker } from "./decode-marker.ts";
 import { contentKey, type Deduplicator } from "./deduplicator.ts";
+import { ownSource } from "./own-message.ts";
 import type { Decode, QuarantinedMessage } from "./ports.ts";
 
 /** Deaths after which a message is not tried again. */
@@ -26,8 +27,9 @@ export interface DeathRecord {
 
 /**
  * What the last process leaves to this one: when it died while decoding a message, that is written down;
- * after the second time the message is quarantined. Returns what to report, if anything; the marker may be
- * armed then. Faults of the record: the death is still to be written down.
+ * after the second time the message is quarantined, settled or not: the projector reads what was settled, too.
+ * Returns what to report, if anything; the marker may be armed then. Faults of the record: the death is still
+ * to be written down.
  */
 export function recoverFromDeath(
   marker: DecodeMarker,
@@ -35,7 +37,7 @@ export function recoverFromDeath(
   record: DeathRecord,
 ): Fault | undefined {
   const { left } = marker;
-  if (left === undefined || left.journalId !== journal.id || journal.settled.has(left.seq)) return undefined;
+  if (left === undefined || left.journalId !== journal.id) return undefined;
   const [message] = journal.read(left.seq, left.seq, 1);
   if (message === undefined) return undefined;
   const deaths = record.recordDeath(left.seq);
@@ -62,9 +64,10 @@ export function recoverFromDeath(
 }
 
 /**
- * A decoder that is never given the bytes of `killers`, messages that are quarantined for two deaths. The
- * death may have come before their PUBACK: then the broker delivers them again, as another message of the
- * log, and without this each copy would be good for two deaths and the next copy.
+ * A decoder that is never given the bytes of `killers`, messages that are quarantined for two deaths. They stay
+ * in the log, where the projector meets them again. And the death may have come before their PUBACK: then the
+ * broker delivers them again, as another message of the log, and without this each copy would be good for two
+ * deaths and the next copy.
  */
 export function sparing(
   killers: readonly { readonly topic: string; readonly payload: Uint8Array }[],
@@ -91,8 +94,8 @@ export function rememberTail(deduplicator: Deduplicator, journal: RecoveryLog, c
   let lo = Math.max(1, journal.lastSeq - count + 1);
   while (lo <= journal.lastSeq) {
     const messages = journal.read(lo, journal.lastSeq, readAtOnce);
-    for (const { topic, payload, seq } of messages) {
-      if (journal.settled.has(seq)) deduplicator.remember(topic, payload);
+    for (const { topic, payload, seq, source } of messages) {
+      if (source !== ownSource && journal.settled.has(seq)) deduplicator.remember(topic, payload, source);
     }
     lo = (messages.at(-1)?.seq ?? journal.lastSeq) + 1;
   }

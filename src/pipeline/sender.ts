@@ -1,7 +1,6 @@
 import type { Clock } from "../lib/clock.ts";
-import { IntervalSet } from "../lib/intervals.ts";
-import { FaultThrottle, type Log } from "../lib/log.ts";
 import type { Fault } from "../lib/fault.ts";
+import { IntervalSet } from "../lib/intervals.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
 import { Batch, type BatchLimits } from "./batch.ts";
 import {
@@ -15,72 +14,73 @@ import {
 import type { Counters } from "./counters.ts";
 import type { Deduplicator } from "./deduplicator.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { FaultReport } from "./fault-report.ts";
 import type { LatencyWindow } from "./latency.ts";
 import type { LineWriter, MessageLog, WriteOutcome } from "./ports.ts";
+import { RefusalBudget } from "./refusal-budget.ts";
+import type { SchemaKeeper } from "./schema-first.ts";
 import { type Lane, Slots } from "./slots.ts";
-import type { Work } from "./work.ts";
+import { freshAfterOutage, type Work } from "./work.ts";
 
 export interface SenderDeps {
   readonly log: MessageLog;
   readonly work: Work;
   readonly endpoint: Endpoint;
   readonly writer: LineWriter;
+  readonly schema: SchemaKeeper;
   readonly deduplicator: Deduplicator;
   readonly limits: BatchLimits;
   readonly maxInFlight: number;
   readonly counters: Counters;
   readonly latency: LatencyWindow;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly report: FaultReport;
   /** Notified when a write has ended. */
   readonly activity: Wakeup;
 }
 
-/** After an outage the newest this many go first, the rest is backlog. */
-export const freshAfterOutage = 256;
-/** How long uplinks that InfluxDB refused, or stumbled over, are left alone. */
+/** How long messages that InfluxDB refused, or stumbled over, are left alone. */
 const setAsideMs = 300_000;
 /** How long one that failed alone steps aside, so that the next probe is made with another. */
 const suspectRetryMs = 60_000;
-/**
- * Refusals that may be looked into at once: enough to find half a dozen bad uplinks among two thousand; one
- * more every few seconds. When everything is refused, batches are left alone whole, and the server is
- * spared thousands of requests.
- */
-const refusalBudget = 64;
-const refusalRefillMs = 5000;
-const repeatFaultMs = 60_000;
 
 type Failure = Exclude<WriteOutcome, { kind: "delivered" }>;
+/** Not written: its lines are stale, or the columns could not be asked for. */
+type NotTried = { readonly kind: "stale" } | { readonly kind: "unasked"; readonly fault: Fault };
 
 /** One batch, and the halves that it may fall into, on its way through one slot. */
 interface Shipment {
   readonly lane: Lane;
   readonly abort: AbortSignal;
+  /** The columns were asked for again because of it. */
+  hasAskedAgain: boolean;
 }
 
 /**
  * Writes batches and sees to what becomes of their messages: delivered ones are settled, everything else is
  * released or parked, and read from the log again when its time comes.
+ *
+ * Lines are fitted to the columns that the database is believed to have. When it turns out to have others
+ * (at the first look, or after a refusal) the lines that were made before are stale: they are not sent, but
+ * released and made anew.
  */
 export class Sender {
   readonly #deps: SenderDeps;
   /** Uptimes of older messages may be those of another boot. */
   readonly #startSeq: number;
   readonly #slots: Slots;
-  readonly #throttle = new FaultThrottle(repeatFaultMs);
   readonly #inFlight = new Set<Promise<void>>();
   readonly #bug = Promise.withResolvers<never>();
+  readonly #refusals: RefusalBudget;
   #size: BatchSize = fullSize;
-  /** Uplinks that failed alone: they are not put together with others again. */
+  /** Messages that failed alone: they are not put together with others again. */
   readonly #suspects = new IntervalSet();
-  #refusals = refusalBudget;
-  #refusalsAtMs: number;
+  #hasDelivered = false;
 
   constructor(deps: SenderDeps) {
     this.#deps = deps;
     this.#startSeq = deps.log.lastSeq;
-    this.#refusalsAtMs = deps.clock.uptimeMs();
+    this.#refusals = new RefusalBudget(deps.clock);
     this.#slots = new Slots(deps.maxInFlight);
     // Whoever waits for it hears of it; until then it is no unhandled rejection.
     this.#bug.promise.catch(() => {});
@@ -98,7 +98,7 @@ export class Sender {
 
   /** InfluxDB has taken something since the start. */
   get hasDelivered(): boolean {
-    return this.#deps.counters.batches > 0;
+    return this.#hasDelivered;
   }
 
   /** An empty batch of the size that gets through at present. */
@@ -116,13 +116,13 @@ export class Sender {
   /** Waits for a slot and starts the write; does not wait for its outcome. */
   async send(lane: Lane, batch: Batch, abort: AbortSignal): Promise<void> {
     const hasSlot = await this.#slots.acquire(lane, abort);
-    if (!hasSlot || !this.#deps.endpoint.mayWrite(lane)) {
+    if (!hasSlot || !this.#mayWrite(batch, lane)) {
       // Meanwhile the gate has closed: the batch goes back to the log rather than into the wind.
       if (hasSlot) this.#slots.release(lane);
-      this.#release(batch);
+      this.#release(batch, lane);
       return;
     }
-    const write = this.#write(batch, { lane, abort })
+    const write = this.#write(batch, { lane, abort, hasAskedAgain: false })
       .catch(this.#bug.reject)
       .finally(() => {
         this.#slots.release(lane);
@@ -132,61 +132,87 @@ export class Sender {
     this.#inFlight.add(write);
   }
 
+  #mayWrite(batch: Batch, lane: Lane): boolean {
+    return this.#deps.endpoint.mayWrite(lane) && !this.#isStale(batch);
+  }
+
+  /** The database has other columns than its lines were fitted to. */
+  #isStale(batch: Batch): boolean {
+    return this.#deps.schema.version > batch.schemaVersion;
+  }
+
   async #write(batch: Batch, shipment: Shipment): Promise<void> {
     const epoch = this.#deps.endpoint.startWrite();
-    let outcome: WriteOutcome;
+    let outcome: WriteOutcome | NotTried;
     try {
-      outcome = await this.#deps.writer.write(batch.text, shipment.abort);
+      outcome = await this.#attempt(batch, shipment);
     } catch (error) {
-      this.#release(batch);
+      this.#release(batch, shipment.lane);
       if (shipment.abort.aborted) return;
       throw error;
     }
     if (outcome.kind === "delivered") this.#delivered(batch, epoch, shipment);
-    else if (outcome.kind === "hold" && outcome.scope === "batch") {
+    else if (outcome.kind === "stale") {
+      // It answered, which is all that can be asked of a probe.
+      this.#serverIsWell(epoch);
+      this.#release(batch, shipment.lane);
+    } else if (outcome.kind === "hold" && outcome.scope === "batch") {
       await this.#refused(batch, epoch, outcome, shipment);
     } else if (outcome.kind === "retry") this.#failedInPassing(batch, epoch, outcome);
     else {
-      this.#release(batch);
-      this.#failed(epoch, "refusal", outcome);
+      this.#release(batch, shipment.lane);
+      this.#failed(epoch, outcome.kind === "unasked" ? "passing" : "refusal", outcome.fault, undefined);
     }
   }
 
+  /** Asks for the columns first, until they are known: most stale lines need no refusal to be found. */
+  async #attempt(batch: Batch, { abort }: Shipment): Promise<WriteOutcome | NotTried> {
+    const { schema, writer } = this.#deps;
+    if (!schema.isKnown) {
+      const read = await schema.read(abort);
+      if (read.kind === "retry") return { kind: "unasked", fault: read.fault };
+      if (this.#isStale(batch)) return { kind: "stale" };
+    }
+    return await writer.write(batch.text, abort);
+  }
+
   #delivered(batch: Batch, epoch: number, { lane }: Shipment): void {
-    const { counters, latency, clock, deduplicator } = this.#deps;
+    const { counters, latency, clock, deduplicator, log } = this.#deps;
+    this.#hasDelivered = true;
     this.#serverIsWell(epoch);
     const nowMs = clock.uptimeMs();
     this.#size = sizeSucceeded(this.#size, nowMs);
     for (const { lo, hi } of batch.seqs.intervals) {
-      this.settle(lo, hi);
+      log.settle(lo, hi);
       this.#suspects.remove(lo, hi);
     }
-    for (const { seq, uptimeMs, droppedCount } of batch.uplinks) {
+    for (const { seq, uptimeMs, droppedCount, isOwn } of batch.messages) {
       for (const follower of deduplicator.delivered(seq)) {
-        this.settle(follower, follower);
+        log.settle(follower, follower);
         counters.duplicates += 1;
       }
       counters.droppedParts += droppedCount;
+      if (isOwn) counters.ownWritten += 1;
+      else counters.written += 1;
       if (lane === "fresh" && seq > this.#startSeq) latency.add(nowMs - uptimeMs);
     }
-    counters.written += batch.uplinks.length;
     counters.points += batch.lineCount;
     counters.batches += 1;
   }
 
   /**
-   * The server, the way to it or this batch: nobody can tell yet. The next one is smaller, and an uplink that
+   * The server, the way to it or this batch: nobody can tell yet. The next one is smaller, and a message that
    * fails alone is set aside, so that one on which the server stumbles does not hold up all others.
    */
   #failedInPassing(batch: Batch, epoch: number, outcome: Failure & { kind: "retry" }): void {
-    const { clock, endpoint, counters } = this.#deps;
-    const [first] = batch.uplinks;
-    const isAlone = batch.uplinks.length === 1 && first !== undefined;
+    const { clock, endpoint, counters, report } = this.#deps;
+    const [first] = batch.messages;
+    const isAlone = batch.messages.length === 1 && first !== undefined;
     if (isAlone && endpoint.isOpen && this.isSuspect(first.seq)) {
       // Others get through: this says nothing about the server.
       counters.retries += 1;
       this.#setAside(batch, setAsideMs);
-      this.report(outcome.fault, first);
+      report.say(outcome.fault, first);
       return;
     }
     const mayBeTheBatch = maySuspectBatch(outcome.fault.code);
@@ -195,43 +221,51 @@ export class Sender {
     if (isHopeless) {
       this.#suspects.add(first.seq, first.seq);
       this.#setAside(batch, suspectRetryMs);
-    } else this.#release(batch);
-    this.#failed(epoch, "passing", outcome);
+    } else this.#release(batch, "backlog");
+    this.#failed(epoch, "passing", outcome.fault, outcome.afterMs);
   }
 
   /** Nothing gets through at present, as far as we know. */
-  #failed(epoch: number, kind: "passing" | "refusal", outcome: Failure): void {
-    const { endpoint, counters } = this.#deps;
-    endpoint.failed(epoch, kind, outcome.kind === "retry" ? outcome.afterMs : undefined);
+  #failed(epoch: number, kind: "passing" | "refusal", fault: Fault, afterMs: number | undefined): void {
+    const { endpoint, counters, report } = this.#deps;
+    endpoint.failed(epoch, kind, afterMs);
     counters.retries += 1;
-    this.report(outcome.fault);
+    report.say(fault);
   }
 
   /**
-   * The server is well and does not want something in this batch. It is halved until the refused uplinks
-   * stand alone, so that their neighbours get through; those stay in the journal and are tried seldom.
+   * The server is well and does not want something in this batch: because a column has another type than we
+   * believe, which is asked first, or for its content. Then it is halved until the refused messages stand
+   * alone, so that their neighbours get through; those stay in the journal and are tried seldom.
    */
   async #refused(batch: Batch, epoch: number, outcome: Failure, shipment: Shipment): Promise<void> {
     this.#serverIsWell(epoch);
-    if (batch.uplinks.length > 1 && this.#mayLookInto()) {
+    await this.#askAgain(batch, shipment);
+    if (this.#isStale(batch) || shipment.abort.aborted) {
+      this.#release(batch, shipment.lane);
+      return;
+    }
+    if (batch.messages.length > 1 && this.#refusals.take()) {
       for (const half of batch.halves()) {
-        if (this.#deps.endpoint.mayWrite(shipment.lane)) await this.#write(half, shipment);
-        else this.#release(half);
+        if (this.#mayWrite(half, shipment.lane)) await this.#write(half, shipment);
+        else this.#release(half, shipment.lane);
       }
       return;
     }
     this.#setAside(batch, setAsideMs);
-    this.report(outcome.fault, batch.uplinks.length === 1 ? batch.uplinks[0] : undefined);
+    this.#deps.report.say(outcome.fault, batch.messages.length === 1 ? batch.messages[0] : undefined);
   }
 
-  #mayLookInto(): boolean {
-    const nowMs = this.#deps.clock.uptimeMs();
-    const refill = Math.floor((nowMs - this.#refusalsAtMs) / refusalRefillMs);
-    this.#refusals = Math.min(refusalBudget, this.#refusals + refill);
-    this.#refusalsAtMs += refill * refusalRefillMs;
-    if (this.#refusals === 0) return false;
-    this.#refusals -= 1;
-    return true;
+  /**
+   * Looks at the columns once for each shipment, unless it is known already that they are others. Where that
+   * cannot be done at present, nothing is new: the database takes writes, and they must not wait for it.
+   */
+  async #askAgain(batch: Batch, shipment: Shipment): Promise<void> {
+    if (shipment.hasAskedAgain || this.#isStale(batch)) return;
+    shipment.hasAskedAgain = true;
+    await this.#deps.schema.readAgain(shipment.abort).catch((error: unknown) => {
+      if (!shipment.abort.aborted) throw error;
+    });
   }
 
   #setAside(batch: Batch, forMs: number): void {
@@ -239,38 +273,27 @@ export class Sender {
   }
 
   #serverIsWell(epoch: number): void {
-    const { endpoint, logger, log, work } = this.#deps;
+    const { endpoint, report, log, work } = this.#deps;
     if (!endpoint.succeeded(epoch)) return;
-    logger.info("InfluxDB takes writes again");
+    report.info("InfluxDB takes writes again");
     // Whichever lane has found that out, and whoever has tried them meanwhile: the newest go first.
     work.refresh(log.lastSeq, freshAfterOutage);
   }
 
-  /** One line a minute for each fault code, with how much is waiting and, where one is to blame, which. */
-  report(fault: Fault, about?: { readonly seq: number; readonly topic: string }): void {
-    const { clock, logger, log } = this.#deps;
-    const suppressed = this.#throttle.admit(fault.code, clock.uptimeMs());
-    if (suppressed === undefined) return;
-    logger.fault(fault, {
-      ...(about === undefined ? {} : { topic: about.topic, seq: about.seq }),
-      backlog: log.backlog,
-      ...(suppressed > 0 ? { repeated: suppressed } : {}),
-    });
-  }
-
-  settle(lo: number, hi: number): void {
-    this.#deps.log.settle(lo, hi);
-    this.#deps.work.release(lo, hi);
-  }
-
-  #release(batch: Batch): void {
-    for (const { lo, hi } of this.#giveUp(batch).intervals) this.#deps.work.release(lo, hi);
+  /** What is only stale is as fresh as it was; everything else has had its turn. */
+  #release(batch: Batch, lane: Lane): void {
+    const { work } = this.#deps;
+    const staysFresh = lane === "fresh" && this.#isStale(batch);
+    for (const { lo, hi } of this.#giveUp(batch).intervals) {
+      if (staysFresh) work.releaseAsFresh(lo, hi);
+      else work.release(lo, hi);
+    }
   }
 
   /** What must be examined anew when a batch was not delivered: its messages and their copies. */
   #giveUp(batch: Batch): IntervalSet {
     const seqs = IntervalSet.of(batch.seqs.intervals);
-    for (const { seq } of batch.uplinks) {
+    for (const { seq } of batch.messages) {
       for (const follower of this.#deps.deduplicator.givenUp(seq)) seqs.add(follower, follower);
     }
     return seqs;

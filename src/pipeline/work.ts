@@ -1,5 +1,8 @@
 import { firstGap, type Interval, IntervalSet } from "../lib/intervals.ts";
 
+/** After an outage the newest this many go first, the rest is backlog. */
+export const freshAfterOutage = 256;
+
 interface Parked {
   readonly seqs: IntervalSet;
   readonly count: number;
@@ -8,10 +11,15 @@ interface Parked {
 }
 
 /**
- * Which messages are whose turn. Two lanes share the log: of what is neither settled nor taken, the fresh
- * lane takes what is newer than its cursor, the backlog lane the rest, oldest first.
+ * Which messages are whose turn, for one destination. Two lanes share the log: of what is neither settled nor
+ * taken, the fresh lane takes what is newer than its cursor, the backlog lane the rest, oldest first.
  * A lease is nothing but membership in `taken`; it lives in memory, so that a restart hands everything
  * unsettled out again.
+ *
+ * What was taken stays taken until it is released: also what has been settled, and what belongs to another
+ * destination and is never settled from here. And what a search of the backlog passes over is taken too,
+ * because it was settled or taken before. So `taken` is one interval but for what waits to be tried again, however finely
+ * the messages of several destinations alternate in the log.
  */
 export class Work {
   readonly #settled: IntervalSet;
@@ -60,7 +68,9 @@ export class Work {
 
   #oldestGap(): Interval | undefined {
     const gap = firstGap([this.#settled, this.#taken], this.#backlogStart, this.#freshCursor);
-    this.#backlogStart = gap?.lo ?? this.#freshCursor + 1;
+    const start = gap?.lo ?? this.#freshCursor + 1;
+    if (start > this.#backlogStart) this.#taken.add(this.#backlogStart, start - 1);
+    this.#backlogStart = start;
     return gap;
   }
 
@@ -78,6 +88,17 @@ export class Work {
   release(lo: number, hi: number): void {
     this.#taken.remove(lo, hi);
     this.#backlogStart = Math.min(this.#backlogStart, lo);
+  }
+
+  /** Taken messages go back to where the fresh lane finds them, unless they are settled. */
+  releaseAsFresh(lo: number, hi: number): void {
+    this.release(lo, hi);
+    this.#freshCursor = Math.min(this.#freshCursor, lo - 1);
+  }
+
+  /** Pieces that `taken` consists of: what it costs. */
+  get pieces(): number {
+    return this.#taken.intervals.length;
   }
 
   /** Taken messages are left alone until a time (monotonic ms). */

@@ -16,11 +16,27 @@ export interface Snapshot {
   };
   /** Messages that left the quarantine for newer ones, ever. */
   readonly quarantineEvicted: number;
+  readonly registry: {
+    readonly devices: number;
+    readonly gateways: number;
+    /** Messages of the log that the registry does not know of yet. */
+    readonly lag: number;
+    /** Devices and gateways that had to leave for others, ever. */
+    readonly evicted: number;
+  };
   readonly sources: readonly SourceSnapshot[];
-  /** Whether InfluxDB takes writes, as far as we know; untried until the first one. */
-  readonly influxdb: "untried" | "up" | "away";
+  /** `[influxdb]`'s first, then those of `[[route]]`. */
+  readonly databases: readonly DatabaseSnapshot[];
   /** Receipt to InfluxDB's acknowledgement, of the newest uplinks. */
   readonly latencyMs: { readonly p50: number | undefined; readonly p99: number | undefined };
+}
+
+/** Whether the database takes writes, as far as we know; untried until the first one. */
+export type DatabaseState = "untried" | "up" | "away";
+
+export interface DatabaseSnapshot {
+  readonly name: string;
+  readonly state: DatabaseState;
 }
 
 export interface SourceSnapshot {
@@ -33,7 +49,7 @@ export interface SourceSnapshot {
 
 /** The one line that the log gets every few minutes. What is usually 0 is in it only when it is not. */
 export function reportDetails(snapshot: Snapshot): LogDetails {
-  const { counters, journal, sources, influxdb, latencyMs } = snapshot;
+  const { counters, journal, registry, sources, latencyMs } = snapshot;
   return {
     received: counters.received,
     committed: counters.committed,
@@ -43,6 +59,7 @@ export function reportDetails(snapshot: Snapshot): LogDetails {
     quarantined: total(counters.quarantined),
     quarantineEvicted: unlessZero(snapshot.quarantineEvicted),
     notMapped: total(counters.unmapped),
+    retainedUntimed: unlessZero(counters.retained),
     duplicates: counters.duplicates,
     held: counters.held,
     waitingForClock: unlessZero(counters.waitingForClock),
@@ -51,9 +68,20 @@ export function reportDetails(snapshot: Snapshot): LogDetails {
     receivedQos0: unlessZero(counters.receivedQos0),
     evicted: journal.evicted,
     brokers: `${sources.filter(({ state }) => state === "connected").length}/${sources.length}`,
-    influxdb,
+    influxdb: influxdbState(snapshot),
+    devices: registry.devices,
+    gateways: registry.gateways,
+    registryLag: unlessZero(registry.lag),
+    registryEvicted: unlessZero(registry.evicted),
     p99Ms: latencyMs.p99 === undefined ? undefined : Math.round(latencyMs.p99),
   };
+}
+
+/** Of all databases: away when one of them is. */
+export function influxdbState({ databases }: Pick<Snapshot, "databases">): DatabaseState {
+  const states = databases.map(({ state }) => state);
+  if (states.includes("away")) return "away";
+  return states.every((state) => state === "untried") ? "untried" : "up";
 }
 
 /** A log line leaves out what is undefined. */

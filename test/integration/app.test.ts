@@ -49,7 +49,7 @@ class Daemon {
   readonly #outcome: Promise<PartsOutcome>;
 
   constructor(t: TestContext, config: Config) {
-    this.app = openApp({ config, log: this.log });
+    this.app = openApp({ config, log: this.log, version: "1.2.3" });
     this.#outcome = this.app.run(this.#stop.signal);
     this.#outcome.catch(() => {});
     t.after(() => this.stop());
@@ -69,22 +69,23 @@ class Daemon {
     await waitFor(condition, { what, timeoutMs: 15_000 });
   }
 
+  /** This life has taken in so many messages, and nothing in the journal waits any more. */
   async settled(count: number): Promise<void> {
     await this.until(() => {
-      const { lastSeq, backlog } = this.app.snapshot().journal;
-      return lastSeq >= count && backlog === 0;
+      const { counters, journal } = this.app.snapshot();
+      return counters.committed >= count && journal.backlog === 0;
     }, `${count} settled messages`);
   }
 
   /** Everything that was received is in one place, and in one only. */
   assertAddsUp(received: number): void {
-    const { counters, journal } = this.app.snapshot();
+    const { counters } = this.app.snapshot();
     const { written, duplicates, quarantined, unmapped } = counters;
     assert.deepEqual(
       [counters.received, counters.committed, counters.acknowledged],
       [received, received, received],
     );
-    assert.equal(written + duplicates + total(quarantined) + total(unmapped) + journal.backlog, received);
+    assert.equal(written + duplicates + total(quarantined) + total(unmapped), received);
   }
 }
 
@@ -120,12 +121,12 @@ describe("the daemon", () => {
     await publish(broker, [...range(1, 200), uplink(7), uplink(7), junk(1), joinEvent(1), joinEvent(2)]);
     await first.settled(205);
     first.assertAddsUp(205);
-    const { counters, latencyMs, sources, influxdb } = first.app.snapshot();
-    assert.deepEqual([counters.written, counters.duplicates], [200, 2]);
-    assert.deepEqual([...counters.unmapped], [["join", 2]]);
+    const { counters, latencyMs, sources, databases } = first.app.snapshot();
+    assert.deepEqual([counters.written, counters.duplicates], [202, 2]);
+    assert.deepEqual([...counters.unmapped], []);
     assert.deepEqual([...counters.quarantined], [["decode_not_json", 1]]);
     assert.ok((latencyMs.p99 ?? 0) > 0 && (latencyMs.p99 ?? 0) < 15_000);
-    assert.deepEqual([sources[0]?.state, influxdb], ["connected", "up"]);
+    assert.deepEqual([sources[0]?.state, databases[0]?.state], ["connected", "up"]);
     assertOnce(sink, 200);
 
     assert.deepEqual(await first.stop(), clean);
@@ -133,7 +134,7 @@ describe("the daemon", () => {
     const second = new Daemon(t, config);
     assert.equal(second.app.snapshot().journal.backlog, 0, "what was settled was saved");
     await publish(broker, [...range(201, 210), uplink(7)]);
-    await second.settled(216);
+    await second.settled(11);
     second.assertAddsUp(11);
     assert.equal(second.app.snapshot().counters.duplicates, 1, "known from the log, over the restart");
     assertOnce(sink, 210);
@@ -155,11 +156,11 @@ describe("the daemon", () => {
     const { counters, journal } = first.app.snapshot();
     assert.ok(counters.received > 0 && journal.waiting === 0);
     assert.equal(counters.acknowledged, counters.committed);
-    assert.equal(journal.backlog, 0, "a drained stop leaves nothing unsettled");
+    assert.equal(counters.written, counters.committed, "a drained stop leaves only rows of our own unsent");
     await publishing;
     const second = new Daemon(t, config);
     await second.until(() => sink.uplinks.size === 2000, "all 2000");
-    await second.settled(2000);
+    await second.settled(0);
     assertOnce(sink, 2000);
   });
 
@@ -174,7 +175,8 @@ describe("the daemon", () => {
     await publish(broker, range(1, 50));
     await daemon.until(() => daemon.app.snapshot().counters.retries > 0, "a write that fails");
     await daemon.until(() => daemon.app.snapshot().counters.acknowledged === 50, "50 acknowledgements");
-    assert.deepEqual([daemon.app.snapshot().influxdb, daemon.app.snapshot().journal.backlog], ["away", 50]);
+    assert.equal(daemon.app.snapshot().databases[0]?.state, "away");
+    assert.ok(daemon.app.snapshot().journal.backlog >= 50);
     await sink.start();
     await daemon.settled(50);
     daemon.assertAddsUp(50);
@@ -196,8 +198,8 @@ describe("the daemon", () => {
     assert.deepEqual(await first.stop(), clean);
     sink.status = 204;
     const second = new Daemon(t, config);
-    assert.equal(second.app.snapshot().journal.backlog, 30);
-    await second.settled(30);
+    assert.ok(second.app.snapshot().journal.backlog >= 30);
+    await second.settled(0);
     assertOnce(sink, 30);
   });
 
@@ -229,7 +231,7 @@ describe("the daemon does not start", () => {
 
   function refusal(config: Config, runtimeDir?: string): Fault {
     try {
-      openApp({ config, log: new RecordingLog(), runtimeDir });
+      openApp({ config, log: new RecordingLog(), version: "1.2.3", runtimeDir });
     } catch (error) {
       assert.ok(error instanceof Fault, String(error));
       return error;

@@ -9,11 +9,12 @@ const names: ReadonlySet<string> = new Set(["ChirpStack", "DuckDB", "Flightline"
 
 /**
  * What stands in quotes after `message:`, `hint:`, `sentence:` and `…Hint =`, either branch of a condition,
- * and in the arguments of a function(code, …) that makes a fault. As written, with `${…}` left in.
+ * and in the arguments of a function(code, …) that makes a fault, in this file or `imported`. As written,
+ * with `${…}` left in.
  */
-export function faultTexts(text: string): string[] {
+export function faultTexts(text: string, imported: readonly string[] = []): string[] {
   const code = maskedCode(text);
-  const builders = [...code.matchAll(/\bfunction (\w+)\(\s*code\b/g)].map(([, name = ""]) => name);
+  const builders = [...faultBuilders(text), ...imported];
   const places = [...code.matchAll(/\b(?:message|hint|sentence):|\b\w*[hH]int =(?!=)/g)].map((place) => ({
     at: place.index + place[0].length,
     ends: ",;",
@@ -24,6 +25,11 @@ export function faultTexts(text: string): string[] {
     }
   }
   return places.flatMap(({ at, ends }) => literals(text, code, at, ends));
+}
+
+/** The functions in this file that make a fault: their first parameter is called `code`. */
+export function faultBuilders(text: string): string[] {
+  return [...maskedCode(text).matchAll(/\bfunction (\w+)\(\s*code\b/g)].map(([, name = ""]) => name);
 }
 
 /** What is wrong with the style of a text, or undefined. The first word counts only where it is written out. */

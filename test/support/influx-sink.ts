@@ -1,6 +1,7 @@
 /**
  * The least that takes writes: node:http on a loopback port that unpacks what is written and keeps the
- * lines. It can go away and come back on the same port, and answer what a test wants.
+ * lines. It can go away and come back on the same port, and answer what a test wants. Like a server without
+ * v3 queries it knows no path but those that write.
  */
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
@@ -48,6 +49,10 @@ export class InfluxSink {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Uint8Array[] = [];
     for await (const chunk of request as AsyncIterable<Uint8Array>) chunks.push(chunk);
+    if (!/^\/api\/v[23]\/write/.test(request.url ?? "")) {
+      response.writeHead(404).end();
+      return;
+    }
     this.requests += 1;
     const { status } = this;
     const body = Buffer.concat(chunks);

@@ -48,7 +48,9 @@ export class LineSink implements AsyncDisposable {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    response.writeHead(await this.#take(request)).end();
+    // A server without v3 queries: nobody knows its columns.
+    const isWrite = /^\/api\/v[23]\/write/.test(request.url ?? "");
+    response.writeHead(isWrite ? await this.#take(request) : 404).end();
   }
 
   /** 204, or 400 for all of it, as with accept_partial=false. */

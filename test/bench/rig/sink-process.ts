@@ -30,8 +30,11 @@ async function take(request: IncomingMessage): Promise<Body> {
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  bodies.push(await take(request));
-  response.writeHead(204).end();
+  const body = await take(request);
+  // A server without v3 queries.
+  const isWrite = /^\/api\/v[23]\/write/.test(request.url ?? "");
+  if (isWrite) bodies.push(body);
+  response.writeHead(isWrite ? 204 : 404).end();
 }
 
 const server = createServer((request, response) => void answer(request, response));

@@ -36,7 +36,7 @@ test("check prints each problem as FILE:LINE: KEY: message with its hint, and en
   const file = directory.main;
   assert.equal(
     text(),
-    `${file}:1: databse: unknown key\n    known here: node, mqtt, journal, influxdb, tags, telemetry, clock, log\n` +
+    `${file}:1: databse: unknown key\n    known here: node, mqtt, journal, influxdb, route, tags, telemetry, profile, clock, log\n` +
       `${file}:8: influxdb.gzip: expected true or false, found 1\n`,
   );
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { parse } from "smol-toml";
 import { configSchema } from "../../../src/config/config.ts";
 import { configJsonSchema } from "../../../src/config/json-schema.ts";
 import { allKeyPaths } from "../../../src/config/schema-tree.ts";
@@ -22,7 +23,10 @@ test("the shipped file is right as it is", () => {
 test("every default in the shipped file is the default", () => {
   const asShipped = loadText(shipped);
   const lines = shipped.split("\n");
-  const defaults = lines.filter((line) => /^#\w+ = /.test(line) && !examples.test(line));
+  const inExample = linesOfExamples(lines);
+  const defaults = lines.filter(
+    (line) => /^#\w+ = /.test(line) && !examples.test(line) && !inExample.has(line),
+  );
   assert.ok(defaults.length >= 20, `only ${defaults.length} defaults`);
   const uncommented = lines.map((line) => (defaults.includes(line) ? line.slice(1) : line)).join("\n");
   const withDefaults = loadText(uncommented);
@@ -31,14 +35,43 @@ test("every default in the shipped file is the default", () => {
   assert.deepEqual(withDefaults.config, asShipped.config);
 });
 
+test("the tables that are only examples are right when their # is removed", () => {
+  const lines = shipped.split("\n");
+  const inExample = linesOfExamples(lines);
+  assert.ok(inExample.size >= 15, `only ${inExample.size} lines`);
+  const uncommented = lines.map((line) => {
+    // One of the two can be given.
+    return inExample.has(line) && !line.startsWith("#token_file") ? line.slice(1) : line;
+  });
+  const loaded = loadText(uncommented.join("\n"), { HILLFARM_TOKEN: "secret" });
+  assert.deepEqual(complaints(loaded), []);
+  assert.ok(loaded.ok);
+  assert.deepEqual([loaded.config.routes.length, loaded.config.telemetry.profiles.length], [1, 1]);
+});
+
+/** Keys and headers of tables that have a # before their header. */
+function linesOfExamples(lines: readonly string[]): Set<string> {
+  const found = new Set<string>();
+  let isExample = false;
+  for (const line of lines) {
+    if (/^#?\[/.test(line)) isExample = line.startsWith("#");
+    if (isExample && (line.startsWith("#[") || /^#\w+ = /.test(line))) found.add(line);
+  }
+  return found;
+}
+
 test("every key of the schema is in the shipped file, in its table, and no other", () => {
   const written = new Set<string>();
   let section = "";
   for (const line of shipped.split("\n")) {
-    const header = /^\[+([a-z]+)\]+$/.exec(line);
+    const header = /^#?\[+([a-z]+)\]+$/.exec(line);
     if (header?.[1] !== undefined) section = header[1];
     const key = /^#?([a-z_]+) = /.exec(line)?.[1];
-    if (key !== undefined && section !== "tags") written.add(section === "" ? key : `${section}.${key}`);
+    if (key === undefined || section === "tags") continue;
+    written.add(section === "" ? key : `${section}.${key}`);
+    if (key !== "match") continue;
+    const { match } = parse(line.slice(1)) as { readonly match: object };
+    for (const inner of Object.keys(match)) written.add(`${section}.match.${inner}`);
   }
   const known = allKeyPaths(configSchema)
     .map((path) => showPath(path.filter((step) => step !== 0)))

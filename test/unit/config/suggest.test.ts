@@ -21,7 +21,7 @@ test("a name that resembles none finds none", () => {
 });
 
 test("a key in the wrong table is shown the right one", () => {
-  assert.equal(suggestKey(configSchema, ["database"]), "database belongs in [influxdb]");
+  assert.equal(suggestKey(configSchema, ["database"]), "database belongs in [influxdb] or [[route]]");
   assert.equal(
     suggestKey(configSchema, ["journal", "receive_maximum"]),
     "receive_maximum belongs in [[mqtt]]",

@@ -3,19 +3,27 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { Batch } from "../../../src/pipeline/batch.ts";
 import { LatencyWindow } from "../../../src/pipeline/latency.ts";
-import type { ReadyUplink } from "../../../src/pipeline/prepare.ts";
+import type { ReadyMessage } from "../../../src/pipeline/prepare.ts";
 
 const limits = { maxLines: 10, maxBytes: 100, maxAgeMs: 50 };
 
-function ready(seq: number, text: string): ReadyUplink {
-  return { seq, topic: "t", uptimeMs: 0, text, lineCount: text.split("\n").length, droppedCount: 0 };
+function ready(seq: number, text: string): ReadyMessage {
+  return {
+    seq,
+    topic: "t",
+    uptimeMs: 0,
+    text,
+    lineCount: text.split("\n").length,
+    droppedCount: 0,
+    isOwn: false,
+  };
 }
 
 describe("batch", () => {
-  test("is due when its oldest uplink has waited long enough", () => {
+  test("is due when its oldest message has waited long enough", () => {
     const batch = new Batch(limits);
-    batch.add(ready(1, "a"), 1000);
-    batch.add(ready(2, "b"), 1040);
+    batch.add(ready(1, "a"), 1000, 0);
+    batch.add(ready(2, "b"), 1040, 0);
     assert.equal(batch.dueInMs(1040), 10);
     assert.equal(batch.dueInMs(1050), 0);
     assert.equal(batch.dueInMs(9999), 0);
@@ -23,14 +31,28 @@ describe("batch", () => {
 
   test("is due at once when it is full, by lines or by bytes", () => {
     const byLines = new Batch(limits);
-    byLines.add(ready(1, "a\n".repeat(9) + "a"), 0);
+    byLines.add(ready(1, "a\n".repeat(9) + "a"), 0, 0);
     assert.equal(byLines.dueInMs(0), 0);
     const byBytes = new Batch(limits);
-    byBytes.add(ready(1, "ä".repeat(50)), 0);
+    byBytes.add(ready(1, "ä".repeat(50)), 0, 0);
     assert.equal(byBytes.dueInMs(0), 0);
   });
 
-  test("never above its limits, unless one uplink alone is; nothing is left out or changed", () => {
+  test("keeps the version of its oldest lines, and so do its halves", () => {
+    const batch = new Batch(limits);
+    batch.add(ready(1, "a"), 0, 3);
+    batch.add(ready(2, "b"), 0, 4);
+    assert.equal(batch.schemaVersion, 3);
+    assert.deepEqual(
+      batch.halves().map(({ schemaVersion, seqs }) => [schemaVersion, seqs.intervals]),
+      [
+        [3, [{ lo: 1, hi: 1 }]],
+        [3, [{ lo: 2, hi: 2 }]],
+      ],
+    );
+  });
+
+  test("never above its limits, unless one message alone is; nothing is left out or changed", () => {
     fc.assert(
       fc.property(
         fc.array(
@@ -40,31 +62,31 @@ describe("batch", () => {
           ),
           { maxLength: 40 },
         ),
-        (uplinks) => {
+        (messages) => {
           const sent: Batch[] = [];
           let batch = new Batch(limits);
-          for (const [index, lines] of uplinks.entries()) {
-            const uplink = ready(index + 1, lines.join("\n"));
-            if (batch.wouldOverflow(uplink)) {
+          for (const [index, lines] of messages.entries()) {
+            const message = ready(index + 1, lines.join("\n"));
+            if (batch.wouldOverflow(message)) {
               sent.push(batch);
               batch = new Batch(limits);
             }
-            batch.add(uplink, 0);
+            batch.add(message, 0, 0);
           }
           if (!batch.isEmpty) sent.push(batch);
           for (const one of sent) {
             assert.equal(one.lineCount, one.text.split("\n").length);
             assert.deepEqual(
-              [...one.uplinks].map(({ seq }) => one.seqs.has(seq)),
-              one.uplinks.map(() => true),
+              [...one.messages].map(({ seq }) => one.seqs.has(seq)),
+              one.messages.map(() => true),
             );
-            if (one.uplinks.length === 1) continue;
+            if (one.messages.length === 1) continue;
             assert.ok(one.lineCount <= limits.maxLines);
             assert.ok(Buffer.byteLength(one.text) <= limits.maxBytes);
           }
           assert.equal(
             sent.map(({ text }) => text).join("\n"),
-            uplinks.map((lines) => lines.join("\n")).join("\n"),
+            messages.map((lines) => lines.join("\n")).join("\n"),
           );
         },
       ),

@@ -7,9 +7,12 @@ import { Wakeup } from "../../../src/lib/wakeup.ts";
 import { type ClockObservation, ClockWatch, judgeClock } from "../../../src/pipeline/clock-trust.ts";
 import { newCounters } from "../../../src/pipeline/counters.ts";
 import { DecodeMarker } from "../../../src/pipeline/decode-marker.ts";
+import { DecodedEvents } from "../../../src/pipeline/decoded.ts";
 import { Deduplicator } from "../../../src/pipeline/deduplicator.ts";
+import { LeftOutReport } from "../../../src/pipeline/left-out.ts";
 import { prepare } from "../../../src/pipeline/prepare.ts";
 import { RecordingLog } from "../../support/fakes/recording-log.ts";
+import { MemorySchema } from "../../support/fakes/schema.ts";
 import { VirtualTime } from "../../support/fakes/virtual-time.ts";
 import { uplink } from "../../support/uplinks.ts";
 import { temporaryFolder } from "../../support/wait.ts";
@@ -216,12 +219,14 @@ test("a message that was written out of patience has the same time when NTP has 
         clock.look();
       });
       const { ready } = prepare(journal.read(1, 10, 10), {
-        decode,
-        marker,
+        decoded: new DecodedEvents(decode, marker),
         deduplicator: new Deduplicator(10),
         clock,
         offsetMs: (key) => journal.boots.offsetMs(key),
-        settings: { tags: [], deviceTags: [] },
+        settings: { tags: [], deviceTags: [], profiles: [] },
+        schema: new MemorySchema(),
+        destination: { name: "main", isMine: undefined, isDefault: true },
+        leftOut: new LeftOutReport(() => {}),
         counters: newCounters(),
       });
       return ready.map(({ text }) => text);

@@ -8,7 +8,7 @@ import { rememberTail } from "../../../src/pipeline/recovery.ts";
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
 function examine(memory: Deduplicator, seq: number, text: string, mayRepeat = true, topic = "t"): string {
-  return memory.examine({ seq, topic, payload: bytes(text) }, mayRepeat);
+  return memory.examine({ seq, source: "mqtt", topic, payload: bytes(text) }, mayRepeat);
 }
 
 describe("deduplicator", () => {
@@ -65,6 +65,33 @@ describe("deduplicator", () => {
     assert.equal(examine(memory, 2, "b", true, "a/x"), "new");
     assert.equal(examine(memory, 3, "", true, "ab"), "new");
     assert.equal(examine(memory, 4, "bc", true, "a"), "new");
+  });
+
+  test("the same from two sources is one event, unless a route tells them apart", () => {
+    const memory = new Deduplicator(10, new Set(["mqtt3"]));
+    const from = (seq: number, source: string): string =>
+      memory.examine({ seq, source, topic: "t", payload: bytes("a") }, true);
+    assert.deepEqual(
+      [from(1, "mqtt"), from(2, "mqtt2"), from(3, "mqtt3"), from(4, "mqtt3")],
+      ["new", "follows", "new", "follows"],
+    );
+    assert.deepEqual([memory.delivered(1), memory.delivered(3)], [[2], [4]]);
+    const later = new Deduplicator(10, new Set(["mqtt3"]));
+    later.remember("t", bytes("a"), "mqtt3");
+    const verdict = (source: string): string =>
+      later.examine({ seq: 9, source, topic: "t", payload: bytes("a") }, true);
+    assert.deepEqual([verdict("mqtt3"), verdict("mqtt")], ["duplicate", "new"]);
+  });
+
+  test("a message that is remembered is a copy's first one, from any source that no route tells apart", () => {
+    const memory = new Deduplicator(10, new Set(["mqtt3"]));
+    memory.remember("t", bytes("a"), "mqtt");
+    const verdict = (source: string): string =>
+      memory.examine({ seq: 9, source, topic: "t", payload: bytes("a") }, true);
+    assert.deepEqual(
+      [verdict("mqtt2"), verdict("mqtt"), verdict("mqtt3")],
+      ["duplicate", "duplicate", "new"],
+    );
   });
 
   test("its memory is bounded, and what was seen last is forgotten last", () => {

@@ -9,12 +9,15 @@ import { Fault } from "../../../src/lib/fault.ts";
 import { Wakeup } from "../../../src/lib/wakeup.ts";
 import { newCounters, total } from "../../../src/pipeline/counters.ts";
 import { DecodeMarker } from "../../../src/pipeline/decode-marker.ts";
+import { DecodedEvents } from "../../../src/pipeline/decoded.ts";
 import { Deduplicator } from "../../../src/pipeline/deduplicator.ts";
 import { Forward } from "../../../src/pipeline/forward.ts";
 import { LatencyWindow } from "../../../src/pipeline/latency.ts";
 import type { QuarantinedMessage } from "../../../src/pipeline/ports.ts";
+import type { SchemaKeeper } from "../../../src/pipeline/schema-first.ts";
 import { MemoryLog } from "../../support/fakes/memory-log.ts";
 import { RecordingLog } from "../../support/fakes/recording-log.ts";
+import { known } from "../../support/fakes/schema.ts";
 import { ScriptedWriter } from "../../support/fakes/scripted-writer.ts";
 import { VirtualTime } from "../../support/fakes/virtual-time.ts";
 import { numbersIn, uplink } from "../../support/uplinks.ts";
@@ -23,6 +26,11 @@ export interface BenchOptions {
   readonly maxInFlight?: number;
   readonly maxLines?: number;
   readonly maxAgeMs?: number;
+}
+
+/** Understood, and no table has a row for it. */
+export function command(n: number): { readonly topic: string; readonly payload: Buffer } {
+  return { topic: "application/a/device/0000000000000001/command/down", payload: Buffer.from(`{"n":${n}}`) };
 }
 
 export class Bench {
@@ -36,10 +44,13 @@ export class Bench {
   readonly quarantined: QuarantinedMessage[] = [];
   quarantineIsFull = false;
   readonly clockTrust = { mayRelease: true };
+  /** Nothing is asked unless a test puts another in its place. */
+  schema: SchemaKeeper = known();
   readonly #deduplicator = new Deduplicator(10_000);
   readonly #drain = new AbortController();
   readonly #abort = new AbortController();
   readonly #marker: DecodeMarker;
+  readonly #decoded: DecodedEvents;
   #forward: Forward | undefined;
   #running: Promise<void> | undefined;
   #next = 1;
@@ -49,6 +60,7 @@ export class Bench {
     const dir = mkdtempSync(join(tmpdir(), "flightline-forward-"));
     this.#marker = new DecodeMarker(dir, this.log.id);
     this.#marker.arm();
+    this.#decoded = new DecodedEvents(decode, this.#marker);
     t.after(async () => {
       this.#abort.abort(new Error("the test is over"));
       await this.#running?.catch(() => {});
@@ -79,27 +91,22 @@ export class Bench {
   }
 
   start({ maxInFlight = 4, maxLines = 300, maxAgeMs = 1000 }: BenchOptions = {}): this {
-    const { log, writer, clockTrust, counters, latency, activity, logger } = this;
-    const deduplicator = this.#deduplicator;
+    const { log, writer, schema, clockTrust, counters, latency, activity, logger } = this;
     this.#forward = new Forward({
+      destination: { name: "main", isMine: undefined, isDefault: true },
       log,
       writer,
+      schema,
       quarantine: {
         quarantine: (entries) => {
           this.#quarantine(entries);
         },
       },
-      deduplicator,
+      decoded: this.#decoded,
+      deduplicator: this.#deduplicator,
       clockTrust,
-      prepareDeps: {
-        decode,
-        marker: this.#marker,
-        deduplicator,
-        clock: clockTrust,
-        offsetMs: () => undefined,
-        settings: { tags: [], deviceTags: [] },
-        counters,
-      },
+      offsetMs: () => undefined,
+      settings: { tags: [], deviceTags: [], profiles: [] },
       limits: { maxLines, maxBytes: 1_000_000, maxAgeMs },
       maxInFlight,
       counters,
@@ -152,8 +159,9 @@ export class Bench {
 
   /** Every message is somewhere, and in one place only. */
   assertAddsUp(): void {
-    const { written, duplicates, quarantined, unmapped } = this.counters;
-    const done = written + duplicates + total(quarantined) + total(unmapped);
+    const { written, ownWritten, duplicates, quarantined, unmapped, projected, retained } = this.counters;
+    const sent = written + ownWritten + duplicates;
+    const done = sent + total(quarantined) + total(unmapped) + projected + retained;
     assert.equal(done, this.log.settled.countWithin(1, this.log.lastSeq));
   }
 

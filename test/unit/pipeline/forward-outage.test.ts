@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { delivered, hang, refusedEndpoint, retry, stumbled } from "../../support/fakes/scripted-writer.ts";
-import { joinEvent, numbersIn } from "../../support/uplinks.ts";
-import { Bench } from "./forward-bench.ts";
+import { numbersIn } from "../../support/uplinks.ts";
+import { Bench, command } from "./forward-bench.ts";
 
 const hourMs = 3_600_000;
 
@@ -193,7 +193,7 @@ describe("forward in an outage", () => {
     bench.commit(20);
     // Only events without a table are fresh from now on: whoever takes them has nothing to probe with.
     for (let second = 0; second < 120; second += 1) {
-      bench.append(joinEvent(second));
+      bench.append(command(second));
       await bench.time.advance(1000);
     }
     bench.writer.answer = () => delivered;

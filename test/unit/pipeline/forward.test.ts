@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { delivered, hang, refusedBatch, retry } from "../../support/fakes/scripted-writer.ts";
-import { joinEvent, junk, numbersIn, uplink } from "../../support/uplinks.ts";
-import { Bench } from "./forward-bench.ts";
+import { junk, numbersIn, uplink } from "../../support/uplinks.ts";
+import { Bench, command } from "./forward-bench.ts";
 
 describe("forward", () => {
   test("what is delivered is settled, once; and all of it adds up", async (t) => {
@@ -10,7 +10,7 @@ describe("forward", () => {
     bench.commit(40);
     bench.start();
     bench.commit(900);
-    bench.append(joinEvent(1));
+    bench.append(command(1));
     bench.append(junk(1));
     bench.commit(60);
     await bench.settled();
@@ -62,7 +62,7 @@ describe("forward", () => {
     assert.equal(bench.writer.mostInFlight, 4);
   });
 
-  test("of a batch that is refused only the bad uplinks are left alone, for minutes", async (t) => {
+  test("of a batch that is refused only the bad messages are left alone, for minutes", async (t) => {
     const bench = new Bench(t);
     bench.commit(10);
     bench.writer.answer = ({ lines }) => (numbersIn(lines).includes(5) ? refusedBatch : delivered);

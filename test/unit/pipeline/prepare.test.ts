@@ -4,13 +4,23 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { decode } from "../../../src/chirpstack/decode.ts";
 import type { JournalMessage } from "../../../src/journal/message.ts";
-import { newCounters } from "../../../src/pipeline/counters.ts";
+import type { Fault } from "../../../src/lib/fault.ts";
+import { newCounters, total } from "../../../src/pipeline/counters.ts";
 import { DecodeMarker } from "../../../src/pipeline/decode-marker.ts";
+import { DecodedEvents } from "../../../src/pipeline/decoded.ts";
 import { Deduplicator } from "../../../src/pipeline/deduplicator.ts";
+import { LeftOutReport } from "../../../src/pipeline/left-out.ts";
+import { ownSource, ownTopic, packOwn } from "../../../src/pipeline/own-message.ts";
+import type { Decode, Destination } from "../../../src/pipeline/ports.ts";
 import { prepare, type PrepareDeps } from "../../../src/pipeline/prepare.ts";
+import type { RouteFacts } from "../../../src/pipeline/route.ts";
+import type { Point } from "../../../src/telemetry/point.ts";
+import type { ColumnType } from "../../../src/telemetry/column-types.ts";
 import { MemoryLog } from "../../support/fakes/memory-log.ts";
-import { joinEvent, junk, numbersIn, uplink } from "../../support/uplinks.ts";
+import { MemorySchema } from "../../support/fakes/schema.ts";
+import { junk, numbersIn, uplink } from "../../support/uplinks.ts";
 import { temporaryFolder } from "../../support/wait.ts";
+import { command } from "./forward-bench.ts";
 
 const folder = await temporaryFolder("prepare");
 const marker = new DecodeMarker(folder.path, "j");
@@ -20,14 +30,23 @@ after(async () => {
   await folder.remove();
 });
 
-function setUp(more: Partial<PrepareDeps> = {}) {
+const main: Destination = { name: "main", isMine: undefined, isDefault: true };
+
+interface SetUp extends Partial<PrepareDeps> {
+  readonly decode?: Decode;
+}
+
+function setUp({ decode: planted = decode, ...more }: SetUp = {}) {
+  const faults: Fault[] = [];
   const deps: PrepareDeps = {
-    decode,
-    marker,
+    decoded: new DecodedEvents(planted, marker),
     deduplicator: new Deduplicator(100),
     clock: { mayRelease: true },
     offsetMs: () => undefined,
-    settings: { tags: [], deviceTags: [] },
+    settings: { tags: [], deviceTags: [], profiles: [] },
+    schema: new MemorySchema(),
+    destination: main,
+    leftOut: new LeftOutReport((fault) => faults.push(fault)),
     counters: newCounters(),
     ...more,
   };
@@ -37,12 +56,23 @@ function setUp(more: Partial<PrepareDeps> = {}) {
       messages.map((message) => log.append(message)),
       deps,
     );
-  return { deps, counters: deps.counters, run };
+  return { deps, faults, counters: deps.counters, run };
 }
 
 /** The marker's seq as another process would read it. */
 function marked(): bigint {
   return readFileSync(join(folder.path, "decoding")).readBigUInt64LE(36);
+}
+
+function message(topic: string, event: object): { readonly topic: string; readonly payload: Buffer } {
+  return { topic, payload: Buffer.from(JSON.stringify(event)) };
+}
+
+/** An event of the device that sent uplink 1, with what all kinds have in common. */
+function deviceMessage(kind: string, changes: object = {}) {
+  const { topic, payload } = uplink(1);
+  const { deduplicationId, time, deviceInfo } = JSON.parse(payload.toString()) as Record<string, unknown>;
+  return message(topic.replace(/up$/, kind), { deduplicationId, time, deviceInfo, ...changes });
 }
 
 const untrusted = { clockTrusted: false } as const;
@@ -93,11 +123,36 @@ describe("prepare", () => {
     );
   });
 
-  test("an event without a table is done, and counted by name", () => {
+  test("an event without a row is done, and counted by name", () => {
     const { run, counters } = setUp();
-    const chunk = run(joinEvent(1), joinEvent(2), uplink(3));
+    const chunk = run(command(1), command(2), uplink(3));
     assert.deepEqual(chunk.done, [1, 2]);
-    assert.deepEqual([...counters.unmapped], [["join", 2]]);
+    assert.deepEqual([...counters.unmapped], [["command/down", 2]]);
+  });
+
+  test("every event of a device, and a relay's heartbeat, become lines; what is summed elsewhere is done", () => {
+    const { run, counters } = setUp();
+    const kinds = ["join", "ack", "txack", "log", "status", "location", "integration"];
+    const gateway = { gatewayId: "e4e124dadef64eee", time: "2025-12-31T00:00:00Z" };
+    const chunk = run(
+      ...kinds.map((kind) => deviceMessage(kind)),
+      message("eu868/gateway/e4e124dadef64eee/event/mesh", {
+        ...gateway,
+        relayId: "01020304",
+        events: [{ heartbeat: { relayPath: [] } }],
+      }),
+      message("eu868/gateway/e4e124dadef64eee/event/stats", { ...gateway, rxPacketsReceived: 3 }),
+      message("eu868/gateway/e4e124dadef64eee/state/conn", { gatewayId: gateway.gatewayId, state: "ONLINE" }),
+    );
+    assert.deepEqual(chunk.quarantined, []);
+    assert.deepEqual(
+      chunk.ready.map(({ text }) => [text.split(",")[0], /,event=(\w+)/.exec(text)?.[1]]),
+      [...kinds, "mesh"].map((kind) => {
+        if (kind === "status") return ["device_status", undefined];
+        return [kind === "mesh" ? "gateway_event" : "device_event", kind];
+      }),
+    );
+    assert.deepEqual([chunk.done, counters.projected, counters.unmapped.size], [[9, 10], 2, 0]);
   });
 
   test("a copy waits for the first one; a copy of a delivered one is done and counted", () => {
@@ -114,8 +169,8 @@ describe("prepare", () => {
     assert.equal(counters.duplicates, 1);
   });
 
-  test("without an id only the broker's word makes a copy", () => {
-    const noId = uplink(1, { deduplicationId: "" });
+  test("without an id and a time only the broker's word makes a copy", () => {
+    const noId = uplink(1, { deduplicationId: "", time: undefined, rxInfo: [] });
     const { run } = setUp();
     assert.deepEqual(
       run(noId, noId).ready.map(({ seq }) => seq),
@@ -146,7 +201,7 @@ describe("prepare", () => {
     );
     const [, later] = [counters, prepare(new MemoryLog().read(1, 1, 1), deps)];
     assert.deepEqual(later.ready, []);
-    assert.equal(deps.deduplicator.examine({ seq: 9, ...uplink(1) }, true), "new");
+    assert.equal(deps.deduplicator.examine({ seq: 9, source: "mqtt", ...uplink(1) }, true), "new");
   });
 
   test("GPS time needs no clock of ours", () => {
@@ -233,5 +288,197 @@ describe("prepare", () => {
     const texts = [1, 2].map(() => prepare([message], setUp().deps).ready[0]?.text);
     assert.ok(texts[0] !== undefined);
     assert.equal(texts[0], texts[1]);
+  });
+});
+
+describe("prepare: retained messages", () => {
+  const timeless = { time: undefined, rxInfo: [] };
+
+  test("one without a time of its own is not written, and counted; a live one is", () => {
+    const { run, counters } = setUp();
+    const chunk = run({ ...uplink(1, timeless), retained: true }, uplink(2, timeless));
+    assert.deepEqual([chunk.done, counters.retained], [[1], 1]);
+    assert.deepEqual(
+      chunk.ready.map(({ seq }) => seq),
+      [2],
+    );
+  });
+
+  test("a time that nobody believes is none", () => {
+    const { run, counters } = setUp();
+    const odd = { time: "2012-01-01T00:00:00Z", rxInfo: [] };
+    assert.deepEqual(run({ ...uplink(1, odd), retained: true }).done, [1]);
+    assert.equal(counters.retained, 1);
+  });
+
+  test("one with its own time is written, and known again when the broker sends it again", () => {
+    const { run, deps, counters } = setUp();
+    // Without an id or a time of the event itself only the flag says that it may be a copy.
+    const retained = { ...uplink(1, { deduplicationId: "", time: undefined }), retained: true };
+    assert.equal(timeOf(run(retained).ready[0]?.text ?? "").source, "network_server");
+    deps.deduplicator.delivered(1);
+    assert.deepEqual(run(retained).done, [2]);
+    assert.deepEqual([counters.duplicates, counters.retained], [1, 0]);
+  });
+
+  test("while the clock is not trusted it waits like others: whether its time is believed is not known yet", () => {
+    const { run, counters } = setUp({ clock: notReleased });
+    const chunk = run({ ...uplink(1, timeless), retained: true, ...untrusted });
+    assert.deepEqual([chunk.waitForClock, chunk.done, counters.retained], [[1], [], 0]);
+  });
+});
+
+describe("prepare: rows of our own", () => {
+  const facts = { source: "mqtt", tenantId: "", tenantName: "", applicationId: "", applicationName: "" };
+  const row = {
+    table: "gateway_stats",
+    tags: [{ name: "gateway_id", value: "e4e124dadef64eee" }],
+    fields: [{ name: "rx_received", type: "integer", value: 7 }],
+    timeNs: 1_767_225_600_000_000_001n,
+  } as const;
+  const own = (points: readonly Point[], to: RouteFacts = facts) => ({
+    source: ownSource,
+    topic: ownTopic,
+    payload: packOwn({ points, facts: to }),
+  });
+
+  test("are written as they are, at once, and nobody decodes them", () => {
+    const { run } = setUp({
+      clock: notReleased,
+      decode: () => {
+        throw new Error("decoded");
+      },
+    });
+    const [ready] = run({
+      ...own([row, { ...row, table: "flightline_node" }]),
+      ...untrusted,
+      retained: true,
+    }).ready;
+    assert.equal(
+      ready?.text,
+      "gateway_stats,gateway_id=e4e124dadef64eee rx_received=7i 1767225600000000001\n" +
+        "flightline_node,gateway_id=e4e124dadef64eee rx_received=7i 1767225600000000001",
+    );
+  });
+
+  test("are told from what brokers sent, whatever a broker calls its topic", () => {
+    const { ready } = setUp().run(own([row]), uplink(1), { ...uplink(2), topic: ownTopic });
+    assert.deepEqual(
+      ready.map(({ seq, isOwn }) => [seq, isOwn]),
+      [
+        [1, true],
+        [2, false],
+        [3, false],
+      ],
+    );
+  });
+
+  test("are fitted to the columns that the database has", () => {
+    const schema = new MemorySchema();
+    schema.learn([{ table: "gateway_stats", column: "rx_received", type: "float" }]);
+    assert.match(setUp({ schema }).run(own([row])).ready[0]?.text ?? "", / rx_received=7 /);
+  });
+
+  test("go where an event with their facts would", () => {
+    const isMine = ({ tenantName }: RouteFacts): boolean => tenantName === "farm";
+    const { run } = setUp({ destination: { name: "farm", isMine, isDefault: false } });
+    const chunk = run(own([row], { ...facts, tenantName: "farm" }), own([row]), own([]));
+    assert.deepEqual([chunk.ready.map(({ seq }) => seq), chunk.done], [[1], []]);
+    const { run: runMain, counters } = setUp();
+    assert.deepEqual(runMain(own([])).done, [1], "without a row there is nothing to send");
+    assert.deepEqual([...counters.unmapped], [[ownTopic, 1]]);
+  });
+});
+
+describe("prepare: destinations", () => {
+  const isFarm = ({ tenantName }: RouteFacts): boolean => tenantName === "farm";
+  const farm: Destination = { name: "farm", isMine: isFarm, isDefault: false };
+  const rest: Destination = { name: "main", isMine: (facts) => !isFarm(facts), isDefault: true };
+  const gateway = { gatewayId: "e4e124dadef64eee" };
+  const messages = [
+    uplink(1),
+    uplink(2, { deviceInfo: { tenantName: "town", devEui: "0000000000000002" } }),
+    junk(3),
+    command(4),
+    message("eu868/gateway/e4e124dadef64eee/state/conn", { ...gateway, state: "ONLINE" }),
+    { ...uplink(6, { time: undefined, rxInfo: [] }), retained: true },
+    deviceMessage("status"),
+    { ...uplink(8), ...untrusted },
+  ];
+
+  test("each message is exactly one destination's, and only that one counts, examines or keeps it", () => {
+    const seqsOf = (destination: Destination) => {
+      const examined: number[] = [];
+      const deduplicator = new Deduplicator(100);
+      const { run, counters } = setUp({
+        destination,
+        clock: notReleased,
+        deduplicator: Object.assign(deduplicator, {
+          examine: (one: JournalMessage) => (examined.push(one.seq), "new" as const),
+        }),
+      });
+      const { ready, done, quarantined, waitForClock } = run(...messages);
+      return {
+        ready: ready.map(({ seq }) => seq),
+        done,
+        quarantined: quarantined.map(({ message: { seq } }) => seq),
+        waitForClock,
+        examined,
+        counted: [total(counters.unmapped), counters.projected, counters.retained],
+      };
+    };
+    assert.deepEqual(seqsOf(farm), {
+      ready: [1, 7],
+      done: [6],
+      quarantined: [],
+      waitForClock: [8],
+      examined: [1, 7],
+      counted: [0, 0, 1],
+    });
+    assert.deepEqual(seqsOf(rest), {
+      ready: [2],
+      done: [4, 5],
+      quarantined: [3],
+      waitForClock: [],
+      examined: [2],
+      counted: [1, 1, 0],
+    });
+  });
+});
+
+describe("prepare: columns", () => {
+  function typed(type: ColumnType): MemorySchema {
+    const schema = new MemorySchema();
+    schema.learn([{ table: "telemetry_em300_th", column: "temperature", type }]);
+    return schema;
+  }
+
+  test("a value of another type than its column goes beside it", () => {
+    const [ready] = setUp({ schema: typed("string") }).run(uplink(1)).ready;
+    assert.match(ready?.text ?? "", /^telemetry_em300_th,.*temperature_num=20\.1/m);
+    assert.doesNotMatch(ready?.text ?? "", /temperature=/);
+  });
+
+  test("what finds no room is said once for each device profile and table", () => {
+    const schema = new MemorySchema();
+    for (let n = 0; n < 200; n += 1) schema.columnsOf("telemetry_em300_th").set(`c${n}`, "float");
+    const { run, faults } = setUp({ schema });
+    const [ready] = run(uplink(1), uplink(2)).ready;
+    assert.ok(ready !== undefined && !ready.text.includes("temperature"), "the row goes without it");
+    assert.deepEqual(
+      faults.map(({ code, layer, disposition }) => [code, layer, disposition]),
+      [["fields_left_out", "device", "drop"]],
+    );
+    assert.match(
+      faults[0]?.message ?? "",
+      /"telemetry_em300_th" has no room for .*"temperature".*"EM300-TH"/,
+    );
+  });
+
+  test("what the mapping leaves out is said too", () => {
+    const object = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`key${n}`, n]));
+    const { run, faults } = setUp();
+    run(uplink(1, { object }));
+    assert.match(faults[0]?.message ?? "", /and \d+ more/);
   });
 });

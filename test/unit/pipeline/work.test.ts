@@ -4,7 +4,8 @@ import * as fc from "fast-check";
 import { type Interval, IntervalSet } from "../../../src/lib/intervals.ts";
 import { Work } from "../../../src/pipeline/work.ts";
 
-type State = "free" | "taken" | "settled" | "parked" | "clock";
+/** "other": it belongs to another destination, and is taken for good. */
+type State = "free" | "taken" | "settled" | "parked" | "clock" | "other";
 
 /** What `Work` promises, one message at a time. */
 class Model {
@@ -37,7 +38,7 @@ class Model {
 type Action =
   | { readonly do: "append" | "fresh" | "backlog" | "skip" | "refresh"; readonly count: number }
   | {
-      readonly do: "release" | "settle" | "park" | "clock" | "evict";
+      readonly do: "release" | "again" | "settle" | "other" | "park" | "clock" | "evict";
       readonly pick: number;
       readonly count: number;
     }
@@ -47,7 +48,11 @@ const count = fc.integer({ min: 1, max: 9 });
 const pick = fc.nat(1000);
 const action: fc.Arbitrary<Action> = fc.oneof(
   fc.record({ do: fc.constantFrom("append", "fresh", "backlog", "skip", "refresh"), count }),
-  fc.record({ do: fc.constantFrom("release", "settle", "park", "clock", "evict"), pick, count }),
+  fc.record({
+    do: fc.constantFrom("release", "again", "settle", "other", "park", "clock", "evict"),
+    pick,
+    count,
+  }),
   fc.record({ do: fc.constant("unpark" as const), count, clock: fc.boolean() }),
 );
 
@@ -96,8 +101,9 @@ class Run {
         break;
       case "evict": {
         const seq = 1 + (next.pick % Math.max(1, model.lastSeq));
-        if (seq > model.lastSeq || model.states[seq] !== "free") break;
-        this.#settle(seq);
+        const state = model.states[seq];
+        // What another destination settles looks the same from here.
+        if (seq <= model.lastSeq && (state === "free" || state === "other")) this.#settle(seq);
         break;
       }
       default:
@@ -136,8 +142,13 @@ class Run {
     for (const seq of seqs) {
       if (what === "clock") work.parkForClock(seq);
       if (what === "settle") this.#settle(seq);
-      if (what === "settle" || what === "release") work.release(seq, seq);
-      if (what === "release") model.states[seq] = "free";
+      if (what === "release") work.release(seq, seq);
+      if (what === "again") {
+        work.releaseAsFresh(seq, seq);
+        model.cursor = Math.min(model.cursor, seq - 1);
+      }
+      if (what === "release" || what === "again") model.states[seq] = "free";
+      if (what === "other") model.states[seq] = "other";
       if (what === "park") model.states[seq] = "parked";
       if (what === "clock") model.states[seq] = "clock";
     }
@@ -227,6 +238,43 @@ describe("work", () => {
       "those that are still taken are not fresh",
     );
   });
+
+  test("what is released as fresh goes before the backlog, and before what is newer", () => {
+    const work = new Work(new IntervalSet(), 100);
+    work.skipToFresh(200, 100);
+    assert.deepEqual(work.takeFresh(200, 50), { lo: 101, hi: 150 });
+    work.releaseAsFresh(110, 120);
+    assert.deepEqual(work.takeFresh(200, 50), { lo: 110, hi: 120 });
+    assert.deepEqual(work.takeFresh(200, 50), { lo: 151, hi: 200 });
+    assert.deepEqual(work.takeBacklog(100), { lo: 1, hi: 100 });
+    assert.deepEqual([work.hasBacklog(), work.hasFresh(200)], [false, false]);
+  });
+
+  for (const [whose, isOther] of [
+    ["odd", (seq: number) => seq % 2 === 1],
+    ["even", (seq: number) => seq % 2 === 0],
+  ] as const) {
+    for (const settledFirst of ["ours", "theirs"]) {
+      test(`two destinations that alternate are no pieces: the ${whose} ones are another's, ${settledFirst} are settled first`, () => {
+        const settled = new IntervalSet();
+        const work = new Work(settled, 0);
+        const lastSeq = 10_000;
+        if (settledFirst === "theirs") {
+          for (let seq = 1; seq <= lastSeq; seq += 1) if (isOther(seq)) settled.add(seq, seq);
+          work.skipToFresh(lastSeq, 1000);
+        }
+        for (;;) {
+          const taken = work.takeFresh(lastSeq, 64) ?? work.takeBacklog(64);
+          if (taken === undefined) break;
+          for (let seq = taken.lo; seq <= taken.hi; seq += 1) if (!isOther(seq)) settled.add(seq, seq);
+        }
+        assert.equal(work.pieces, 1);
+        assert.equal(settled.countWithin(1, lastSeq), settledFirst === "ours" ? lastSeq / 2 : lastSeq);
+        work.refresh(lastSeq, 256);
+        assert.deepEqual([work.hasFresh(lastSeq), work.hasBacklog()], [false, false], "nothing comes back");
+      });
+    }
+  }
 
   test("two hundred thousand parked pieces are no more than a number", () => {
     const work = new Work(new IntervalSet(), 400_000);

@@ -26,7 +26,11 @@ test("the report has the sums, not the parts", () => {
     journal: { lastSeq: 9, backlog: 3, evicted: 7, waiting: 1, lastCommitMs: 0.5 },
     quarantineEvicted: 0,
     sources: [source("a", "connected"), source("b", "waiting"), source("c", "connecting")],
-    influxdb: "away",
+    registry: { devices: 20, gateways: 3, lag: 0, evicted: 0 },
+    databases: [
+      { name: "lorawan", state: "up" },
+      { name: "hillfarm", state: "away" },
+    ],
     latencyMs: { p50: 1, p99: 1234.56 },
   };
   assert.deepEqual(reportDetails(snapshot), {
@@ -38,6 +42,7 @@ test("the report has the sums, not the parts", () => {
     quarantined: 1,
     quarantineEvicted: undefined,
     notMapped: 2,
+    retainedUntimed: undefined,
     duplicates: 1,
     held: 2,
     waitingForClock: undefined,
@@ -47,6 +52,10 @@ test("the report has the sums, not the parts", () => {
     evicted: 7,
     brokers: "1/3",
     influxdb: "away",
+    devices: 20,
+    gateways: 3,
+    registryLag: undefined,
+    registryEvicted: undefined,
     p99Ms: 1235,
   });
   const odd = { ...snapshot.counters, waitingForClock: 5, retries: 6, droppedParts: 7, receivedQos0: 8 };
@@ -56,7 +65,14 @@ test("the report has the sums, not the parts", () => {
   });
   assert.deepEqual([waitingForClock, retries, droppedParts, receivedQos0], [5, 6, 7, 8]);
   assert.equal(reportDetails({ ...snapshot, quarantineEvicted: 9 })["quarantineEvicted"], 9);
-  const calm = { ...snapshot, influxdb: "up" as const, latencyMs: { p50: undefined, p99: undefined } };
+  const behind = { ...snapshot, registry: { devices: 20, gateways: 3, lag: 4, evicted: 5 } };
+  assert.equal(reportDetails(behind)["registryLag"], 4);
+  assert.equal(reportDetails(behind)["registryEvicted"], 5);
+  const databases = [
+    { name: "lorawan", state: "up" as const },
+    { name: "hillfarm", state: "untried" as const },
+  ];
+  const calm = { ...snapshot, databases, latencyMs: { p50: undefined, p99: undefined } };
   assert.equal(reportDetails(calm)["influxdb"], "up");
   assert.equal(reportDetails(calm)["p99Ms"], undefined);
 });

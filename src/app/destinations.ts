@@ -1,0 +1,129 @@
+import { databaseKey, SchemaCache } from "../influx/schema-cache.ts";
+import { createSchemaReader } from "../influx/schema-reader.ts";
+import { type InfluxDestination, influxDestinations } from "../influx/route-config.ts";
+import { createWriter } from "../influx/writer.ts";
+import type { Committer } from "../journal/committer.ts";
+import { sleep } from "../lib/abort.ts";
+import { systemClock as clock } from "../lib/clock.ts";
+import type { Fault } from "../lib/fault.ts";
+import type { ClockWatch } from "../pipeline/clock-trust.ts";
+import { databaseFirst } from "../pipeline/database-first.ts";
+import type { DecodedEvents } from "../pipeline/decoded.ts";
+import { Forward } from "../pipeline/forward.ts";
+import type { Destination } from "../pipeline/ports.ts";
+import { belongsTo } from "../pipeline/route.ts";
+import { keepSchema } from "../pipeline/schema-first.ts";
+import type { TelemetrySettings } from "../telemetry/settings.ts";
+import { ownTables, payloadTablePrefix } from "../telemetry/table.ts";
+import type { Files } from "./files.ts";
+import type { AppOptions, Shared } from "./options.ts";
+
+/** One database: what writes to it, and what is known of its columns. */
+export interface OpenDestination {
+  readonly name: string;
+  readonly forward: Forward;
+  saveSchema(): void;
+  close(): Promise<void>;
+}
+
+interface Rest {
+  readonly committer: Committer;
+  readonly clockWatch: ClockWatch;
+  readonly decoded: DecodedEvents;
+  readonly shared: Shared;
+}
+
+/** `[influxdb]` first, then one for each other database that routes lead to. */
+export function openDestinations(
+  options: AppOptions,
+  files: Files,
+  rest: Rest,
+): readonly [OpenDestination, ...OpenDestination[]] {
+  const { influx, routes } = options.config;
+  const [main, ...others] = influxDestinations(influx, routes);
+  const keys = [main, ...others].map((destination) => databaseKey(destination.influx));
+  const stale = files.state.schema.keepOnly(keys);
+  if (stale !== undefined) options.log.fault(stale);
+  const open = (destination: InfluxDestination): OpenDestination =>
+    openDestination(destination, destination === main, options, files, rest);
+  return [open(main), ...others.map(open)];
+}
+
+function openDestination(
+  { influx, routes }: InfluxDestination,
+  isDefault: boolean,
+  { config, log }: AppOptions,
+  { state, journal, deduplicator, quarantine }: Files,
+  { committer, clockWatch, decoded, shared }: Rest,
+): OpenDestination {
+  const isAlone = config.routes.length === 0;
+  const matches = config.routes.map(({ match }) => match);
+  const isMine = isAlone ? undefined : belongsTo(matches, routes, isDefault);
+  const destination: Destination = { name: influx.database, isMine, isDefault };
+  const key = databaseKey(influx);
+  const payloadTables = tablesOfProfiles(config.telemetry);
+  const cache = new SchemaCache({
+    known: state.schema.load(key),
+    isPayloadTable: (table) => table.startsWith(payloadTablePrefix) || payloadTables.includes(table),
+  });
+  const reader = createSchemaReader({
+    config: influx,
+    tables: [...ownTables, ...payloadTables],
+    prefix: payloadTablePrefix,
+  });
+  const report = (fault: Fault): void => {
+    log.fault(fault, isDefault ? {} : { database: influx.database });
+  };
+  const writer = createWriter(influx);
+  const forward = new Forward({
+    destination,
+    writer: databaseFirst(writer, report),
+    schema: keepSchema({ reader, cache, clock, report }),
+    limits: {
+      maxLines: influx.batchMaxLines,
+      maxBytes: influx.batchMaxBytes,
+      maxAgeMs: influx.batchMaxAgeMs,
+    },
+    maxInFlight: influx.maxInFlight,
+    log: committer,
+    quarantine: { quarantine },
+    decoded,
+    deduplicator,
+    clockTrust: clockWatch,
+    offsetMs: (bootKey) => journal.boots.offsetMs(bootKey),
+    settings: config.telemetry,
+    ...shared,
+    clock,
+    random: Math.random,
+    logger: log,
+  });
+  return {
+    name: influx.database,
+    forward,
+    saveSchema() {
+      const fault = state.schema.save(key, cache.takeUnsaved());
+      if (fault !== undefined) report(fault);
+    },
+    async close() {
+      reader.close();
+      await writer.close();
+    },
+  };
+}
+
+function tablesOfProfiles({ profiles }: TelemetrySettings): string[] {
+  return profiles.map(({ table }) => table).filter((table) => table !== undefined);
+}
+
+const saveSchemaEveryMs = 60_000;
+
+/** Column types are rarely new: a look now and then, and one at the end. */
+export async function saveSchemas(
+  destinations: readonly OpenDestination[],
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(saveSchemaEveryMs, signal);
+    for (const destination of destinations) destination.saveSchema();
+  }
+}

@@ -1,0 +1,101 @@
+import { makeDataDirectory } from "../journal/directory.ts";
+import { Journal } from "../journal/journal.ts";
+import { lockDirectory, unwritableFault } from "../journal/lock.ts";
+import { systemClock as clock } from "../lib/clock.ts";
+import { FaultThrottle, type Log } from "../lib/log.ts";
+import { DecodeMarker } from "../pipeline/decode-marker.ts";
+import { Deduplicator } from "../pipeline/deduplicator.ts";
+import type { QuarantinedMessage } from "../pipeline/ports.ts";
+import { recoverFromDeath, rememberTail } from "../pipeline/recovery.ts";
+import { sourcesApart } from "../pipeline/route.ts";
+import { installationId } from "../state/client-id.ts";
+import { quarantineEvictedFault } from "../state/faults.ts";
+import { State } from "../state/state.ts";
+import { readBootId } from "../systemd/boot-id.ts";
+import type { AppOptions } from "./options.ts";
+
+/** The data directory, and what the last process left in it. */
+export interface Files {
+  readonly journal: Journal;
+  readonly state: State;
+  readonly marker: DecodeMarker;
+  readonly deduplicator: Deduplicator;
+  readonly quarantine: (entries: readonly QuarantinedMessage[]) => void;
+  /** Part of the client ids. */
+  readonly installation: string;
+  readonly isAfterUncleanStop: boolean;
+}
+
+const repeatFaultMs = 60_000;
+/** Events remembered for recognising redeliveries: twenty full receive windows. */
+const rememberedEvents = 20_000;
+
+/** What is open is closed by `opened`. Faults: journal_unwritable, journal_locked (both fatal). */
+export function openFiles({ config, log, runtimeDir }: AppOptions, opened: DisposableStack): Files {
+  const { dir } = config.journal;
+  makeDataDirectory(dir);
+  const { isAfterUncleanStop } = opened.adopt(lockDirectory(dir), (lock) => {
+    lock.release();
+  });
+  const journal = opened.adopt(Journal.open(config.journal, clock, readBootId()), close);
+  const state = opened.adopt(State.open(dir, clock.nowMs()), close);
+  const installation = atDirectory(dir, () => installationId(dir));
+  for (const fault of [...journal.openingFaults, ...state.openingFaults, installation.fault]) {
+    if (fault !== undefined) log.fault(fault);
+  }
+  const quarantine = quarantineInto(state, journal.id, log);
+  const markerDir = runtimeDir ?? dir;
+  const marker = opened.adopt(
+    atDirectory(markerDir, () => new DecodeMarker(markerDir, journal.id)),
+    close,
+  );
+  const recordDeath = (seq: number): number => state.recordDeath(journal.id, seq);
+  const death = recoverFromDeath(marker, journal, { recordDeath, quarantine });
+  if (death !== undefined) log.fault(death);
+  atDirectory(markerDir, () => {
+    marker.arm();
+  });
+  const deduplicator = new Deduplicator(
+    rememberedEvents,
+    sourcesApart(config.routes.map(({ match }) => match)),
+  );
+  rememberTail(deduplicator, journal, rememberedEvents);
+  return {
+    journal,
+    state,
+    marker,
+    deduplicator,
+    quarantine,
+    installation: installation.id,
+    isAfterUncleanStop,
+  };
+}
+
+function atDirectory<T>(dir: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    throw unwritableFault(dir, error);
+  }
+}
+
+/** Quarantining, and saying now and then what had to leave the quarantine for it. */
+function quarantineInto(state: State, journalId: string, log: Log): Files["quarantine"] {
+  const throttle = new FaultThrottle(repeatFaultMs);
+  let unsaid = 0;
+  return (entries) => {
+    const rows = entries.map(({ message, fault }) => ({
+      ...message,
+      code: fault.code,
+      reason: fault.message,
+    }));
+    unsaid += state.quarantine(journalId, rows, clock.nowMs());
+    if (unsaid === 0 || throttle.admit("evicted", clock.uptimeMs()) === undefined) return;
+    log.fault(quarantineEvictedFault(unsaid));
+    unsaid = 0;
+  };
+}
+
+function close(file: { close(): void }): void {
+  file.close();
+}

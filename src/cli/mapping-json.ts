@@ -1,0 +1,70 @@
+/** What `flightline mapping show --json` says: the facts of the text, whole. */
+import type { ProfileMatch } from "../telemetry/settings.ts";
+import { summariseKeys } from "./mapping-keys.ts";
+import { type MappingGroup, type MappingSearch, maxListed } from "./mapping-search.ts";
+
+/** `match` is that of the `[[profile]]` which applies; `proposal` is TOML, or "". */
+export function groupToJson(group: MappingGroup, match: ProfileMatch | undefined, proposal: string): object {
+  const { profileName, profileId, mapping, table, devices, traces } = group;
+  const times = traces.map(({ timeNs }) => Number(timeNs / 1_000_000n)).toSorted((a, b) => a - b);
+  return {
+    profile_name: profileName,
+    profile_id: profileId,
+    table,
+    mapping: mapping === undefined ? null : { number: mapping, match: matchToJson(match) },
+    devices: devices.map(deviceToJson),
+    payloads: traces.length,
+    oldest: timeToJson(times[0]),
+    newest: timeToJson(times.at(-1)),
+    keys: summariseKeys(traces).map(({ path, inside = null, payloads, outcomes }) => ({
+      path,
+      inside,
+      payloads,
+      outcomes: outcomes.map(({ outcome, fate, column = null, type = null, rules, payloads, samples }) => ({
+        outcome,
+        fate,
+        column,
+        type,
+        rules,
+        payloads,
+        samples,
+      })),
+    })),
+    proposal,
+  };
+}
+
+/** Which devices and profiles there are instead. */
+export function nothingToJson(search: MappingSearch): object {
+  const { devices, profiles } = search;
+  return {
+    events: search.matched,
+    uplinks_without_object: search.withoutObject,
+    device_count: devices.length,
+    devices: devices
+      .slice(0, maxListed)
+      .map((device) => ({ ...deviceToJson(device), profile_name: device.profileName })),
+    profile_count: profiles.length,
+    profiles: profiles.slice(0, maxListed).map(({ profileName, profileId, payloads }) => ({
+      profile_name: profileName,
+      profile_id: profileId,
+      payloads,
+    })),
+  };
+}
+
+function matchToJson(match: ProfileMatch | undefined): object {
+  return {
+    profile: match?.profile ?? null,
+    application: match?.application ?? null,
+    tags: Object.fromEntries(match?.tags ?? []),
+  };
+}
+
+function deviceToJson({ devEui, deviceName, payloads }: MappingSearch["devices"][number]): object {
+  return { dev_eui: devEui, device_name: deviceName, payloads };
+}
+
+function timeToJson(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
+}

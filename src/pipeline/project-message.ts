@@ -1,0 +1,119 @@
+import { type DeviceEvent, type Event, type GatewayEvent, isDeviceEvent } from "../chirpstack/event.ts";
+import { pointTime } from "../chirpstack/time.ts";
+import type { JournalMessage } from "../journal/message.ts";
+import type { Result } from "../lib/result.ts";
+import type { StatsSum } from "../registry/records.ts";
+import { deviceRow, gatewayConnRow, gatewayStatsRow } from "../registry/rows.ts";
+import type { TagSettings } from "../telemetry/settings.ts";
+import { ownSource } from "./own-message.ts";
+import type { LiveRegistry } from "./project-registry.ts";
+import type { RoutedPoint } from "./project-rows.ts";
+import { beginningOfTime, type LogTime, logTimeAt } from "./project-time.ts";
+import { type OffsetOf, receiptFor, receivedTime } from "./received-time.ts";
+import type { RouteFacts } from "./route.ts";
+
+export interface ProjectionDeps {
+  readonly registry: LiveRegistry;
+  readonly offsetMs: OffsetOf;
+  readonly settings: TagSettings;
+  eventOf(message: JournalMessage): Result<Event>;
+}
+
+/** What the projection of a message depends on, beside the registry and the message. */
+export interface ProjectionState {
+  readonly time: LogTime;
+  /** Sums that close before this could not be complete and are not made; undefined before the first message. */
+  readonly sumsFromMs: number | undefined;
+}
+
+export const beforeFirstMessage: ProjectionState = { time: beginningOfTime, sumsFromMs: undefined };
+
+/**
+ * Where the log's beginning is gone, a sum that closes later than this after the first message that is left
+ * has all its messages: five minutes and half a minute, and two minutes for statistics that are ahead of us.
+ */
+const incompleteForMs = 450_000;
+
+/**
+ * One message of the log: what it tells the registry, and the rows that are due with it. The same rows for
+ * the same registry, state and message, whenever it is read.
+ */
+export function projectMessage(
+  message: JournalMessage,
+  before: ProjectionState,
+  deps: ProjectionDeps,
+): { readonly state: ProjectionState; readonly rows: readonly RoutedPoint[] } {
+  const { registry } = deps;
+  const { receivedNs } = receivedTime(message, deps.offsetMs);
+  const { time, isNewEra } = logTimeAt(before.time, message, toMs(receivedNs));
+  const sumsFromMs = before.sumsFromMs ?? (message.seq === 1 ? 0 : time.ms + incompleteForMs);
+  const rows = sumRows(registry.closeSums(isNewEra ? Infinity : time.ms), deps);
+  const state = { time, sumsFromMs };
+  if (message.source === ownSource) return { state, rows };
+
+  const decoded = deps.eventOf(message);
+  if (!decoded.ok || decoded.value.kind === "unmapped") return { state, rows };
+  const event = decoded.value;
+  if (isDeviceEvent(event))
+    return { state, rows: [...rows, ...deviceRows(message, event, receivedNs, deps)] };
+  const connRows = gatewayRows(message, event, { receivedNs, logTimeMs: time.ms, sumsFromMs }, deps);
+  const crowdedUntilMs = registry.crowdedUntilMs;
+  if (crowdedUntilMs === undefined) return { state, rows: [...rows, ...connRows] };
+  // The log time goes ahead of the clock for once, and what comes next belongs to later sums.
+  const ahead = { time: { ...time, ms: Math.max(time.ms, crowdedUntilMs) }, sumsFromMs };
+  return { state: ahead, rows: [...rows, ...connRows, ...sumRows(registry.closeSums(ahead.time.ms), deps)] };
+}
+
+function sumRows(sums: readonly StatsSum[], { settings }: ProjectionDeps): RoutedPoint[] {
+  return sums.map((sum) => ({ point: gatewayStatsRow(sum, settings), facts: gatewayFacts(sum.source) }));
+}
+
+function deviceRows(
+  message: JournalMessage,
+  event: DeviceEvent,
+  receivedNs: bigint,
+  { registry, offsetMs, settings }: ProjectionDeps,
+): RoutedPoint[] {
+  const { timeNs, source } = pointTime(event, receiptFor(message, event, offsetMs));
+  // The broker kept it, for a minute or for years: when the device lived, nobody can tell.
+  if (message.retained && source === "received") return [];
+  const seen = { timeMs: toMs(timeNs), receivedMs: toMs(receivedNs), isRetained: message.retained };
+  const { record, rowDue } = registry.observeDevice(event, seen);
+  if (!rowDue) return [];
+  const { tenantId, tenantName, applicationId, applicationName } = event.device;
+  const facts = { source: message.source, tenantId, tenantName, applicationId, applicationName };
+  return [{ point: deviceRow(record, timeNs, settings), facts }];
+}
+
+function gatewayRows(
+  message: JournalMessage,
+  event: GatewayEvent,
+  at: { readonly receivedNs: bigint; readonly logTimeMs: number; readonly sumsFromMs: number },
+  { registry, offsetMs, settings }: ProjectionDeps,
+): RoutedPoint[] {
+  const { timeNs } = pointTime(event, receiptFor(message, event, offsetMs));
+  const receivedMs = toMs(at.receivedNs);
+  const seen = { timeMs: toMs(timeNs), receivedMs, isRetained: message.retained };
+  const lastStatsMs = registry.lastStatsMs(event.gatewayId);
+  const { changedOnline } = registry.observeGateway(event, seen);
+  if (event.kind === "gateway/stats" && !message.retained) {
+    // A broker delivers again in order: what it marks, and what is not newer than the newest, is a copy. In
+    // another slot than the first one it would be in another sum, which does not know of it.
+    const isCopy = message.duplicate && lastStatsMs !== undefined && seen.timeMs <= lastStatsMs;
+    const inLogTime = { ...seen, receivedMs: at.logTimeMs };
+    const origin = { timeNs, source: message.source };
+    if (!isCopy) registry.addStats(event, inLogTime, origin, at.sumsFromMs);
+  }
+  if (event.kind !== "gateway/conn" || !changedOnline) return [];
+  const point = gatewayConnRow(event.gatewayId, event.online, at.receivedNs, settings);
+  return [{ point, facts: gatewayFacts(message.source) }];
+}
+
+/** A gateway has no tenant that its messages would tell. */
+function gatewayFacts(source: string): RouteFacts {
+  return { source, tenantId: "", tenantName: "", applicationId: "", applicationName: "" };
+}
+
+function toMs(timeNs: bigint): number {
+  return Number(timeNs / 1_000_000n);
+}

@@ -1,0 +1,230 @@
+import type { Event } from "../chirpstack/event.ts";
+import type { JournalMessage } from "../journal/message.ts";
+import type { Clock } from "../lib/clock.ts";
+import { Fault } from "../lib/fault.ts";
+import { FaultThrottle, type Log } from "../lib/log.ts";
+import type { Result } from "../lib/result.ts";
+import type { Wakeup } from "../lib/wakeup.ts";
+import type { RegistryChanges, StoredRegistry } from "../state/registry-store.ts";
+import type { TagSettings } from "../telemetry/settings.ts";
+import type { ClockTrust, MessageLog } from "./ports.ts";
+import { beforeFirstMessage, projectMessage, type ProjectionState } from "./project-message.ts";
+import { LiveRegistry, type RegistryLimits } from "./project-registry.ts";
+import { messagesOf, type OwnRows, type RoutedPoint } from "./project-rows.ts";
+import type { OffsetOf } from "./received-time.ts";
+
+export interface ProjectorDeps {
+  readonly log: Pick<MessageLog, "lastSeq" | "read">;
+  readonly journalId: string;
+  readonly store: { load(): StoredRegistry; save(changes: RegistryChanges): void };
+  readonly events: {
+    /** Calls `look` for each message; what kills the process meanwhile is known to the next one. */
+    marked(messages: readonly JournalMessage[], look: (message: JournalMessage) => void): void;
+    of(message: JournalMessage): Result<Event>;
+  };
+  readonly rows: OwnRows;
+  readonly clockTrust: ClockTrust;
+  readonly offsetMs: OffsetOf;
+  readonly settings: TagSettings;
+  readonly clock: Clock;
+  readonly logger: Log;
+  /** Notified by commits and by the clock: "look again". */
+  readonly activity: Wakeup;
+  readonly limits?: RegistryLimits;
+}
+
+/** Messages projected between two turns of the event loop. */
+const chunkCount = 64;
+/**
+ * A row costs the flash a page of 4 KiB, whatever has changed in it. A hundred devices that send each ten
+ * minutes: 3.6 KB for each uplink when saved every minute, 1.4 KB every five (the journal: 1.6 KB). What a
+ * crash forgets is read again in a moment.
+ */
+const saveEveryMs = 300_000;
+/** Rows in one save: one transaction blocks everybody. Without a save nothing more is read then. */
+const maxUnsaved = 2000;
+/** Messages that are read once more after a crash, at most. */
+const maxReplay = 20_000;
+const saveRetryMs = 30_000;
+/** When stopping, for the rows that must be durable before the save. Without it a few messages are read again. */
+const lastSaveWaitMs = 2000;
+const repeatFaultMs = 60_000;
+const defaultLimits: RegistryLimits = { maxDevices: 20_000, maxGateways: 2000, maxOpenSums: 10_000 };
+
+/**
+ * Reads the log in order and keeps what is known of devices and gateways (state.db) up to it; makes the rows
+ * that follow from it: `device`, `gateway_stats`, `gateway_event`. They go into the journal as messages.
+ *
+ * The registry, the sums, the log time and the rows follow from the messages alone, never from when they are
+ * read. So the crash rule is short: *a save comes after the commit of every row that was made before it*.
+ * Whatever a crash forgets lies behind the position of the last save; read again it gives the same records
+ * and the same rows, and a row that was made before lands on itself. (What the quota evicts before it was
+ * projected is not seen; it is counted where it is evicted.)
+ *
+ * Time is the log's, too: a sum closes when a message is read that was received after its end, if need be
+ * the row that Flightline writes of itself each minute. Were it closed by the wall clock, a message that is on
+ * its way into the journal could find it closed, or open when it is read again.
+ *
+ * Another journal, or one that ends before the position: it is read from its beginning, and the records that
+ * are there are kept. Where the beginning of a log is gone, the sums that it cuts through are not made.
+ */
+export class Projector {
+  readonly #deps: ProjectorDeps;
+  readonly #registry: LiveRegistry;
+  readonly #throttle = new FaultThrottle(repeatFaultMs);
+  #state: ProjectionState = beforeFirstMessage;
+  /** Everything up to here has been read. */
+  #seq = 0;
+  #savedSeq = 0;
+  #unsavedSinceMs: number | undefined;
+  #retrySaveMs: number | undefined;
+  /** Rows were made that will not be submitted, because we are stopping: nothing may be saved any more. */
+  #hasLostRows = false;
+
+  constructor(deps: ProjectorDeps) {
+    this.#deps = deps;
+    const stored = deps.store.load();
+    this.#registry = new LiveRegistry(stored, deps.limits ?? defaultLimits);
+    const { position } = stored;
+    if (position === undefined || position.journalId !== deps.journalId) return;
+    if (position.seq > deps.log.lastSeq) return;
+    const { seq, logTimeMs, uptimeMs, bootKey, sumsFromMs } = position;
+    this.#seq = seq;
+    this.#savedSeq = seq;
+    this.#state = { time: { ms: logTimeMs, uptimeMs, bootKey }, sumsFromMs };
+  }
+
+  get deviceCount(): number {
+    return this.#registry.deviceCount;
+  }
+
+  get gatewayCount(): number {
+    return this.#registry.gatewayCount;
+  }
+
+  /** Messages of the log that have not been read. */
+  get lag(): number {
+    return this.#deps.log.lastSeq - this.#seq;
+  }
+
+  /** `drain`: save and end. `abort`: end without. The journal must go on committing until this has ended. */
+  async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    const stop = AbortSignal.any([drain, abort]);
+    while (!stop.aborted) {
+      const { version } = this.#deps.activity;
+      const hasRead = this.#mayRead() && (await this.#readOn(stop));
+      const hasSaved = this.#saveDueInMs() === 0 && (await this.#save(stop));
+      if (hasRead || hasSaved) await new Promise((resolve) => setImmediate(resolve));
+      else await this.#deps.activity.changedSince(version, stop, this.#waitMs());
+    }
+    if (this.#seq > this.#savedSeq) await this.#lastSave(abort);
+  }
+
+  /** Without a save memory would grow without end. */
+  #mayRead(): boolean {
+    return this.#registry.unsavedCount < maxUnsaved;
+  }
+
+  /** Projects the next messages and submits their rows. False: there is nothing to read. */
+  async #readOn(stop: AbortSignal): Promise<boolean> {
+    const { log, rows } = this.#deps;
+    const { lastSeq } = log;
+    if (this.#seq >= lastSeq) return false;
+    const found = log.read(this.#seq + 1, lastSeq, chunkCount);
+    const messages = this.#timed(found);
+    const due = this.#project(messages);
+    if (found.length === 0) this.#seq = lastSeq;
+    for (const own of messagesOf(due)) {
+      if (!(await rows.admitted(stop))) {
+        this.#hasLostRows = true;
+        return true;
+      }
+      rows.submit(own);
+    }
+    return found.length === 0 || messages.length > 0;
+  }
+
+  /** Up to the first one whose time cannot be told before the clock is right: they are read in order. */
+  #timed(messages: readonly JournalMessage[]): readonly JournalMessage[] {
+    if (this.#deps.clockTrust.mayRelease) return messages;
+    const untimed = messages.findIndex(({ clockTrusted }) => !clockTrusted);
+    return untimed === -1 ? messages : messages.slice(0, untimed);
+  }
+
+  #project(messages: readonly JournalMessage[]): RoutedPoint[] {
+    const { events, offsetMs, settings, clock } = this.#deps;
+    const eventOf = (message: JournalMessage): Result<Event> => events.of(message);
+    const deps = { registry: this.#registry, offsetMs, settings, eventOf };
+    const due: RoutedPoint[] = [];
+    events.marked(messages, (message) => {
+      const { state, rows } = projectMessage(message, this.#state, deps);
+      this.#state = state;
+      this.#seq = message.seq;
+      due.push(...rows);
+    });
+    if (this.#registry.unsavedCount > 0) this.#unsavedSinceMs ??= clock.uptimeMs();
+    return due;
+  }
+
+  /** Undefined: there is nothing to save. */
+  #saveDueInMs(): number | undefined {
+    const nowMs = this.#deps.clock.uptimeMs();
+    const isMuch = !this.#mayRead() || this.#seq - this.#savedSeq >= maxReplay;
+    if (this.#state === beforeFirstMessage || (this.#unsavedSinceMs === undefined && !isMuch))
+      return undefined;
+    const dueMs = isMuch ? nowMs : (this.#unsavedSinceMs ?? nowMs) + saveEveryMs;
+    return Math.max(0, Math.max(dueMs, this.#retrySaveMs ?? dueMs) - nowMs);
+  }
+
+  #waitMs(): number | undefined {
+    const dueInMs = this.#saveDueInMs();
+    return dueInMs === undefined ? undefined : Math.max(1, dueInMs);
+  }
+
+  async #lastSave(abort: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const timer = setTimeout(() => {
+      over.abort();
+    }, lastSaveWaitMs);
+    try {
+      await this.#save(AbortSignal.any([abort, over.signal]));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Not before all rows are durable that were made of what it covers. False: it is for later. */
+  async #save(stop: AbortSignal): Promise<boolean> {
+    const { rows, store, journalId, clock } = this.#deps;
+    const { time, sumsFromMs } = this.#state;
+    if (this.#hasLostRows || sumsFromMs === undefined || !(await rows.allCommitted(stop))) return false;
+    const unsaved = this.#registry.unsaved();
+    const position = {
+      journalId,
+      seq: this.#seq,
+      logTimeMs: time.ms,
+      uptimeMs: time.uptimeMs,
+      bootKey: time.bootKey,
+      sumsFromMs,
+    };
+    try {
+      store.save({ ...unsaved, position });
+    } catch (error) {
+      if (!(error instanceof Fault) || error.disposition !== "retry") throw error;
+      this.#retrySaveMs = clock.uptimeMs() + saveRetryMs;
+      this.#say(error);
+      return false;
+    }
+    this.#registry.saved(unsaved);
+    this.#savedSeq = this.#seq;
+    this.#unsavedSinceMs = undefined;
+    this.#retrySaveMs = undefined;
+    return true;
+  }
+
+  #say(fault: Fault): void {
+    const { clock, logger } = this.#deps;
+    if (this.#throttle.admit(fault.code, clock.uptimeMs()) === undefined) return;
+    logger.fault(fault, { unsaved: this.#registry.unsavedCount });
+  }
+}

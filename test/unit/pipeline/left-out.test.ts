@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Fault } from "../../../src/lib/fault.ts";
+import { LeftOutReport } from "../../../src/pipeline/left-out.ts";
+
+function setUp() {
+  const faults: Fault[] = [];
+  return { faults, report: new LeftOutReport((fault) => faults.push(fault)) };
+}
+
+describe("columns without room", () => {
+  test("ten are named, the others counted", () => {
+    const { faults, report } = setUp();
+    const names = Array.from({ length: 13 }, (_, n) => `c${n}`);
+    report.add({ profileName: "EM300", table: "climate", names, count: 13 });
+    const [fault] = faults;
+    assert.equal(fault?.code, "fields_left_out");
+    assert.match(
+      fault.message,
+      /^the table "climate" has no room for "c0", .*"c9" and 3 more from .*"EM300"/,
+    );
+    assert.doesNotMatch(fault.message, /c10/);
+  });
+
+  test("few are all named, and names of any length or content stay on the line", () => {
+    const { faults, report } = setUp();
+    report.add({ profileName: "", table: "t", names: ["a\nb", "x".repeat(1000)], count: 2 });
+    const message = faults[0]?.message ?? "";
+    assert.match(message, /"a\\nb", "x+…": they are not written$/);
+    assert.ok(message.length < 300);
+  });
+
+  test("said once for each profile and table, a thousand times at most", () => {
+    const { faults, report } = setUp();
+    const add = (profileName: string, table: string): void => {
+      report.add({ profileName, table, names: ["a"], count: 1 });
+    };
+    for (let round = 0; round < 3; round += 1) {
+      add("p", "t");
+      add("p", "u");
+      add("q", "t");
+    }
+    report.add({ profileName: "r", table: "t", names: [], count: 0 });
+    assert.equal(faults.length, 3);
+    for (let n = 0; n < 5000; n += 1) add(`p${n}`, "t");
+    assert.equal(faults.length, 1000);
+  });
+});
