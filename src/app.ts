@@ -1,5 +1,10 @@
 import { join } from "node:path";
-import { type OpenDestination, openDestinations, saveSchemas } from "./app/destinations.ts";
+import {
+  closeDestinations,
+  type OpenDestination,
+  openDestinations,
+  saveSchemas,
+} from "./app/destinations.ts";
 import { type Files, openFiles } from "./app/files.ts";
 import { openClockWatch, openIngest } from "./app/ingest.ts";
 import type { AppOptions } from "./app/options.ts";
@@ -61,6 +66,8 @@ export function openApp(options: AppOptions): App {
       gateways: registry.projector.gatewayCount,
       lag: registry.projector.lag,
       evicted: files.state.registry.evicted,
+      missed: registry.projector.missed,
+      statsLeftOut: registry.projector.statsLeftOut,
     },
     sources: sources.map(({ name, status }) => ({
       name,
@@ -97,7 +104,7 @@ export function openApp(options: AppOptions): App {
       try {
         return await runParts(stages, stop, stopDeadlineMs);
       } finally {
-        for (const destination of destinations) await destination.close();
+        await closeDestinations(destinations);
       }
     },
   };

@@ -1,4 +1,4 @@
-import { databaseKey, SchemaCache } from "../influx/schema-cache.ts";
+import { databaseKey } from "../influx/schema-cache.ts";
 import { createSchemaReader } from "../influx/schema-reader.ts";
 import { type InfluxDestination, influxDestinations } from "../influx/route-config.ts";
 import { createWriter } from "../influx/writer.ts";
@@ -12,11 +12,12 @@ import type { DecodedEvents } from "../pipeline/decoded.ts";
 import { Forward } from "../pipeline/forward.ts";
 import type { Destination } from "../pipeline/ports.ts";
 import { belongsTo } from "../pipeline/route.ts";
-import { keepSchema } from "../pipeline/schema-first.ts";
+import { keepSchema } from "../pipeline/schema-keeper.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { ownTables, payloadTablePrefix } from "../telemetry/table.ts";
 import type { Files } from "./files.ts";
 import type { AppOptions, Shared } from "./options.ts";
+import { KeptSchemas } from "./schemas.ts";
 
 /** One database: what writes to it, and what is known of its columns. */
 export interface OpenDestination {
@@ -33,6 +34,12 @@ interface Rest {
   readonly shared: Shared;
 }
 
+interface RestOfOne extends Rest {
+  readonly schemas: KeptSchemas;
+  /** Of profiles. */
+  readonly payloadTables: readonly string[];
+}
+
 /** `[influxdb]` first, then one for each other database that routes lead to. */
 export function openDestinations(
   options: AppOptions,
@@ -44,8 +51,10 @@ export function openDestinations(
   const keys = [main, ...others].map((destination) => databaseKey(destination.influx));
   const stale = files.state.schema.keepOnly(keys);
   if (stale !== undefined) options.log.fault(stale);
+  const payloadTables = tablesOfProfiles(options.config.telemetry);
+  const schemas = new KeptSchemas(files.state.schema, payloadTables);
   const open = (destination: InfluxDestination): OpenDestination =>
-    openDestination(destination, destination === main, options, files, rest);
+    openDestination(destination, destination === main, options, files, { ...rest, schemas, payloadTables });
   return [open(main), ...others.map(open)];
 }
 
@@ -53,32 +62,28 @@ function openDestination(
   { influx, routes }: InfluxDestination,
   isDefault: boolean,
   { config, log }: AppOptions,
-  { state, journal, deduplicator, quarantine }: Files,
-  { committer, clockWatch, decoded, shared }: Rest,
+  { journal, deduplicator, quarantine }: Files,
+  { committer, clockWatch, decoded, shared, schemas, payloadTables }: RestOfOne,
 ): OpenDestination {
   const isAlone = config.routes.length === 0;
   const matches = config.routes.map(({ match }) => match);
   const isMine = isAlone ? undefined : belongsTo(matches, routes, isDefault);
-  const destination: Destination = { name: influx.database, isMine, isDefault };
-  const key = databaseKey(influx);
-  const payloadTables = tablesOfProfiles(config.telemetry);
-  const cache = new SchemaCache({
-    known: state.schema.load(key),
-    isPayloadTable: (table) => table.startsWith(payloadTablePrefix) || payloadTables.includes(table),
-  });
+  const route = isDefault ? undefined : config.routes[routes[0] ?? 0]?.name;
+  const destination: Destination = { name: influx.database, route, isMine, isDefault };
+  const schema = schemas.of(influx);
   const reader = createSchemaReader({
     config: influx,
     tables: [...ownTables, ...payloadTables],
     prefix: payloadTablePrefix,
   });
   const report = (fault: Fault): void => {
-    log.fault(fault, isDefault ? {} : { database: influx.database });
+    log.fault(fault, isDefault ? {} : { database: influx.database, route });
   };
   const writer = createWriter(influx);
   const forward = new Forward({
     destination,
     writer: databaseFirst(writer, report),
-    schema: keepSchema({ reader, cache, clock, report }),
+    schema: keepSchema({ reader, cache: schema.cache, clock, report, activity: shared.activity }),
     limits: {
       maxLines: influx.batchMaxLines,
       maxBytes: influx.batchMaxBytes,
@@ -101,7 +106,7 @@ function openDestination(
     name: influx.database,
     forward,
     saveSchema() {
-      const fault = state.schema.save(key, cache.takeUnsaved());
+      const fault = schema.save();
       if (fault !== undefined) report(fault);
     },
     async close() {
@@ -113,6 +118,15 @@ function openDestination(
 
 function tablesOfProfiles({ profiles }: TelemetrySettings): string[] {
   return profiles.map(({ table }) => table).filter((table) => table !== undefined);
+}
+
+/** All of them, also when one cannot be closed; then it rejects with the reason of the first that could not. */
+export async function closeDestinations(
+  destinations: readonly Pick<OpenDestination, "close">[],
+): Promise<void> {
+  const closed = await Promise.allSettled(destinations.map(async (destination) => await destination.close()));
+  const failure = closed.find(({ status }) => status === "rejected");
+  if (failure?.status === "rejected") throw failure.reason;
 }
 
 const saveSchemaEveryMs = 60_000;

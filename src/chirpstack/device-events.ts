@@ -1,5 +1,4 @@
 /** ChirpStack v4's device events other than `up`, from either encoding. Each is `undefined` without a device. */
-import type { DescEnum } from "@bufbuild/protobuf";
 import { LocationSourceSchema } from "../proto/common/common_pb.js";
 import { LogCodeSchema, LogLevelSchema } from "../proto/integration/integration_pb.js";
 import type {
@@ -23,7 +22,7 @@ import type {
   Status,
   TxAck,
 } from "./event.ts";
-import { shortestFloat32, toLocation } from "./fields.ts";
+import { enumName, toAccuracyM, toFloat32, toLocation } from "./fields.ts";
 import { toModulation } from "./modulation.ts";
 import { toObject } from "./payload-object.ts";
 
@@ -47,8 +46,8 @@ export function toAck(event: AckEvent, dropped: DroppedParts): Ack | undefined {
     kind: "ack",
     ...head,
     queueItemId: event.queueItemId,
-    acknowledged: event.acknowledged,
-    fCntDown: event.fCntDown,
+    acknowledged: dropped.kept(event, "acknowledged"),
+    fCntDown: dropped.kept(event, "fCntDown"),
     dropped: dropped.paths(),
   };
 }
@@ -60,12 +59,12 @@ export function toTxAck(event: TxAckEvent, dropped: DroppedParts): TxAck | undef
   return {
     kind: "txack",
     ...head,
-    downlinkId: dropped.hasField(event, "downlinkId") ? undefined : event.downlinkId,
+    downlinkId: dropped.kept(event, "downlinkId"),
     queueItemId: event.queueItemId,
-    fCntDown: event.fCntDown,
+    fCntDown: dropped.kept(event, "fCntDown"),
     gatewayId: event.gatewayId.toLowerCase(),
     frequencyHz: txInfo?.frequency ?? 0,
-    powerDbm: txInfo === undefined || dropped.hasField(txInfo, "power") ? undefined : txInfo.power,
+    powerDbm: txInfo && dropped.kept(txInfo, "power"),
     modulation: toModulation(txInfo?.modulation),
     dropped: dropped.paths(),
   };
@@ -79,28 +78,17 @@ export function toLog(
 ): LogMessage | undefined {
   const head = toHead(event, dropped);
   if (head === undefined) return undefined;
-  const nameOf = (field: "level" | "code", desc: DescEnum): string => {
-    const sent = json?.[field];
-    // The name of a newer ChirpStack: it is listed as one that the schema does not have, and kept.
-    if (typeof sent === "string" && dropped.hasField(event, field)) return sent.slice(0, maxNameLength);
-    return enumText(desc, event[field]);
-  };
   return {
     kind: "log",
     ...head,
-    level: nameOf("level", LogLevelSchema),
-    code: nameOf("code", LogCodeSchema),
+    // A newer ChirpStack has more names: they are listed, and kept.
+    level: enumName(LogLevelSchema, dropped.kept(event, "level"), json?.["level"]),
+    code: enumName(LogCodeSchema, dropped.kept(event, "code"), json?.["code"]),
     description: event.description,
     context: new Map(Object.entries(event.context)),
     fCnt: undefined,
     dropped: dropped.paths(),
   };
-}
-
-const maxNameLength = 64;
-
-function enumText(desc: DescEnum, number: number): string {
-  return desc.value[number]?.name ?? String(number);
 }
 
 export function toStatus(event: StatusEvent, dropped: DroppedParts): Status | undefined {
@@ -110,20 +98,15 @@ export function toStatus(event: StatusEvent, dropped: DroppedParts): Status | un
   return {
     kind: "status",
     ...head,
-    marginDb: dropped.hasField(event, "margin") ? undefined : event.margin,
-    externalPower: externalPowerSource,
-    batteryUnavailable: batteryLevelUnavailable,
+    marginDb: dropped.kept(event, "margin"),
+    externalPower: dropped.kept(event, "externalPowerSource"),
+    batteryUnavailable: dropped.kept(event, "batteryLevelUnavailable"),
     batteryPercent:
-      externalPowerSource || batteryLevelUnavailable ? undefined : toBatteryPercent(event, dropped),
+      externalPowerSource || batteryLevelUnavailable
+        ? undefined
+        : toFloat32(dropped.kept(event, "batteryLevel"), "batteryLevel", dropped),
     dropped: dropped.paths(),
   };
-}
-
-function toBatteryPercent(event: StatusEvent, dropped: DroppedParts): number | undefined {
-  if (dropped.hasField(event, "batteryLevel")) return undefined;
-  if (Number.isFinite(event.batteryLevel)) return shortestFloat32(event.batteryLevel);
-  dropped.addField(event, "batteryLevel", "batteryLevel");
-  return undefined;
 }
 
 export function toDeviceLocation(event: LocationEvent, dropped: DroppedParts): DeviceLocation | undefined {
@@ -135,18 +118,10 @@ export function toDeviceLocation(event: LocationEvent, dropped: DroppedParts): D
     kind: "location",
     ...head,
     location: toLocation(location, "location", dropped),
-    source: source === 0 ? "" : enumText(LocationSourceSchema, source),
-    accuracyM: toAccuracy(location?.accuracy ?? 0, dropped),
+    source: source === 0 ? "" : enumName(LocationSourceSchema, source, undefined),
+    accuracyM: toAccuracyM(location?.accuracy, dropped),
     dropped: dropped.paths(),
   };
-}
-
-/** 0 is "not known", as proto3 has it. */
-function toAccuracy(metres: number, dropped: DroppedParts): number | undefined {
-  if (metres === 0) return undefined;
-  if (Number.isFinite(metres) && metres > 0) return shortestFloat32(metres);
-  dropped.add("location.accuracy");
-  return undefined;
 }
 
 export function toIntegration(

@@ -36,6 +36,14 @@ export class DroppedParts {
     return this.#lostFields.size > 0 && this.#lostFields.get(message)?.has(localName) === true;
   }
 
+  /** The value of this field of this message; `undefined` where it had one that did not fit. */
+  kept<Message extends object, Name extends keyof Message & string>(
+    message: Message,
+    localName: Name,
+  ): Message[Name] | undefined {
+    return this.hasField(message, localName) ? undefined : message[localName];
+  }
+
   paths(): readonly string[] {
     return this.#paths;
   }

@@ -19,6 +19,7 @@ const deviceEvents: ReadonlySet<string> = new Set([
 
 /** `gateway/<id>/event/<name>` at any prefix; `raw` and `exec` come from the Gateway Bridge only. */
 const gatewayEvents: ReadonlySet<string> = new Set(["stats", "up", "ack", "mesh", "raw", "exec"]);
+const gatewayId = /^[0-9a-f]{16}$/i;
 
 /** Last levels of v1 to v3.10, of topics like `application/<id>/device/<EUI>/rx` and `…/node/<EUI>/rx`. */
 const formerLevels: ReadonlyMap<string, string> = new Map([
@@ -31,17 +32,20 @@ const formerLevels: ReadonlyMap<string, string> = new Map([
 /** `…/command/<name>`, to devices and to gateways. Any other is "command/other": names have to be few. */
 const commands: ReadonlySet<string> = new Set(["down", "config", "exec", "raw", "mesh"]);
 
-/** "up", "join", "gateway/stats", "command/down", "tx"; `undefined` when the topic does not say. */
+/**
+ * "up", "join", "gateway/stats", "gateway/other", "command/down", "tx"; `undefined` when the topic does not say.
+ */
 export function nameFromTopic(topic: string): string | undefined {
   const levels = topic.split("/");
   const last = levels.at(-1) ?? "";
   if (levels.at(-2) === "command") return `command/${commands.has(last) ? last : "other"}`;
-  if (levels.at(-4) === "gateway") {
-    const branch = levels.at(-2);
-    if (branch === "event" && gatewayEvents.has(last)) return `gateway/${last}`;
-    if (branch === "state" && last === "conn") return "gateway/conn";
-  }
-  return deviceEvents.has(last) ? last : formerLevels.get(last);
+  const branch = levels.at(-4) === "gateway" ? levels.at(-2) : undefined;
+  if (branch === "event" && gatewayEvents.has(last)) return `gateway/${last}`;
+  if (branch === "state" && last === "conn") return "gateway/conn";
+  const known = deviceEvents.has(last) ? last : formerLevels.get(last);
+  // What gateways may say besides, now or later. Its keys would not tell it from other things.
+  const isOther = (branch === "event" || branch === "state") && gatewayId.test(levels.at(-3) ?? "");
+  return known ?? (isOther ? "gateway/other" : undefined);
 }
 
 /**
@@ -63,21 +67,32 @@ const deviceMarks: readonly (readonly [name: string, ...keys: string[]])[] = [
 ];
 
 /**
- * Without `deviceInfo`, but with a gateway's id; most telling first, as a mesh event has a `time` too. A `conn`
- * that says OFFLINE has nothing else.
+ * Without `deviceInfo`, but with a gateway's id; most telling first, as a mesh event has a `time` too.
  */
 const gatewayMarks: readonly (readonly [name: string, ...keys: string[]])[] = [
   ["gateway/mesh", "relayId"],
   ["gateway/ack", "downlinkId"],
   ["gateway/stats", "rxPacketsReceived"],
   ["gateway/stats", "time"],
-  ["gateway/conn"],
 ];
+
+/** A `conn` that says OFFLINE has only the id, in one of its forms: with any other key it is something else. */
+const connKeys: ReadonlySet<string> = new Set([
+  "gatewayId",
+  "gateway_id",
+  "gatewayID",
+  "gatewayIdLegacy",
+  "gateway_id_legacy",
+  "state",
+]);
 
 export function nameFromKeys(json: JsonObject): string | undefined {
   if (hasKey(json, "deviceInfo")) return firstMatch(json, deviceMarks);
   // Gateway Bridge 3 writes gatewayID.
-  if (hasKey(json, "gatewayId") || hasKey(json, "gatewayID")) return firstMatch(json, gatewayMarks);
+  if (hasKey(json, "gatewayId") || hasKey(json, "gatewayID")) {
+    const isConn = Object.keys(json).every((key) => connKeys.has(key));
+    return isConn ? "gateway/conn" : firstMatch(json, gatewayMarks);
+  }
   return hasKey(json, "phyPayload") ? "gateway/up" : undefined;
 }
 

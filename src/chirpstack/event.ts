@@ -2,6 +2,10 @@
  * What a ChirpStack message means, whatever its dialect and encoding were. Times are BigInt
  * nanoseconds since 1970; an absent time is `undefined`, never 0. A text that the dialect does not
  * have is "".
+ *
+ * Zeros and `false` are ones that the message says. v4 (in both encodings) and protobuf leave them out, so
+ * that what is absent there is zero; in the JSON of v3 and of Milesight it is not said. What is not said, or
+ * did not fit, is `undefined`.
  */
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
@@ -25,7 +29,7 @@ export interface DeviceInfo {
 export interface Location {
   readonly latitude: number;
   readonly longitude: number;
-  readonly altitude: number;
+  readonly altitude: number | undefined;
 }
 
 /** One reception by one gateway antenna. */
@@ -33,7 +37,6 @@ export interface Reception {
   readonly gatewayId: string;
   readonly rssiDbm: number | undefined;
   readonly snrDb: number | undefined;
-  /** `undefined` where the dialect does not say it. */
   readonly channel: number | undefined;
   readonly antenna: number;
   readonly gwTimeNs: bigint | undefined;
@@ -41,7 +44,6 @@ export interface Reception {
   /** The gateway took the time from GPS. */
   readonly hasGpsTime: boolean;
   readonly location: Location | undefined;
-  /** `undefined` where the dialect does not say it. */
   readonly crcOk: boolean | undefined;
 }
 
@@ -84,14 +86,13 @@ interface DeviceMessage extends Message {
 export interface Uplink extends DeviceMessage {
   readonly kind: "up";
   readonly devAddr: string;
-  readonly adr: boolean;
-  /** `undefined` where the message does not say it, as below. */
+  readonly adr: boolean | undefined;
   readonly confirmed: boolean | undefined;
   readonly dr: number | undefined;
   readonly fCnt: number | undefined;
-  readonly fPort: number;
-  /** The decrypted FRMPayload. */
-  readonly data: Uint8Array;
+  readonly fPort: number | undefined;
+  /** The decrypted FRMPayload; empty when the frame had only MAC commands. */
+  readonly data: Uint8Array | undefined;
   /** What the device profile's codec made of `data`. */
   readonly object: JsonObject | undefined;
   readonly receptions: readonly Reception[];
@@ -113,8 +114,8 @@ export interface Join extends DeviceMessage {
 export interface Ack extends DeviceMessage {
   readonly kind: "ack";
   readonly queueItemId: string;
-  readonly acknowledged: boolean;
-  readonly fCntDown: number;
+  readonly acknowledged: boolean | undefined;
+  readonly fCntDown: number | undefined;
 }
 
 /** A gateway sent a downlink. */
@@ -122,7 +123,7 @@ export interface TxAck extends DeviceMessage {
   readonly kind: "txack";
   readonly downlinkId: number | undefined;
   readonly queueItemId: string;
-  readonly fCntDown: number;
+  readonly fCntDown: number | undefined;
   readonly gatewayId: string;
   readonly frequencyHz: number;
   readonly powerDbm: number | undefined;
@@ -145,11 +146,11 @@ export interface LogMessage extends DeviceMessage {
 /** What the device answered to DevStatusReq. */
 export interface Status extends DeviceMessage {
   readonly kind: "status";
-  /** SNR of the last downlink as the device heard it, above its limit of demodulation. */
+  /** The SNR (dB) of the last DevStatusReq as the device heard it: "Margin" in LoRaWAN 1.0.4 §5.5. */
   readonly marginDb: number | undefined;
-  readonly externalPower: boolean;
+  readonly externalPower: boolean | undefined;
   /** The device could not measure it. */
-  readonly batteryUnavailable: boolean;
+  readonly batteryUnavailable: boolean | undefined;
   /** `undefined` with one of the two flags: the 0 on the wire is no empty battery. */
   readonly batteryPercent: number | undefined;
 }
@@ -189,11 +190,11 @@ export interface DutyCycleBand {
 export interface GatewayStats extends GatewayMessage {
   readonly kind: "gateway/stats";
   readonly location: Location | undefined;
-  readonly rxReceived: number;
+  readonly rxReceived: number | undefined;
   /** With a good checksum. */
-  readonly rxReceivedOk: number;
-  readonly txReceived: number;
-  readonly txEmitted: number;
+  readonly rxReceivedOk: number | undefined;
+  readonly txReceived: number | undefined;
+  readonly txEmitted: number | undefined;
   /** "OK", "TOO_LATE", …: how many downlinks ended so. */
   readonly txByStatus: ReadonlyMap<string, number>;
   readonly dutyCycle: readonly DutyCycleBand[];

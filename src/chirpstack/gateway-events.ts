@@ -42,10 +42,10 @@ export function toGatewayStats(stats: WireStats, dropped: DroppedParts): Gateway
     timeNs,
     isIdentified: timeNs !== undefined,
     location: toLocation(stats.location, "location", dropped),
-    rxReceived: stats.rxPacketsReceived,
-    rxReceivedOk: stats.rxPacketsReceivedOk,
-    txReceived: stats.txPacketsReceived,
-    txEmitted: stats.txPacketsEmitted,
+    rxReceived: dropped.kept(stats, "rxPacketsReceived"),
+    rxReceivedOk: dropped.kept(stats, "rxPacketsReceivedOk"),
+    txReceived: dropped.kept(stats, "txPacketsReceived"),
+    txEmitted: dropped.kept(stats, "txPacketsEmitted"),
     txByStatus: toMap(stats.txPacketsPerStatus, "txPacketsPerStatus", dropped),
     dutyCycle: toBands(bands, "dutyCycleStats.bands", dropped),
     metadata: cutValues(toMap(stats.metadata, "metadata", dropped), dropped),
@@ -117,17 +117,22 @@ function toHops(path: readonly WireHop[], name: string, dropped: DroppedParts): 
     .map((hop) => ({ relayId: hop.relayId.toLowerCase(), rssiDbm: hop.rssi, snrDb: hop.snr }));
 }
 
+/** In the order of their keys: Rust's maps have another one each time, and a cut has to be the same one. */
 function toMap<Value>(
   record: Readonly<Record<string, Value>>,
   path: string,
   dropped: DroppedParts,
 ): Map<string, Value> {
   const map = new Map<string, Value>();
-  for (const [key, value] of Object.entries(record)) {
+  for (const [key, value] of sortedEntries(record)) {
     if (map.size < maxEntries && key.length <= maxKeyLength) map.set(key, value);
     else dropped.addNamed(path, () => `${path}.${key.slice(0, maxKeyLength)}`);
   }
   return map;
+}
+
+function sortedEntries<Value>(record: Readonly<Record<string, Value>>): [string, Value][] {
+  return Object.entries(record).toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function cutValues(map: Map<string, string>, dropped: DroppedParts): Map<string, string> {

@@ -22,15 +22,11 @@ interface Way {
 /** An event's `object`, bounded. What is there and is none is listed. */
 export function toObject(object: JsonValue | undefined, dropped: DroppedParts): JsonObject | undefined {
   if (isJsonObject(object)) {
-    boundObject(object, dropped);
+    boundMembers(object, 1, undefined, dropped);
     return object;
   }
   if (object !== undefined && object !== null) dropped.add("object");
   return undefined;
-}
-
-function boundObject(object: JsonObject, dropped: DroppedParts): void {
-  boundMembers(object, 1, undefined, dropped);
 }
 
 function boundMembers(object: JsonObject, depth: number, way: Way | undefined, dropped: DroppedParts): void {

@@ -2,18 +2,14 @@
  * ChirpStack v4's `UplinkEvent`, from either encoding, as our `Uplink`. What proto3 leaves out is zero in
  * both encodings, so a missing `rssi` or `snr` is 0; only one that was there and did not fit is unknown.
  */
-import { CRCStatus } from "../proto/gw/gw_pb.js";
 import type { UplinkRxInfo } from "../proto/gw/gw_pb.js";
 import type { UplinkEvent } from "../proto/integration/integration_pb.js";
 import { toHead, toRelay } from "./device.ts";
 import type { DroppedParts } from "./dropped.ts";
 import type { JsonObject, Reception, Uplink } from "./event.ts";
-import { firstItems, shortestFloat32, toLocation, toNs } from "./fields.ts";
+import { firstItems, maxReceptions, toCrcOk, toFloat32, toLocation, toNs } from "./fields.ts";
 import { toModulation } from "./modulation.ts";
 import { toObject } from "./payload-object.ts";
-
-/** More receptions than that are not one frame. */
-const maxReceptions = 256;
 
 /** `undefined` when the message does not say which device it is from. */
 export function toUplink(
@@ -28,12 +24,12 @@ export function toUplink(
     kind: "up",
     ...head,
     devAddr: event.devAddr.toLowerCase(),
-    adr: event.adr,
-    confirmed: dropped.hasField(event, "confirmed") ? undefined : event.confirmed,
-    dr: dropped.hasField(event, "dr") ? undefined : event.dr,
-    fCnt: dropped.hasField(event, "fCnt") ? undefined : event.fCnt,
-    fPort: event.fPort,
-    data: event.data,
+    adr: dropped.kept(event, "adr"),
+    confirmed: dropped.kept(event, "confirmed"),
+    dr: dropped.kept(event, "dr"),
+    fCnt: dropped.kept(event, "fCnt"),
+    fPort: dropped.kept(event, "fPort"),
+    data: dropped.kept(event, "data"),
     object: toObject(json === undefined ? event.object : json["object"], dropped),
     receptions: rxInfo.map((rx, index) => toReception(rx, `rxInfo[${index}]`, dropped)),
     frequencyHz: event.txInfo?.frequency ?? 0,
@@ -47,24 +43,17 @@ export function toUplink(
 function toReception(rx: UplinkRxInfo, path: string, dropped: DroppedParts): Reception {
   return {
     gatewayId: rx.gatewayId.toLowerCase(),
-    rssiDbm: dropped.hasField(rx, "rssi") ? undefined : rx.rssi,
-    snrDb: toSnr(rx, path, dropped),
-    channel: dropped.hasField(rx, "channel") ? undefined : rx.channel,
+    rssiDbm: dropped.kept(rx, "rssi"),
+    snrDb: toFloat32(dropped.kept(rx, "snr"), `${path}.snr`, dropped),
+    channel: dropped.kept(rx, "channel"),
     antenna: rx.antenna,
     gwTimeNs: toNs(rx.gwTime, `${path}.gwTime`, dropped),
     nsTimeNs: toNs(rx.nsTime, `${path}.nsTime`, dropped),
     // Only a receiver that has heard GPS knows the time since its epoch; ChirpStack prefers it too.
     hasGpsTime: rx.timeSinceGpsEpoch !== undefined,
     location: toLocation(rx.location, `${path}.location`, dropped),
-    crcOk: dropped.hasField(rx, "crcStatus") ? undefined : rx.crcStatus === CRCStatus.CRC_OK,
+    crcOk: toCrcOk(dropped.kept(rx, "crcStatus")),
   };
-}
-
-function toSnr(rx: UplinkRxInfo, path: string, dropped: DroppedParts): number | undefined {
-  if (dropped.hasField(rx, "snr")) return undefined;
-  if (Number.isFinite(rx.snr)) return shortestFloat32(rx.snr);
-  dropped.addField(rx, "snr", `${path}.snr`);
-  return undefined;
 }
 
 /** Before v4.11 the region stood in the metadata of each reception. */

@@ -1,6 +1,13 @@
-/** What some payloads, mapped alike, have under each key, and what becomes of it. */
+/**
+ * What some payloads, mapped alike, have under each key, and what becomes of it.
+ *
+ * A column has one type in the database. Where the payloads have several for one, those that most of them do not
+ * have are told with the column beside it, to which `fit` moves what the column does not take; where none has most
+ * payloads, all are. Which type the column has is for the database to say, which is not asked here.
+ */
 import type { JsonValue } from "../chirpstack/event.ts";
-import type { KeyTrace, MappingTrace } from "../telemetry/mapping-trace.ts";
+import { nameBeside } from "../telemetry/fit.ts";
+import type { FieldType, KeyTrace, MappingTrace } from "../telemetry/mapping-trace.ts";
 
 export interface KeySummary {
   readonly path: string;
@@ -16,9 +23,11 @@ export interface OutcomeSummary extends Pick<KeyTrace, "fate" | "rules" | "colum
   readonly payloads: number;
   /** The newest different values, as the payloads have them. */
   readonly samples: readonly JsonValue[];
+  /** Where it goes instead when `column` has another type; of what has not the usual type of its column. */
+  readonly columnBeside: string | undefined;
 }
 
-interface GrowingOutcome extends Omit<OutcomeSummary, "payloads">, Counter {
+interface GrowingOutcome extends Omit<OutcomeSummary, "payloads" | "columnBeside">, Counter {
   readonly samples: JsonValue[];
   readonly sampleTexts: Set<string>;
 }
@@ -36,15 +45,16 @@ interface GrowingKey extends Omit<KeySummary, "payloads">, Counter {
 
 const maxSamples = 3;
 
-/** `traces`: the newest first. Keys in the order of the newest payload that has them, those in items last. */
+/** `traces`: the newest first. Keys in the order in which the newest payload that has them is mapped, those in items last. */
 export function summariseKeys(traces: readonly MappingTrace[]): KeySummary[] {
   const keys = new Map<string, GrowingKey>();
   for (const trace of traces) for (const key of trace.keys) addKey(keys, key, trace);
+  const usual = usualTypes([...keys.values()].flatMap((key) => key.outcomes));
   const all = [...keys.values()].map(({ path, inside, payloads, outcomes }) => ({
     path,
     inside,
     payloads,
-    outcomes: outcomes.map(withoutWorkings),
+    outcomes: outcomes.map((outcome) => finish(outcome, usual)),
   }));
   return [...all.filter((key) => key.inside === undefined), ...all.filter((key) => key.inside !== undefined)];
 }
@@ -88,7 +98,31 @@ function addSample({ samples, sampleTexts }: GrowingOutcome, value: JsonValue): 
   samples.push(value);
 }
 
-function withoutWorkings(summary: GrowingOutcome): OutcomeSummary {
+/** By column: the type that more payloads have than any other, or `undefined` where there is none such. */
+type UsualTypes = ReadonlyMap<string, FieldType | undefined>;
+
+function usualTypes(outcomes: readonly GrowingOutcome[]): UsualTypes {
+  const counts = new Map<string, Map<FieldType, number>>();
+  for (const { column, type, payloads } of outcomes) {
+    if (column === undefined || type === undefined) continue;
+    const byType = counts.get(column) ?? new Map<FieldType, number>();
+    counts.set(column, byType);
+    byType.set(type, (byType.get(type) ?? 0) + payloads);
+  }
+  return new Map(
+    [...counts].map(([column, byType]) => {
+      const most = Math.max(...byType.values());
+      const [first, ...others] = [...byType].filter(([, count]) => count === most);
+      return [column, others.length === 0 ? first?.[0] : undefined];
+    }),
+  );
+}
+
+function finish(summary: GrowingOutcome, usual: UsualTypes): OutcomeSummary {
   const { fate, rules, column, type, outcome, payloads, samples } = summary;
-  return { fate, rules, column, type, outcome, payloads, samples };
+  const isUnusual = column !== undefined && type !== undefined && usual.get(column) !== type;
+  const columnBeside = isUnusual ? nameBeside(column, type) : undefined;
+  const words =
+    columnBeside === undefined ? outcome : `${outcome} (${columnBeside} where the column has another type)`;
+  return { fate, rules, column, type, columnBeside, outcome: words, payloads, samples };
 }

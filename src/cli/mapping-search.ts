@@ -10,7 +10,7 @@ import { ownSource } from "../pipeline/own-message.ts";
 import { receiptFor } from "../pipeline/received-time.ts";
 import { explainPayload, type MappingTrace } from "../telemetry/mapping-trace.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
-import { slug } from "../telemetry/table.ts";
+import { payloadTablePrefix, telemetryTable } from "../telemetry/table.ts";
 import { type TagLayout, tagLayout } from "../telemetry/tags.ts";
 
 /** Payloads that are mapped alike: of one device profile, by one `[[profile]]` or none, into one table. */
@@ -175,7 +175,7 @@ function matcher(name: string): (device: DeviceInfo) => boolean {
     device.deviceName === name ||
     device.profileName.toLowerCase() === lower ||
     device.profileId.toLowerCase() === lower ||
-    slug(device.profileName) === lower;
+    telemetryTable(device.profileName, device.profileId) === payloadTablePrefix + lower;
 }
 
 function getOrMake<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {

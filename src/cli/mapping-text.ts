@@ -154,10 +154,12 @@ function rowLines({ key, sample, outcome }: Row, keyWidth: number, sampleWidth: 
   return isLong ? [`  ${cut(key, screenWidth - 2)}`, ...lines] : lines;
 }
 
-/** Why there is nothing to show, and what there is instead. */
-export function describeNothing(name: string, search: MappingSearch): string {
+/** Why there is nothing to show, and what there is instead. `maxMessages`: how many were to be looked at. */
+export function describeNothing(name: string, search: MappingSearch, maxMessages: number): string {
   const shown = cut(harmless(JSON.stringify(name)), 60);
   const looked = `the newest ${plural(search.lookedAt, "message")}`;
+  // Fewer than were to be looked at are all that there are.
+  const further = search.lookedAt < maxMessages ? "" : "  --messages N looks further back\n";
   if (search.lookedAt === 0) return "the journal is empty: nothing has been received yet\n";
   if (search.withoutObject > 0) {
     const uplinks = plural(search.withoutObject, "uplink");
@@ -167,10 +169,10 @@ export function describeNothing(name: string, search: MappingSearch): string {
     );
   }
   if (search.matched > 0) {
-    return `no uplink of ${shown} among ${looked}, only other events\n  look at more with --messages\n`;
+    return `no uplink of ${shown} among ${looked}, only other events\n${further}`;
   }
   const unread = search.undecodable === 0 ? "" : ` (${search.undecodable} of them cannot be decoded)`;
-  const lines = [`no device and no device profile is called ${shown} among ${looked}${unread}`];
+  const lines = [`no device and no device profile is called ${shown} among ${looked}${unread}\n${further}`.trimEnd()];
   lines.push(
     ...list("devices", search.devices, 20, (device) => [
       device.devEui,

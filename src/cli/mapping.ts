@@ -104,7 +104,7 @@ function report(search: MappingSearch, options: MappingOptions, settings: Teleme
       undecodable: search.undecodable,
       ...(groups.length > 0 ? found : nothingToJson(search)),
     });
-  } else if (groups.length === 0) io.err(describeNothing(options.name, search));
+  } else if (groups.length === 0) io.err(describeNothing(options.name, search, options.messages));
   else {
     io.out(described.map(({ group, match, proposal }) => describeGroup(group, match, proposal)).join("\n"));
   }

@@ -8,14 +8,16 @@ import { complain, evenIfBroken, table, text } from "../lib/schema.ts";
 import { checkClientIds, mqttSchema, type MqttConfig, type MqttSource } from "../mqtt/config.ts";
 import { ownSource } from "../pipeline/own-message.ts";
 import { clockSchema, type ClockConfig } from "../systemd/config.ts";
-import { checkTagNames, compileTelemetry, tagsSchema, telemetrySchema } from "../telemetry/config.ts";
-import { compileProfiles, profileSchema } from "../telemetry/profile-config.ts";
+import { checkTagNames, compileTelemetry, tagNames, tagsSchema, telemetrySchema } from "../telemetry/config.ts";
+import { checkRenames, compileProfiles, profileSchema } from "../telemetry/profile-config.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { logSchema, type LogConfig } from "./log.ts";
 
 export interface Config {
   /** This machine, in topics and in the tables about ourselves. */
   readonly node: string;
+  /** Between two rows in the table about ourselves; 0: there are none. */
+  readonly nodeIntervalMs: number;
   /** At least one; their names are unique. */
   readonly mqtt: readonly MqttConfig[];
   readonly journal: JournalConfig;
@@ -58,13 +60,15 @@ export const configSchema = table(shape)
   .superRefine((raw, context) => {
     checkTagNames(raw.tags, raw.telemetry?.device_tags, context);
     checkSourceNames(raw.mqtt, context);
-    checkRoutes(raw.route, sourceNames(raw.mqtt), context);
+    checkRoutes(raw.route, raw.influxdb, sourceNames(raw.mqtt), context);
     checkClientIds(raw.mqtt, context);
+    checkRenames(raw.profile, tagNames(raw.tags, raw.telemetry?.device_tags), context);
   }, evenIfBroken)
   .transform((raw): Config => {
     const node = raw.node ?? hostNode();
     return {
       node,
+      nodeIntervalMs: raw.telemetry.node_interval,
       mqtt: raw.mqtt.map((source, index) => nameSource(source, sourceName(source, index), node)),
       journal: raw.journal,
       influx: raw.influxdb,

@@ -36,7 +36,7 @@ export function classifyDatabase(attempt: Attempt, database: string, nowMs: numb
     layer: "write",
     disposition: "fatal",
     message: `InfluxDB did not create the database ${database} (HTTP ${status}${words === "" ? "" : `: ${words}`})`,
-    hint: `only an admin token may, and only on Core and Enterprise: create it there (influxdb3 create database ${database} --retention-period …), or remove influxdb.retention`,
+    hint: `only an admin token may, and only on Core and Enterprise: create it there (influxdb3 create database ${database} --retention-period …), or remove retention`,
   });
   return { kind: "refused", fault };
 }

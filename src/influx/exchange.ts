@@ -120,8 +120,8 @@ function timedOut(phase: Phase, { errand, timeoutMs, peer }: Exchange): Fault {
   if (phase === "connecting") {
     return diagnose(Object.assign(new Error("no connection"), { code: "ETIMEDOUT" }), peer);
   }
-  const { code, asked, again } = overdue[errand];
-  const within = `within ${timeoutMs / 1000} s`;
+  const { code, asked, hint } = overdue[errand];
+  const within = `within ${Math.round(timeoutMs) / 1000} s`;
   const queued = phase === "waiting for a free connection";
   return new Fault({
     code,
@@ -130,19 +130,21 @@ function timedOut(phase: Phase, { errand, timeoutMs, peer }: Exchange): Fault {
     message: queued
       ? `no connection to InfluxDB became free ${within}: other requests take too long`
       : `InfluxDB did not answer ${asked} ${within}; its connection was closed`,
-    hint: queued
-      ? "see why InfluxDB answers slowly, or raise influxdb.max_in_flight"
-      : `${again}; if this lasts, look for a slow disk under InfluxDB, or raise influxdb.write_timeout`,
+    hint: queued ? "see why InfluxDB answers slowly, or raise influxdb.max_in_flight" : hint,
   });
 }
 
-const overdue: Readonly<Record<Errand, { code: string; asked: string; again: string }>> = {
+const overdue: Readonly<Record<Errand, { code: string; asked: string; hint: string }>> = {
   write: {
     code: "write_timeout",
     asked: "a write",
-    again: "the write is sent again, which changes nothing if it had arrived",
+    hint: "the write is sent again, which changes nothing if it had arrived; if this lasts, look for a slow disk under InfluxDB, or raise influxdb.write_timeout",
   },
-  schema: { code: "schema_timeout", asked: "a query of its schema", again: "it is asked again" },
+  schema: {
+    code: "schema_timeout",
+    asked: "a query of its schema",
+    hint: "it is asked again; if this lasts, look for a slow disk under InfluxDB, or for queries that keep it busy",
+  },
 };
 
 /** Of a request that was under way when its transport was closed. */

@@ -98,15 +98,21 @@ export const routesSchema = z
   .max(maxRoutes, { error: `expected at most ${maxRoutes} [[route]] tables` })
   .describe("Databases for the events of some tenants, applications or sources; the first route that fits");
 
-/** A table that may be wrong already. */
+/** A table that may be wrong already: `[[route]]`, or `[influxdb]` as far as routes are compared with it. */
 type Unchecked = Partial<Record<"name" | "match" | "database" | "retention", unknown>>;
 
 /**
- * Names differ, sources are there, every route can be taken, and a database has one retention. Runs on tables
- * that may be wrong already.
+ * Names differ, sources are there, every route can be taken, and a database has one retention, which for that
+ * of `[influxdb]` is the one said there. Runs on tables that may be wrong already.
  */
-export function checkRoutes(raw: unknown, sourceNames: readonly string[], context: z.RefinementCtx): void {
+export function checkRoutes(
+  raw: unknown,
+  main: unknown,
+  sourceNames: readonly string[],
+  context: z.RefinementCtx,
+): void {
   if (!Array.isArray(raw)) return;
+  const influxdb: Unchecked = typeof main === "object" && main !== null ? main : {};
   const seen: { readonly name: string; readonly route: Unchecked }[] = [];
   for (const [index, route] of raw.entries()) {
     if (typeof route !== "object" || route === null) continue;
@@ -142,6 +148,15 @@ export function checkRoutes(raw: unknown, sourceNames: readonly string[], contex
         "retention",
         `"${other.name}" says otherwise of the same database, which can have one`,
         "give each route to that database the same retention, or none",
+      );
+    }
+    const { database: wanted, retention: ownRetention } = unchecked;
+    const isMain = typeof wanted === "string" && wanted === influxdb.database;
+    if (isMain && ownRetention !== undefined && ownRetention !== influxdb.retention) {
+      about(
+        "retention",
+        "[influxdb] says otherwise of the same database, which can have one",
+        "remove it here: the retention under [influxdb] is the one that counts",
       );
     }
     seen.push({ name, route: unchecked });

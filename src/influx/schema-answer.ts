@@ -21,7 +21,7 @@ export type SchemaAnswer =
   | { readonly kind: "read"; readonly columns: readonly TableColumn[] }
   /** Nothing is known; ask again later. */
   | { readonly kind: "retry"; readonly fault: Fault }
-  /** Asking again is pointless until a person has acted; types are what was written before. */
+  /** Asking again is pointless until a person has acted; types are what InfluxDB has taken before. */
   | { readonly kind: "unavailable"; readonly fault: Fault };
 
 /** The database or the path is not there. */
@@ -128,7 +128,7 @@ export function columnType(dataType: string): ColumnType {
   return /^Timestamp\s*\(.*\)$/.test(text) ? "time" : "other";
 }
 
-const untilThen = "until then a column's type is what was written to it from here before";
+const untilThen = "until then a column's type is known only once InfluxDB has taken a value for it from here";
 
 function unreadable(answer: ReceivedAnswer): Fault {
   return new Fault({
@@ -136,7 +136,7 @@ function unreadable(answer: ReceivedAnswer): Fault {
     layer: "write",
     disposition: "drop",
     message: `the token may not read InfluxDB's schema (${said(answer)})`,
-    hint: `give the token read permission on the database that influxdb.database names; ${untilThen}`,
+    hint: `give the token read permission on the database; ${untilThen}`,
   });
 }
 

@@ -1,14 +1,15 @@
 import type { ColumnType, Schema, TableColumn } from "../telemetry/column-types.ts";
 
 /**
- * The columns of one database: what InfluxDB has, as far as it was read, and on top what we are about to make
- * (claims). Telemetry reads and claims in the maps that `columnsOf` gives; what `learn` finds wrong is set
- * right in the same maps.
+ * The columns of one database. A type is *confirmed* when InfluxDB has said it, in its schema or by taking
+ * lines that rest on it; until then it is a *claim*: what we are about to make. Telemetry reads and claims in
+ * the maps that `columnsOf` gives; what turns out otherwise is set right in the same maps.
  *
- * Invariants: for the columns that InfluxDB has been heard to have, the type is InfluxDB's, whatever was
- * claimed and in whatever order. A claim that InfluxDB does not have stays, with one exception: a payload's
- * table that turns out to be fuller than was thought gives up its newest claims until it is within its
- * limit again (but not those of tags, which tell rows apart).
+ * Invariants: a confirmed type is InfluxDB's, whatever was claimed and in whatever order. Only confirmed types
+ * are for the store: a claim that InfluxDB refuses must not outlive its process. A claim that InfluxDB does
+ * not have stays until rows that rest on it are refused, with one exception: a payload's table that turns out
+ * to be fuller than was thought gives up its newest columns that InfluxDB does not have, until it is within
+ * its limit again (but not tags, which tell rows apart).
  */
 
 export interface SchemaCacheOptions {
@@ -51,15 +52,21 @@ export class SchemaCache implements Schema {
     this.#isPayloadTable = isPayloadTable;
     this.#limits = limits;
     this.#size = { columns: 0 };
-    for (const { table, column, type } of known) this.#columnsOf(table).set(column, type);
+    for (const { table, column, type } of known) this.#columnsOf(table).confirm(column, type);
     for (const columns of this.#tables.values()) columns.unsaved.clear();
   }
 
+  /** `set` claims. */
   columnsOf(table: string): Map<string, ColumnType> {
     return this.#columnsOf(table);
   }
 
-  /** Grows whenever InfluxDB contradicted what was known or claimed: rows that were fitted before are stale. */
+  isConfirmed(table: string, column: string): boolean {
+    const columns = this.#tables.get(table);
+    return columns?.has(column) === true && !columns.claims.has(column);
+  }
+
+  /** Grows whenever what rows were fitted to was given up or turned out otherwise: those rows are stale. */
   get version(): number {
     return this.#version;
   }
@@ -78,27 +85,50 @@ export class SchemaCache implements Schema {
     for (const [table, theirs] of found) {
       const ours = this.#columnsOf(table);
       if (this.#isPayloadTable(table) && this.#giveUpClaims(ours, theirs)) contradicted = true;
-      for (const [column, type] of theirs) {
-        const before = ours.get(column);
-        if (before !== undefined && before !== type) contradicted = true;
-        ours.set(column, type);
-      }
+      for (const [column, type] of theirs) if (ours.confirm(column, type)) contradicted = true;
     }
     if (contradicted) this.#version += 1;
     return contradicted;
   }
 
-  /** Columns that came or changed since this was last called, for the store. */
-  takeUnsaved(): readonly TableColumn[] {
-    const taken: TableColumn[] = [];
-    for (const [table, columns] of this.#tables) {
-      for (const column of columns.unsaved) {
-        const type = columns.get(column);
-        if (type !== undefined) taken.push({ table, column, type });
-      }
-      columns.unsaved.clear();
+  /** InfluxDB has taken lines with these columns, which says nothing about others. */
+  confirm(columns: Iterable<TableColumn>): void {
+    let contradicted = false;
+    for (const { table, column, type } of columns)
+      if (this.#columnsOf(table).confirm(column, type)) contradicted = true;
+    if (contradicted) this.#version += 1;
+  }
+
+  /** InfluxDB has refused lines with these columns: those of them that are claims are given up. */
+  giveUp(columns: Iterable<TableColumn>): void {
+    let gaveUp = false;
+    for (const { table, column, type } of columns) {
+      const ours = this.#tables.get(table);
+      if (ours?.claims.has(column) !== true || ours.get(column) !== type) continue;
+      ours.delete(column);
+      gaveUp = true;
     }
-    return taken;
+    if (gaveUp) this.#version += 1;
+  }
+
+  /** Confirmed columns that came or changed, for the store; the same again until `saved` was told of them. */
+  unsaved(): readonly TableColumn[] {
+    const columns: TableColumn[] = [];
+    for (const [table, ours] of this.#tables) {
+      for (const column of ours.unsaved) {
+        const type = ours.get(column);
+        if (type !== undefined) columns.push({ table, column, type });
+      }
+    }
+    return columns;
+  }
+
+  /** These are in the store. */
+  saved(columns: Iterable<TableColumn>): void {
+    for (const { table, column, type } of columns) {
+      const ours = this.#tables.get(table);
+      if (ours?.get(column) === type) ours.unsaved.delete(column);
+    }
   }
 
   #columnsOf(table: string): Columns {
@@ -113,10 +143,10 @@ export class SchemaCache implements Schema {
 
   /** Whether there were any to give up. */
   #giveUpClaims(ours: Columns, theirs: ReadonlyMap<string, ColumnType>): boolean {
-    const claims = [...ours.keys()].filter((column) => !theirs.has(column));
-    let excess = theirs.size + claims.length - this.#limits.payloadColumns;
+    const others = [...ours.keys()].filter((column) => !theirs.has(column));
+    let excess = theirs.size + others.length - this.#limits.payloadColumns;
     let gaveUp = false;
-    for (const column of claims.toReversed()) {
+    for (const column of others.toReversed()) {
       if (excess <= 0) break;
       if (ours.get(column) === "tag") continue;
       ours.delete(column);
@@ -132,8 +162,9 @@ interface Size {
   columns: number;
 }
 
-/** The columns of a table, which know what of them is not stored yet. */
+/** The columns of a table, which know what of them is claimed, and what is confirmed and not stored yet. */
 class Columns extends Map<string, ColumnType> {
+  readonly claims = new Set<string>();
   readonly unsaved = new Set<string>();
   readonly #limits: SchemaLimits;
   readonly #all: Size;
@@ -144,18 +175,35 @@ class Columns extends Map<string, ColumnType> {
     this.#all = all;
   }
 
+  /** A claim, unless that is its type already. */
   override set(column: string, type: ColumnType): this {
-    const before = this.get(column);
-    if (before === type) return this;
-    if (before === undefined) {
-      if (this.size >= this.#limits.columnsPerTable || this.#all.columns >= this.#limits.columns) return this;
-      this.#all.columns += 1;
-    }
-    this.unsaved.add(column);
+    if (this.get(column) === type || !this.#makeRoomFor(column)) return this;
+    this.claims.add(column);
+    this.unsaved.delete(column);
     return super.set(column, type);
   }
 
+  /** Whether it was held to be of another type. */
+  confirm(column: string, type: ColumnType): boolean {
+    const before = this.get(column);
+    const wasClaim = this.claims.delete(column);
+    if (before === type && !wasClaim) return false;
+    if (!this.#makeRoomFor(column)) return false;
+    super.set(column, type);
+    this.unsaved.add(column);
+    return before !== undefined && before !== type;
+  }
+
+  /** Counts a new column; false where there is no room for one. */
+  #makeRoomFor(column: string): boolean {
+    if (this.has(column)) return true;
+    if (this.size >= this.#limits.columnsPerTable || this.#all.columns >= this.#limits.columns) return false;
+    this.#all.columns += 1;
+    return true;
+  }
+
   override delete(column: string): boolean {
+    this.claims.delete(column);
     this.unsaved.delete(column);
     const existed = super.delete(column);
     if (existed) this.#all.columns -= 1;

@@ -26,6 +26,8 @@ export interface Post {
   readonly path: string;
   readonly body: string;
   readonly contentType: string;
+  /** Default: `influxdb.write_timeout`. */
+  readonly timeoutMs?: number;
   readonly signal: AbortSignal;
 }
 
@@ -83,7 +85,8 @@ export function createTransport(config: InfluxConfig, use: TransportUse = writin
 
   return {
     async post(post) {
-      const deadlineMs = performance.now() + config.writeTimeoutMs;
+      const { timeoutMs = config.writeTimeoutMs } = post;
+      const deadlineMs = performance.now() + timeoutMs;
       post.signal.throwIfAborted();
       const plain = Buffer.from(post.body);
       const gzipped = config.gzip && plain.length >= gzipFromBytes;
@@ -91,7 +94,7 @@ export function createTransport(config: InfluxConfig, use: TransportUse = writin
       const body = gzipped ? await gzipAsync(plain, { level: constants.Z_BEST_SPEED }) : plain;
       post.signal.throwIfAborted();
       try {
-        return await exchange(post, body, gzipped, config.writeTimeoutMs);
+        return await exchange(post, body, gzipped, timeoutMs);
       } catch (error) {
         if (!(error instanceof StaleConnection)) throw error;
       }

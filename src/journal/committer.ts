@@ -6,7 +6,7 @@ import type { IntervalSet } from "../lib/intervals.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import { Wakeup } from "../lib/wakeup.ts";
 import { commitDueInMs, stallCount } from "./commit-policy.ts";
-import { evictedFault } from "./faults.ts";
+import { evictedFault, unprojectedFault } from "./faults.ts";
 import type { Journal } from "./journal.ts";
 import { contentBytes, type IncomingMessage, type JournalMessage } from "./message.ts";
 import { Tail } from "./tail.ts";
@@ -15,6 +15,8 @@ import { Tail } from "./tail.ts";
 const maxWaitingBytes = 16 * 1024 * 1024;
 /** Settlement that no append carries is saved after this time. */
 const settlementDelayMs = 5000;
+/** …of what may wait for the next commit. */
+const lazySettlementDelayMs = 300_000;
 const fullRetry = { baseMs: 500, capMs: 10_000 };
 /** A full disk must not be filled with lines about it. */
 const repeatFaultMs = 60_000;
@@ -57,17 +59,19 @@ export class Committer {
   #lastTookMs = 0;
   /** The last four. */
   #recentTookMs: readonly number[] = [];
-  #settlementSinceMs: number | undefined;
+  #settlementDueMs: number | undefined;
   #draining = false;
   readonly #groupBytes: number;
   readonly #throttle = new FaultThrottle(repeatFaultMs);
-  /** How many evictions have been said. */
+  /** How many have been said. */
   #evictedSaid: number;
+  #unprojectedSaid: number;
 
   constructor(deps: CommitterDeps) {
     this.#deps = deps;
     this.#groupBytes = deps.journal.groupBytes;
     this.#evictedSaid = deps.journal.evicted;
+    this.#unprojectedSaid = deps.journal.unprojected;
   }
 
   submit(message: IncomingMessage, committed: () => void): void {
@@ -116,12 +120,22 @@ export class Committer {
     return this.#tail.read(lo, hi, maxCount) ?? this.#deps.journal.read(lo, hi, maxCount);
   }
 
-  /** Marks [lo, hi] as done. Saved with the next commit, or a little later when none comes. */
-  settle(lo: number, hi: number): void {
+  /**
+   * Marks [lo, hi] as done. Saved with the next commit, or a little later when none comes; with `mayWait` not
+   * for its own sake for some minutes: a commit costs the flash more than sending a row once more after a crash.
+   */
+  settle(lo: number, hi: number, mayWait = false): void {
     this.#deps.journal.settle(lo, hi);
-    if (this.#settlementSinceMs !== undefined) return;
-    this.#settlementSinceMs = this.#deps.clock.uptimeMs();
+    const delayMs = mayWait ? lazySettlementDelayMs : settlementDelayMs;
+    const dueMs = this.#deps.clock.uptimeMs() + delayMs;
+    if (this.#settlementDueMs !== undefined && this.#settlementDueMs <= dueMs) return;
+    this.#settlementDueMs = dueMs;
     this.#work.notify();
+  }
+
+  /** Messages from `seq` on do not leave the journal with age, settled or not. */
+  keepFrom(seq: number): void {
+    this.#deps.journal.keepFrom(seq);
   }
 
   /** Commits until aborted; then once more, so that what was submitted is durable and acknowledged. */
@@ -182,8 +196,8 @@ export class Committer {
   #settlementDueInMs(nowMs: number): number | undefined {
     if (!this.#deps.journal.hasUnsavedSettlement) return undefined;
     // Others settle too: recovery at the start, and the quota when it evicts.
-    this.#settlementSinceMs ??= nowMs;
-    return Math.max(0, this.#settlementSinceMs + settlementDelayMs - nowMs);
+    this.#settlementDueMs ??= nowMs + settlementDelayMs;
+    return Math.max(0, this.#settlementDueMs - nowMs);
   }
 
   #commit(): void {
@@ -199,11 +213,11 @@ export class Committer {
     this.#recentTookMs = [...this.#recentTookMs.slice(-3), this.#lastTookMs];
     this.#waiting = this.#waiting.slice(group.length);
     for (const { bytes } of group) this.#waitingBytes -= bytes;
-    this.#settlementSinceMs = undefined;
+    this.#settlementDueMs = undefined;
     this.#tail.push(stored);
     for (const { committed } of group) committed();
     this.relieved.notify();
-    this.#sayEvicted();
+    this.#sayLosses();
     journal.checkpointWhenDue();
   }
 
@@ -217,9 +231,16 @@ export class Committer {
     return end === -1 ? this.#waiting : this.#waiting.slice(0, end);
   }
 
-  #sayEvicted(): void {
-    const count = this.#deps.journal.evicted - this.#evictedSaid;
-    if (count > 0 && this.#sayFault(evictedFault(count), "evicted")) this.#evictedSaid += count;
+  #sayLosses(): void {
+    const { evicted, unprojected } = this.#deps.journal;
+    const newlyEvicted = evicted - this.#evictedSaid;
+    if (newlyEvicted > 0 && this.#sayFault(evictedFault(newlyEvicted), "evicted")) {
+      this.#evictedSaid = evicted;
+    }
+    const newlyUnprojected = unprojected - this.#unprojectedSaid;
+    if (newlyUnprojected > 0 && this.#sayFault(unprojectedFault(newlyUnprojected), "unprojected")) {
+      this.#unprojectedSaid = unprojected;
+    }
   }
 
   #sayFault(fault: Fault, key: string): boolean {

@@ -40,6 +40,17 @@ export function evictedFault(count: number): Fault {
   });
 }
 
+/** Messages are in InfluxDB and were dropped, and what is known of devices and gateways is not saved up to them. */
+export function unprojectedFault(count: number): Fault {
+  return new Fault({
+    code: "journal_full",
+    layer: "journal",
+    disposition: "drop",
+    message: `the journal is full: ${count} messages that InfluxDB has were dropped before the registry was saved up to them; after a crash it would lack them`,
+    hint: "raise [journal] max_size",
+  });
+}
+
 /** Another connection has the file locked. Ours waits a second for it, and then this. */
 function isBusy(error: unknown): boolean {
   return errorCode(error)?.startsWith("SQLITE_BUSY") === true;

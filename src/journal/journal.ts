@@ -12,12 +12,14 @@ import {
   contentBytes,
   type IncomingMessage,
   type JournalMessage,
+  messageFromRow,
+  type MessageRow,
   packFlags,
   trustedFlag,
-  unpackFlags,
 } from "./message.ts";
 import { automaticQuotaBytes, Quota } from "./quota.ts";
 import { Retention } from "./retention.ts";
+import { Room } from "./room.ts";
 import { journalTables } from "./schema.ts";
 import { Settlement } from "./settlement.ts";
 
@@ -26,13 +28,15 @@ import { Settlement } from "./settlement.ts";
  * power cut. Everything here is synchronous and without timers: the group committer decides when.
  *
  * Invariants: seq grows by one per message and is never reused; a message stays readable until it is
- * settled and older than `keep_settled`, or evicted by the quota, which is counted.
+ * settled and older than `keep_settled`, and no longer kept (`keepFrom`); or until the quota takes it: what is
+ * settled without a word, anything else counted.
  */
 export class Journal {
   readonly #database: Database.Database;
   readonly #config: JournalConfig;
   readonly #settlement: Settlement;
   readonly #retention: Retention;
+  readonly #room: Room;
   readonly #quota: Quota;
   readonly #boots: Boots;
   readonly #insert: Database.Statement<[number, string, string, Uint8Array, number, number, number, number]>;
@@ -61,6 +65,7 @@ export class Journal {
     this.#settlement = new Settlement(database);
     this.#boots = new Boots(database, bootId);
     this.#retention = new Retention(database, this.#settlement, config.keepSettledMs);
+    this.#room = new Room(database, this.#settlement);
     this.#insert = database.prepare("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
     this.#select = database.prepare("SELECT * FROM message WHERE seq >= ? AND seq <= ? ORDER BY seq LIMIT ?");
     const newest = database
@@ -96,7 +101,7 @@ export class Journal {
 
   /** There are settled intervals that the file does not know yet. */
   get hasUnsavedSettlement(): boolean {
-    return this.#settlement.isDirty;
+    return this.#settlement.changeCount > 0;
   }
 
   get boots(): Boots {
@@ -116,7 +121,12 @@ export class Journal {
 
   /** Messages evicted by the quota before they were settled, ever. */
   get evicted(): number {
-    return this.#retention.evicted;
+    return this.#room.losses.evicted;
+  }
+
+  /** Settled messages that the quota took in spite of `keepFrom`, since the journal was opened. */
+  get unprojected(): number {
+    return this.#room.losses.unprojected;
   }
 
   /** The bytes of messages that should be committed at once, at most. */
@@ -154,9 +164,9 @@ export class Journal {
     }));
     this.#database.transaction(() => {
       for (const message of stored) this.#store(message);
-      this.#settlement.flush();
       this.#boots.flush();
       this.#retention.trim(nowMs, messages.length);
+      this.#settlement.flush();
     })();
     this.#settlement.flushed();
     this.#boots.flushed();
@@ -180,16 +190,20 @@ export class Journal {
 
   /** Returns when another attempt makes sense, else throws journal_full. */
   #makeRoom(messages: readonly IncomingMessage[], attempt: number, cause: unknown): void {
-    const neededBytes = messages.reduce((sum, message) => sum + contentBytes(message) + 256, 0);
+    const neededBytes = this.#rowBytes(messages);
     const isDisk = !this.#quota.isReachedBy(neededBytes);
     // On a full disk dropping unsent messages gains nothing. Room inside the file lets a checkpoint succeed,
     // after which the WAL is used from its beginning again: what is settled goes for that, once.
     if (isDisk && attempt > 0) throw fullFault("disk", cause);
     const canHold = this.#quota.canHold(neededBytes);
-    const mayEvict = !isDisk && canHold && this.#config.whenFull === "drop_oldest";
+    const wanted = {
+      neededPages: isDisk ? this.#quota.likelyPages(neededBytes) : this.#quota.lackingPages(neededBytes),
+      stepPages: this.#quota.stepPages,
+      mayEvict: !isDisk && canHold && this.#config.whenFull === "drop_oldest",
+    };
     let freed = false;
     try {
-      freed = this.#retention.makeRoom(neededBytes, this.#quota.stepBytes, mayEvict);
+      freed = this.#room.make(wanted);
       if (isDisk) this.#database.pragma("wal_checkpoint(PASSIVE)");
     } catch (error) {
       // Where even DELETE fails, the disk is full, whatever the quota says.
@@ -199,28 +213,31 @@ export class Journal {
     if (!freed) throw fullFault(isDisk ? "disk" : canHold ? "quota" : "too_large", cause);
   }
 
+  /** What a commit adds to the tables. */
+  #rowBytes(messages: readonly IncomingMessage[]): number {
+    const ofSettlement = this.#settlement.changeCount * settledRowBytes;
+    return messages.reduce((sum, message) => sum + contentBytes(message) + rowOverheadBytes, ofSettlement);
+  }
+
   /** Marks [lo, hi] as done, in memory; the next commit saves it. */
   settle(lo: number, hi: number): void {
-    this.#settlement.add(lo, hi);
+    this.#room.lookAgain(this.#settlement.add(lo, hi));
+  }
+
+  /**
+   * From `seq` on somebody may still have to read messages that are settled: they do not leave however old they
+   * are, and for room only when nothing else would do, which is counted (`unprojected`). Until it is called
+   * nothing is kept back.
+   */
+  keepFrom(seq: number): void {
+    this.#retention.keepFrom = seq;
+    this.#room.keepFrom = seq;
   }
 
   /** At most `maxCount` messages with lo ≤ seq ≤ hi, in order. Faults: journal_read_failed (restart). */
   read(lo: number, hi: number, maxCount: number): JournalMessage[] {
-    return this.#rows(lo, hi, maxCount).map((row) => ({
-      seq: row.seq,
-      source: row.source,
-      topic: row.topic,
-      payload: row.payload,
-      receivedMs: row.received_ms,
-      uptimeMs: row.uptime_ms,
-      bootKey: row.boot,
-      ...unpackFlags(row.flags),
-    }));
-  }
-
-  #rows(lo: number, hi: number, maxCount: number): MessageRow[] {
     try {
-      return this.#select.all(lo, hi, maxCount);
+      return this.#select.all(lo, hi, maxCount).map(messageFromRow);
     } catch (error) {
       throw readFailed(error);
     }
@@ -247,22 +264,15 @@ export class Journal {
   }
 }
 
-interface MessageRow {
-  readonly seq: number;
-  readonly source: string;
-  readonly topic: string;
-  readonly payload: Buffer;
-  readonly received_ms: number;
-  readonly uptime_ms: number;
-  readonly boot: number;
-  readonly flags: number;
-}
-
 const pageBytes = 4096;
 const checkpointPages = 1000;
+/** Of a row beside topic and payload. */
+const rowOverheadBytes = 32;
+/** Of the `settled` table. */
+const settledRowBytes = 24;
 
 /** Pages that a commit adds to the WAL, near enough: interior pages and the settled table, and the rows. */
 function estimatedPages(messages: readonly IncomingMessage[]): number {
-  const bytes = messages.reduce((sum, message) => sum + contentBytes(message) + 32, 0);
+  const bytes = messages.reduce((sum, message) => sum + contentBytes(message) + rowOverheadBytes, 0);
   return 3 + Math.ceil(bytes / pageBytes);
 }

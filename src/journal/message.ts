@@ -56,3 +56,28 @@ export function unpackFlags(
     qos: qos === 1 || qos === 2 ? qos : 0,
   };
 }
+
+/** A row of the `message` table. */
+export interface MessageRow {
+  readonly seq: number;
+  readonly source: string;
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly received_ms: number;
+  readonly uptime_ms: number;
+  readonly boot: number;
+  readonly flags: number;
+}
+
+export function messageFromRow(row: MessageRow): JournalMessage {
+  return {
+    seq: row.seq,
+    source: row.source,
+    topic: row.topic,
+    payload: row.payload,
+    receivedMs: row.received_ms,
+    uptimeMs: row.uptime_ms,
+    bootKey: row.boot,
+    ...unpackFlags(row.flags),
+  };
+}

@@ -35,23 +35,41 @@ export class Quota {
     return Math.min(maxStepBytes, Math.floor((this.#maxPages * this.#pageBytes) / stepsPerQuota));
   }
 
-  /**
-   * SQLITE_FULL means a full quota or a full disk. It is the quota when messages of this size may need more
-   * pages than it leaves; otherwise the disk is full, where deleting messages gains nothing.
-   */
-  isReachedBy(neededBytes: number): boolean {
-    const pages = Number(this.#database.pragma("page_count", { simple: true }));
-    const freePages = Number(this.#database.pragma("freelist_count", { simple: true }));
-    return pages - freePages + this.#pagesFor(neededBytes) > this.#maxPages;
+  get stepPages(): number {
+    return Math.ceil(this.stepBytes / this.#pageBytes);
   }
 
-  /** Whether messages of this size would fit into an empty journal. */
+  /**
+   * SQLITE_FULL means a full quota or a full disk. It is the quota when rows of this size may need more pages
+   * than it leaves; otherwise the disk is full, where deleting messages gains nothing.
+   */
+  isReachedBy(neededBytes: number): boolean {
+    return this.#pagesAtWorst(neededBytes) > this.#pagesLeft();
+  }
+
+  /** Whether rows of this size would fit into an empty journal. */
   canHold(neededBytes: number): boolean {
-    return this.#pagesFor(neededBytes) <= this.#maxPages;
+    return this.#pagesAtWorst(neededBytes) <= this.#maxPages;
+  }
+
+  /** How many pages the quota lacks for rows of this size, as far as can be told beforehand. */
+  lackingPages(neededBytes: number): number {
+    return Math.max(1, this.likelyPages(neededBytes) - this.#pagesLeft());
+  }
+
+  /** Full pages, the rest of the last one, and the other tables. */
+  likelyPages(bytes: number): number {
+    return Math.ceil(bytes / this.#pageBytes) + 3;
+  }
+
+  #pagesLeft(): number {
+    const pages = Number(this.#database.pragma("page_count", { simple: true }));
+    const freePages = Number(this.#database.pragma("freelist_count", { simple: true }));
+    return this.#maxPages - pages + freePages;
   }
 
   /** At worst a row leaves as much of its pages empty as it fills. */
-  #pagesFor(bytes: number): number {
+  #pagesAtWorst(bytes: number): number {
     return sparePages + Math.ceil((2 * bytes) / this.#pageBytes);
   }
 }

@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { errorCode, Fault } from "../lib/fault.ts";
 import { readFailed } from "./faults.ts";
-import { type JournalMessage, unpackFlags } from "./message.ts";
+import { type JournalMessage, messageFromRow, type MessageRow } from "./message.ts";
 import { journalTables } from "./schema.ts";
 
 /**
@@ -40,21 +40,8 @@ export class JournalReader implements Disposable {
 
   /** At most `maxCount` messages whose seq is below `seq`, the newest first. Faults: journal_read_failed. */
   before(seq: number, maxCount: number): JournalMessage[] {
-    return this.#rows(seq, maxCount).map((row) => ({
-      seq: row.seq,
-      source: row.source,
-      topic: row.topic,
-      payload: row.payload,
-      receivedMs: row.received_ms,
-      uptimeMs: row.uptime_ms,
-      bootKey: row.boot,
-      ...unpackFlags(row.flags),
-    }));
-  }
-
-  #rows(seq: number, maxCount: number): MessageRow[] {
     try {
-      return this.#select.all(seq, maxCount);
+      return this.#select.all(seq, maxCount).map(messageFromRow);
     } catch (error) {
       throw readFailed(error);
     }
@@ -63,17 +50,6 @@ export class JournalReader implements Disposable {
   [Symbol.dispose](): void {
     this.#database.close();
   }
-}
-
-interface MessageRow {
-  readonly seq: number;
-  readonly source: string;
-  readonly topic: string;
-  readonly payload: Buffer;
-  readonly received_ms: number;
-  readonly uptime_ms: number;
-  readonly boot: number;
-  readonly flags: number;
 }
 
 /** A commit, or the recovery of a large WAL, is over long before. */

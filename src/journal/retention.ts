@@ -13,8 +13,8 @@ const fewFreePages = 2048;
 const pagesReturnedAtOnce = 256;
 
 /**
- * What leaves the log: settled messages when they are older than `keepMs`, by range deletes that ride on
- * commits; and, when the quota is reached, settled messages of any age, then the oldest unsettled ones.
+ * What leaves the log with time: settled messages when they are older than `keepMs`, by range deletes that
+ * ride on commits.
  *
  * Age is looked at in passes: from the oldest message over everything that is settled, a part with each
  * commit, until one is too young; then a rest. A message that stays unsettled is stepped over. Where the
@@ -25,10 +25,10 @@ export class Retention {
   readonly #settlement: Settlement;
   readonly #keepMs: number;
   readonly #oldest: Database.Statement<[number, number], OldRow>;
+  readonly #first: Database.Statement<[], { seq: number }>;
   readonly #delete: Database.Statement<[number, number]>;
-  readonly #saveEvicted: Database.Statement<[number]>;
-  readonly #saveLastSeq: Database.Statement<[]>;
-  #evicted: number;
+  /** From this message on, nothing leaves. */
+  keepFrom = Number.MAX_SAFE_INTEGER;
   /** What the pass looks at next. */
   #cursor = 0;
   /** Everything in [#runStart, #cursor) that is still there has been looked at and is settled. */
@@ -40,45 +40,47 @@ export class Retention {
     this.#settlement = settlement;
     this.#keepMs = keepMs;
     this.#oldest = database.prepare(
-      `SELECT seq, received_ms, flags & ${trustedFlag} AS trusted, length(payload) + octet_length(topic) AS bytes
+      `SELECT seq, received_ms, flags & ${trustedFlag} AS trusted
          FROM message WHERE seq >= ? ORDER BY seq LIMIT ?`,
     );
+    this.#first = database.prepare("SELECT seq FROM message ORDER BY seq LIMIT 1");
     this.#delete = database.prepare("DELETE FROM message WHERE seq >= ? AND seq <= ?");
-    this.#saveEvicted = database.prepare("INSERT OR REPLACE INTO counter VALUES ('evicted', ?)");
-    this.#saveLastSeq = database.prepare(
-      `INSERT INTO counter SELECT 'last_seq', max(seq) FROM message WHERE true HAVING max(seq) IS NOT NULL
-         ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)`,
-    );
-    const row = database
-      .prepare<[], { value: number }>("SELECT value FROM counter WHERE name = 'evicted'")
-      .get();
-    this.#evicted = row?.value ?? 0;
   }
 
-  get evicted(): number {
-    return this.#evicted;
-  }
-
-  /** Inside the commit's transaction: deletes settled messages that are old enough, a bounded number. */
+  /**
+   * Inside the commit's transaction, before settlement is flushed: deletes settled messages that are old
+   * enough, a bounded number.
+   */
   trim(nowMs: number, appendedCount: number): void {
     const restedMs = nowMs - this.#restingSinceMs;
     // Negative: the wall clock went back, and how long it has been cannot be told.
     if (restedMs >= 0 && restedMs < restMs) return;
+    if (this.#cursor === 0) this.#foldBeginning();
     let left = Math.max(trimAtLeast, trimPerMessage * appendedCount);
     while (left > 0) {
       const settled = this.#settlement.set.atOrAfter(this.#cursor);
-      if (settled === undefined) {
+      if (settled === undefined || Math.max(settled.lo, this.#cursor) >= this.keepFrom) {
         this.#rest(nowMs);
         return;
       }
       if (settled.lo > this.#cursor) this.#jump(settled.lo);
-      const looked = this.#trimUpTo(settled.hi, nowMs, left);
+      const looked = this.#trimUpTo(Math.min(settled.hi, this.keepFrom - 1), nowMs, left);
       if (looked === "pass_is_over") {
         this.#rest(nowMs);
         return;
       }
       left -= looked;
     }
+  }
+
+  /**
+   * What lies before the oldest message is owed to nobody, whatever became of it, and is one interval: without
+   * this a log would keep the history of its gaps. Holds when the transaction fails, too: a pass begins before
+   * anything is deleted.
+   */
+  #foldBeginning(): void {
+    const first = this.#first.get();
+    if (first !== undefined && first.seq > 1) this.#settlement.add(1, first.seq - 1);
   }
 
   /**
@@ -119,62 +121,6 @@ export class Retention {
     this.#jump(0);
   }
 
-  /**
-   * Deletes at least `neededBytes` of messages in a transaction of its own: settled ones, oldest first; then,
-   * if `mayEvict`, the oldest ones at all. `stepBytes` more go with them, so that a full journal does not
-   * evict at every commit. False when there is nothing it may delete.
-   */
-  makeRoom(neededBytes: number, stepBytes: number, mayEvict: boolean): boolean {
-    const goal = neededBytes + stepBytes;
-    const { freedBytes, eviction } = this.#database.transaction(() => {
-      // When the newest rows go too, the highest seq must stay known: it is never given twice.
-      this.#saveLastSeq.run();
-      const settledBytes = this.#deleteSettled(goal);
-      if (settledBytes >= neededBytes || !mayEvict) return { freedBytes: settledBytes, eviction: undefined };
-      const eviction = this.#evict(goal - settledBytes);
-      return { freedBytes: settledBytes + (eviction?.freedBytes ?? 0), eviction };
-    })();
-    // Only now: had the transaction failed, these messages would still be there and still be owed.
-    if (eviction !== undefined) {
-      this.#evicted += eviction.count;
-      this.#settlement.add(eviction.first, eviction.last);
-    }
-    return freedBytes > 0;
-  }
-
-  #deleteSettled(goalBytes: number): number {
-    let freedBytes = 0;
-    for (const { lo, hi } of this.#settlement.set.intervals) {
-      let last: number | undefined;
-      for (const row of this.#oldest.iterate(lo, hi - lo + 1)) {
-        if (row.seq > hi || freedBytes >= goalBytes) break;
-        freedBytes += row.bytes;
-        last = row.seq;
-      }
-      if (last !== undefined) this.#delete.run(lo, last);
-      if (freedBytes >= goalBytes) break;
-    }
-    return freedBytes;
-  }
-
-  #evict(goalBytes: number): Eviction | undefined {
-    let freedBytes = 0;
-    let first: number | undefined;
-    let last: number | undefined;
-    let count = 0;
-    for (const row of this.#oldest.iterate(0, Number.MAX_SAFE_INTEGER)) {
-      if (freedBytes >= goalBytes) break;
-      freedBytes += row.bytes;
-      first ??= row.seq;
-      last = row.seq;
-      if (!this.#settlement.set.has(row.seq)) count += 1;
-    }
-    if (first === undefined || last === undefined) return undefined;
-    this.#delete.run(first, last);
-    this.#saveEvicted.run(this.#evicted + count);
-    return { first, last, count, freedBytes };
-  }
-
   /** Gives pages back to the file system, a few at a time, once many are free. */
   returnFreePages(): void {
     const free = Number(this.#database.pragma("freelist_count", { simple: true }));
@@ -186,12 +132,4 @@ interface OldRow {
   readonly seq: number;
   readonly received_ms: number;
   readonly trusted: number;
-  readonly bytes: number;
-}
-
-interface Eviction {
-  readonly first: number;
-  readonly last: number;
-  readonly count: number;
-  readonly freedBytes: number;
 }

@@ -181,7 +181,7 @@ export function checkClientIds(sources: unknown, context: z.RefinementCtx): void
   if (!Array.isArray(sources)) return;
   const seen = new Set<string>();
   for (const [index, source] of (sources as readonly Partial<MqttSource>[]).entries()) {
-    const broker = URL.parse(String(source?.url));
+    const broker = typeof source?.url === "string" ? URL.parse(source.url) : null;
     if (broker === null || typeof source.clientId !== "string") continue;
     const port = broker.port === "" ? defaultPorts[broker.protocol] : broker.port;
     const client = JSON.stringify([broker.hostname.toLowerCase(), port, source.clientId]);

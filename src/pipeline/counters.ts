@@ -22,6 +22,8 @@ export interface Counters {
   duplicates: number;
   /** JSON members of written messages that did not fit their type and were left out. */
   droppedParts: number;
+  /** Values of rows that found no column, at least: rows are prepared again when columns turn out otherwise. */
+  fieldsLeftOut: number;
   retries: number;
   /** Messages in batches that InfluxDB refused, which wait to be tried again, now. */
   held: number;
@@ -45,6 +47,7 @@ export function newCounters(): Counters {
     quarantined: new Map(),
     duplicates: 0,
     droppedParts: 0,
+    fieldsLeftOut: 0,
     retries: 0,
     held: 0,
     waitingForClock: 0,

@@ -1,6 +1,6 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Fault } from "../lib/fault.ts";
-import { FaultThrottle, type Log } from "../lib/log.ts";
+import { FaultThrottle, type Log, type LogDetails } from "../lib/log.ts";
 import type { Destination } from "./ports.ts";
 
 const repeatFaultMs = 60_000;
@@ -16,11 +16,12 @@ interface FaultReportDeps {
 export class FaultReport {
   readonly #deps: FaultReportDeps;
   readonly #throttle = new FaultThrottle(repeatFaultMs);
-  readonly #database: { readonly database?: string };
+  readonly #where: LogDetails;
 
   constructor(deps: FaultReportDeps) {
     this.#deps = deps;
-    this.#database = deps.destination.isDefault ? {} : { database: deps.destination.name };
+    const { isDefault, name, route } = deps.destination;
+    this.#where = isDefault ? {} : { database: name, route };
   }
 
   /** One line a minute for each fault code, with how much is waiting and, where one is to blame, which. */
@@ -29,7 +30,7 @@ export class FaultReport {
     const suppressed = this.#throttle.admit(fault.code, clock.uptimeMs());
     if (suppressed === undefined) return;
     logger.fault(fault, {
-      ...this.#database,
+      ...this.#where,
       ...(about === undefined ? {} : { topic: about.topic, seq: about.seq }),
       backlog: log.backlog,
       ...(suppressed > 0 ? { repeated: suppressed } : {}),
@@ -38,10 +39,10 @@ export class FaultReport {
 
   /** One line, whatever was said before. */
   sayAlways(fault: Fault): void {
-    this.#deps.logger.fault(fault, this.#database);
+    this.#deps.logger.fault(fault, this.#where);
   }
 
   info(message: string): void {
-    this.#deps.logger.info(message, this.#database);
+    this.#deps.logger.info(message, this.#where);
   }
 }

@@ -23,7 +23,7 @@ import type {
 } from "./ports.ts";
 import { type PreparedChunk, prepare, type PrepareDeps } from "./prepare.ts";
 import type { OffsetOf } from "./received-time.ts";
-import type { SchemaKeeper } from "./schema-first.ts";
+import type { SchemaKeeper } from "./schema-keeper.ts";
 import { Sender } from "./sender.ts";
 import type { Lane } from "./slots.ts";
 import { freshAfterOutage, Work } from "./work.ts";
@@ -77,6 +77,8 @@ export class Forward {
   /** What the shared counters were told of this one's waiting messages. */
   #held = 0;
   #waitingForClock = 0;
+  /** Of the schema: those that parked messages were released for. */
+  #recoveries = 0;
 
   constructor(deps: ForwardDeps) {
     const report = new FaultReport(deps);
@@ -89,6 +91,7 @@ export class Forward {
       offsetMs: deps.offsetMs,
       settings: deps.settings,
       schema: deps.schema.columns,
+      mayClaim: (seq) => this.#sender.mayClaim(seq),
       destination: deps.destination,
       leftOut: new LeftOutReport((fault) => {
         report.sayAlways(fault);
@@ -115,7 +118,11 @@ export class Forward {
     const bug = new AbortController();
     const giveUp = AbortSignal.any([abort, bug.signal]);
     const stop = AbortSignal.any([drain, giveUp]);
-    const lanes = [this.#runLane("fresh", stop, giveUp), this.#runLane("backlog", stop, giveUp)];
+    const lanes = [
+      this.#runLane("fresh", stop, giveUp),
+      this.#runLane("backlog", stop, giveUp),
+      this.#deps.schema.run(stop),
+    ];
     try {
       await Promise.race([Promise.all(lanes), sender.bug]);
       await Promise.race([sender.idle(), sender.bug]);
@@ -165,7 +172,13 @@ export class Forward {
   }
 
   #mayTake(lane: Lane, nowMs: number): boolean {
-    this.#work.unpark(nowMs, this.#deps.clockTrust.mayRelease);
+    const { schema, clockTrust } = this.#deps;
+    if (schema.recoveries > this.#recoveries) {
+      // Something may have been refused for a column that nobody could ask for.
+      this.#recoveries = schema.recoveries;
+      this.#work.unpark(Infinity, false);
+    }
+    this.#work.unpark(nowMs, clockTrust.mayRelease);
     this.#countWaiting();
     // While InfluxDB is away it is the oldest messages that probe: what fails alone steps aside for a while,
     // and the newest must be ready when the link returns.

@@ -1,6 +1,6 @@
 const windowSize = 2048;
 
-/** The last latencies of all destinations, for percentiles; old ones are overwritten. */
+/** The last latencies of brokers' messages at all destinations, for percentiles; old ones are overwritten. */
 export class LatencyWindow {
   readonly #samplesMs: number[] = [];
   #next = 0;

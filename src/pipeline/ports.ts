@@ -14,8 +14,8 @@ export interface MessageLog {
   readonly backlog: number;
   /** At most `maxCount` messages with lo ≤ seq ≤ hi, in order; evicted ones are missing. */
   read(lo: number, hi: number, maxCount: number): JournalMessage[];
-  /** [lo, hi] need never be looked at again. */
-  settle(lo: number, hi: number): void;
+  /** [lo, hi] need never be looked at again. `mayWait`: that is not worth a commit of its own for minutes. */
+  settle(lo: number, hi: number, mayWait?: boolean): void;
 }
 
 /** Bytes to meaning; `chirpstack/decode.ts` in production. */
@@ -25,6 +25,8 @@ export type Decode = (topic: string, payload: Uint8Array) => Result<Event>;
 export interface Destination {
   /** The database: what logs call it. */
   readonly name: string;
+  /** Name of the first `[[route]]` that leads there; undefined for `[influxdb]`'s own database. */
+  readonly route?: string | undefined;
   /** Undefined: there is no other destination. */
   readonly isMine: ((facts: RouteFacts) => boolean) | undefined;
   /** It settles what needs no write, or cannot be read, as well. One of them does. */

@@ -1,20 +1,20 @@
 import { type DeviceEvent, isDeviceEvent, type MeshHeartbeat } from "../chirpstack/event.ts";
 import { hasGpsTime, pointTime } from "../chirpstack/time.ts";
 import type { JournalMessage } from "../journal/message.ts";
-import type { Schema } from "../telemetry/column-types.ts";
-import { fit } from "../telemetry/fit.ts";
-import { encodeLine } from "../telemetry/line-protocol.ts";
+import type { TableColumn } from "../telemetry/column-types.ts";
 import type { Point } from "../telemetry/point.ts";
 import { points } from "../telemetry/points.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { type Counters, countUnder } from "./counters.ts";
 import type { DecodedEvents } from "./decoded.ts";
 import type { Deduplicator } from "./deduplicator.ts";
-import type { LeftOutReport } from "./left-out.ts";
+import { type FittedLines, fittedLines } from "./fitted-lines.ts";
+import type { LeftOutColumns, LeftOutReport } from "./left-out.ts";
 import { ownSource, ownTopic, unpackOwn } from "./own-message.ts";
 import type { ClockTrust, Destination, QuarantinedMessage } from "./ports.ts";
 import { type OffsetOf, receiptFor } from "./received-time.ts";
-import type { RouteFacts } from "./route.ts";
+import { noFacts, type RouteFacts } from "./route.ts";
+import type { DestinationSchema } from "./schema-keeper.ts";
 
 export interface PrepareDeps {
   readonly decoded: DecodedEvents;
@@ -23,7 +23,9 @@ export interface PrepareDeps {
   readonly offsetMs: OffsetOf;
   readonly settings: TelemetrySettings;
   /** Of the destination. */
-  readonly schema: Schema;
+  readonly schema: DestinationSchema;
+  /** Whether columns that this message makes are made for all. */
+  readonly mayClaim: (seq: number) => boolean;
   readonly destination: Destination;
   readonly leftOut: LeftOutReport;
   readonly counters: Counters;
@@ -38,6 +40,8 @@ export interface ReadyMessage {
   /** Lines separated by "\n", without one at the end; at least one. */
   readonly text: string;
   readonly lineCount: number;
+  /** Columns in the lines whose types the database had not confirmed. */
+  readonly unconfirmed: readonly TableColumn[];
   /** Parts of the event that did not fit and are not in the lines. */
   readonly droppedCount: number;
   /** A row of ours, which no broker has sent. */
@@ -70,10 +74,15 @@ export function prepare(messages: readonly JournalMessage[], deps: PrepareDeps):
 
 /** Rows that we made ourselves: their times are right, and nobody sends them twice. */
 function prepareOwn(message: JournalMessage, deps: PrepareDeps, chunk: PreparedChunk): void {
-  const { points: rows, facts } = unpackOwn(message.payload);
+  const own = unpackOwn(message.payload);
+  if (!own.ok) {
+    if (deps.destination.isDefault) chunk.quarantined.push({ message, fault: own.fault });
+    return;
+  }
+  const { points: rows, facts } = own.value;
   if (deps.destination.isMine?.(facts) === false) return;
-  const lines = encode(rows, "", deps);
-  if (lines.length > 0) chunk.ready.push(readyMessage(message, lines, 0));
+  const fitted = fitRows(message, rows, "", deps);
+  if (fitted.lines.length > 0) chunk.ready.push(readyMessage(message, fitted, 0));
   else finishWithoutRow(message.seq, ownTopic, deps, chunk);
 }
 
@@ -110,7 +119,7 @@ function factsOf(event: DeviceEvent | MeshHeartbeat, { source }: JournalMessage)
     const { tenantId, tenantName, applicationId, applicationName } = event.device;
     return { source, tenantId, tenantName, applicationId, applicationName };
   }
-  return { source, tenantId: "", tenantName: "", applicationId: "", applicationName: "" };
+  return { ...noFacts, source };
 }
 
 function prepareRows(
@@ -142,10 +151,10 @@ function prepareRows(
   if (verdict === "follows") return;
   const profileName = isDeviceEvent(event) ? event.device.profileName : "";
   const mapped = points(event, { timeNs, timeSource: source }, deps.settings);
-  if (mapped.leftOut !== undefined) deps.leftOut.add(mapped.leftOut);
-  const lines = encode(mapped.points, profileName, deps);
-  if (lines.length > 0) {
-    chunk.ready.push(readyMessage(message, lines, event.dropped.length));
+  if (mapped.leftOut !== undefined) tellLeftOut({ ...mapped.leftOut, isTableFull: false }, deps);
+  const fitted = fitRows(message, mapped.points, profileName, deps);
+  if (fitted.lines.length > 0) {
+    chunk.ready.push(readyMessage(message, fitted, event.dropped.length));
     return;
   }
   // No copy can have come between: this is the same turn.
@@ -161,23 +170,29 @@ function mustWaitForClock(
   return !message.clockTrusted && !deps.clock.mayRelease && !hasGpsTime(event);
 }
 
-function encode(rows: readonly Point[], profileName: string, deps: PrepareDeps): string[] {
-  const lines: string[] = [];
-  for (const row of rows) {
-    const { point, leftOut } = fit(row, deps.schema);
-    if (leftOut.length > 0)
-      deps.leftOut.add({ profileName, table: row.table, names: leftOut, count: leftOut.length });
-    const line = encodeLine(point);
-    if (line !== undefined) lines.push(line);
-  }
-  return lines;
+function fitRows(
+  { seq }: JournalMessage,
+  rows: readonly Point[],
+  profileName: string,
+  deps: PrepareDeps,
+): FittedLines {
+  const fitted = fittedLines(rows, deps.schema, deps.mayClaim(seq));
+  for (const { table, names } of fitted.leftOut)
+    tellLeftOut({ profileName, table, names, count: names.length, isTableFull: true }, deps);
+  return fitted;
+}
+
+function tellLeftOut(leftOut: LeftOutColumns, deps: PrepareDeps): void {
+  deps.counters.fieldsLeftOut += leftOut.count;
+  deps.leftOut.add(leftOut);
 }
 
 function readyMessage(
   { seq, topic, uptimeMs, source }: JournalMessage,
-  lines: readonly string[],
+  { lines, unconfirmed }: FittedLines,
   droppedCount: number,
 ): ReadyMessage {
   const isOwn = source === ownSource;
-  return { seq, topic, uptimeMs, text: lines.join("\n"), lineCount: lines.length, droppedCount, isOwn };
+  const [text, lineCount] = [lines.join("\n"), lines.length];
+  return { seq, topic, uptimeMs, text, lineCount, unconfirmed, droppedCount, isOwn };
 }

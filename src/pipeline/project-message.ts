@@ -10,7 +10,7 @@ import type { LiveRegistry } from "./project-registry.ts";
 import type { RoutedPoint } from "./project-rows.ts";
 import { beginningOfTime, type LogTime, logTimeAt } from "./project-time.ts";
 import { type OffsetOf, receiptFor, receivedTime } from "./received-time.ts";
-import type { RouteFacts } from "./route.ts";
+import { noFacts, type RouteFacts } from "./route.ts";
 
 export interface ProjectionDeps {
   readonly registry: LiveRegistry;
@@ -21,22 +21,27 @@ export interface ProjectionDeps {
 
 /** What the projection of a message depends on, beside the registry and the message. */
 export interface ProjectionState {
+  /** Of the last message; 0 before the first. A message with another one than the next comes after a gap. */
+  readonly seq: number;
   readonly time: LogTime;
-  /** Sums that close before this could not be complete and are not made; undefined before the first message. */
-  readonly sumsFromMs: number | undefined;
+  /** Sums that close before this could not be complete and are not made. */
+  readonly sumsFromMs: number;
 }
 
-export const beforeFirstMessage: ProjectionState = { time: beginningOfTime, sumsFromMs: undefined };
+export const beforeFirstMessage: ProjectionState = { seq: 0, time: beginningOfTime, sumsFromMs: 0 };
 
 /**
- * Where the log's beginning is gone, a sum that closes later than this after the first message that is left
- * has all its messages: five minutes and half a minute, and two minutes for statistics that are ahead of us.
+ * After a gap in the log, a sum that closes later than this after the first message that is left has all its
+ * messages: five minutes and half a minute, and two minutes for statistics that are ahead of us.
  */
 const incompleteForMs = 450_000;
 
 /**
  * One message of the log: what it tells the registry, and the rows that are due with it. The same rows for
  * the same registry, state and message, whenever it is read.
+ *
+ * Where messages before it are gone, any sum that was open may lack some of them, and was perhaps made of all
+ * of them by an earlier process: it is given up.
  */
 export function projectMessage(
   message: JournalMessage,
@@ -46,9 +51,13 @@ export function projectMessage(
   const { registry } = deps;
   const { receivedNs } = receivedTime(message, deps.offsetMs);
   const { time, isNewEra } = logTimeAt(before.time, message, toMs(receivedNs));
-  const sumsFromMs = before.sumsFromMs ?? (message.seq === 1 ? 0 : time.ms + incompleteForMs);
+  const isAfterGap = message.seq !== before.seq + 1;
+  if (isAfterGap) registry.giveUpSums();
   const rows = sumRows(registry.closeSums(isNewEra ? Infinity : time.ms), deps);
-  const state = { time, sumsFromMs };
+  // No sum of a new era is met by what the old one lacks.
+  const carriedOn = isNewEra ? 0 : before.sumsFromMs;
+  const sumsFromMs = isAfterGap ? time.ms + incompleteForMs : carriedOn;
+  const state = { seq: message.seq, time, sumsFromMs };
   if (message.source === ownSource) return { state, rows };
 
   const decoded = deps.eventOf(message);
@@ -60,7 +69,7 @@ export function projectMessage(
   const crowdedUntilMs = registry.crowdedUntilMs;
   if (crowdedUntilMs === undefined) return { state, rows: [...rows, ...connRows] };
   // The log time goes ahead of the clock for once, and what comes next belongs to later sums.
-  const ahead = { time: { ...time, ms: Math.max(time.ms, crowdedUntilMs) }, sumsFromMs };
+  const ahead = { ...state, time: { ...time, ms: Math.max(time.ms, crowdedUntilMs) } };
   return { state: ahead, rows: [...rows, ...connRows, ...sumRows(registry.closeSums(ahead.time.ms), deps)] };
 }
 
@@ -111,7 +120,7 @@ function gatewayRows(
 
 /** A gateway has no tenant that its messages would tell. */
 function gatewayFacts(source: string): RouteFacts {
-  return { source, tenantId: "", tenantName: "", applicationId: "", applicationName: "" };
+  return { ...noFacts, source };
 }
 
 function toMs(timeNs: bigint): number {

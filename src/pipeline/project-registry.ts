@@ -34,6 +34,7 @@ export class LiveRegistry {
   readonly #savedSums = new Set<string>();
   readonly #closedSums = new Map<string, StatsSum>();
   #nextCloseMs = Infinity;
+  #statsLeftOut = 0;
 
   constructor({ devices, gateways, sums }: StoredRegistry, limits: RegistryLimits) {
     this.#limits = limits;
@@ -53,6 +54,11 @@ export class LiveRegistry {
 
   get gatewayCount(): number {
     return this.#gateways.size;
+  }
+
+  /** Statistics that are in no row, because others of their sum are gone. */
+  get statsLeftOut(): number {
+    return this.#statsLeftOut;
   }
 
   /** Rows that the next save writes. */
@@ -105,7 +111,10 @@ export class LiveRegistry {
    */
   addStats(stats: GatewayStats, seen: Seen, origin: StatsOrigin, fromMs: number): void {
     const part = statsKey(stats.gatewayId, recordTimeMs(seen), seen.receivedMs);
-    if (part.closesMs < fromMs) return;
+    if (part.closesMs < fromMs) {
+      this.#statsLeftOut += 1;
+      return;
+    }
     const before = this.#sums.get(part.key);
     const sum = addStats(before, part, stats, origin);
     if (sum === before) return;
@@ -136,6 +145,11 @@ export class LiveRegistry {
       if (this.#savedSums.has(key)) this.#closedSums.set(key, sum);
     }
     return closed.toSorted((a, b) => a.closesMs - b.closesMs);
+  }
+
+  /** The open sums are not to be made. */
+  giveUpSums(): void {
+    for (const { count } of this.closeSums(Infinity)) this.#statsLeftOut += count;
   }
 
   /** What a save must write. It says which records must leave; they do once `saved` has been told so. */

@@ -13,8 +13,14 @@ import { LiveRegistry, type RegistryLimits } from "./project-registry.ts";
 import { messagesOf, type OwnRows, type RoutedPoint } from "./project-rows.ts";
 import type { OffsetOf } from "./received-time.ts";
 
+/** The log, and how it is told which part of it is still needed. */
+interface ProjectedLog extends Pick<MessageLog, "lastSeq" | "read"> {
+  /** From this message on, what is settled may still have to be read. */
+  keepFrom(seq: number): void;
+}
+
 export interface ProjectorDeps {
-  readonly log: Pick<MessageLog, "lastSeq" | "read">;
+  readonly log: ProjectedLog;
   readonly journalId: string;
   readonly store: { load(): StoredRegistry; save(changes: RegistryChanges): void };
   readonly events: {
@@ -58,24 +64,32 @@ const defaultLimits: RegistryLimits = { maxDevices: 20_000, maxGateways: 2000, m
  * The registry, the sums, the log time and the rows follow from the messages alone, never from when they are
  * read. So the crash rule is short: *a save comes after the commit of every row that was made before it*.
  * Whatever a crash forgets lies behind the position of the last save; read again it gives the same records
- * and the same rows, and a row that was made before lands on itself. (What the quota evicts before it was
- * projected is not seen; it is counted where it is evicted.)
+ * and the same rows, and a row that was made before lands on itself.
+ *
+ * That holds for as long as the messages behind the position are there. The log is told after each save from
+ * which one on they are needed (`keepFrom`), and heeds it where it can; when it is full, it cannot. Messages
+ * that are gone before they were read are a gap: they are counted (`missed`), and the sums that they may
+ * belong to are not made, because a row of what is left would take the place of the whole one that was
+ * perhaps made before the crash. What devices said in them is not known. A log whose beginning is gone
+ * begins with a gap.
  *
  * Time is the log's, too: a sum closes when a message is read that was received after its end, if need be
- * the row that Flightline writes of itself each minute. Were it closed by the wall clock, a message that is on
- * its way into the journal could find it closed, or open when it is read again.
+ * the row that Flightline writes of itself (`[telemetry] node_interval`; less often while the database is
+ * away). Were it closed by the wall clock, a message that is on its way into the journal could find it
+ * closed, or open when it is read again.
  *
  * Another journal, or one that ends before the position: it is read from its beginning, and the records that
- * are there are kept. Where the beginning of a log is gone, the sums that it cuts through are not made.
+ * are there are kept.
  */
 export class Projector {
   readonly #deps: ProjectorDeps;
   readonly #registry: LiveRegistry;
   readonly #throttle = new FaultThrottle(repeatFaultMs);
   #state: ProjectionState = beforeFirstMessage;
-  /** Everything up to here has been read. */
+  /** Everything up to here has been read; between the last message and this there was none left. */
   #seq = 0;
   #savedSeq = 0;
+  #missed = 0;
   #unsavedSinceMs: number | undefined;
   #retrySaveMs: number | undefined;
   /** Rows were made that will not be submitted, because we are stopping: nothing may be saved any more. */
@@ -91,7 +105,7 @@ export class Projector {
     const { seq, logTimeMs, uptimeMs, bootKey, sumsFromMs } = position;
     this.#seq = seq;
     this.#savedSeq = seq;
-    this.#state = { time: { ms: logTimeMs, uptimeMs, bootKey }, sumsFromMs };
+    this.#state = { seq, time: { ms: logTimeMs, uptimeMs, bootKey }, sumsFromMs };
   }
 
   get deviceCount(): number {
@@ -107,9 +121,20 @@ export class Projector {
     return this.#deps.log.lastSeq - this.#seq;
   }
 
+  /** Messages that were gone before they were read; not those before the first one of all. */
+  get missed(): number {
+    return this.#missed;
+  }
+
+  /** Statistics of gateways that are in no row, because others of their sum are gone. */
+  get statsLeftOut(): number {
+    return this.#registry.statsLeftOut;
+  }
+
   /** `drain`: save and end. `abort`: end without. The journal must go on committing until this has ended. */
   async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
     const stop = AbortSignal.any([drain, abort]);
+    this.#deps.log.keepFrom(this.#savedSeq + 1);
     while (!stop.aborted) {
       const { version } = this.#deps.activity;
       const hasRead = this.#mayRead() && (await this.#readOn(stop));
@@ -117,7 +142,7 @@ export class Projector {
       if (hasRead || hasSaved) await new Promise((resolve) => setImmediate(resolve));
       else await this.#deps.activity.changedSince(version, stop, this.#waitMs());
     }
-    if (this.#seq > this.#savedSeq) await this.#lastSave(abort);
+    if (this.#state.seq > this.#savedSeq) await this.#lastSave(abort);
   }
 
   /** Without a save memory would grow without end. */
@@ -157,6 +182,8 @@ export class Projector {
     const deps = { registry: this.#registry, offsetMs, settings, eventOf };
     const due: RoutedPoint[] = [];
     events.marked(messages, (message) => {
+      const { seq: lastSeq } = this.#state;
+      if (lastSeq > 0) this.#missed += message.seq - lastSeq - 1;
       const { state, rows } = projectMessage(message, this.#state, deps);
       this.#state = state;
       this.#seq = message.seq;
@@ -169,7 +196,7 @@ export class Projector {
   /** Undefined: there is nothing to save. */
   #saveDueInMs(): number | undefined {
     const nowMs = this.#deps.clock.uptimeMs();
-    const isMuch = !this.#mayRead() || this.#seq - this.#savedSeq >= maxReplay;
+    const isMuch = !this.#mayRead() || this.#state.seq - this.#savedSeq >= maxReplay;
     if (this.#state === beforeFirstMessage || (this.#unsavedSinceMs === undefined && !isMuch))
       return undefined;
     const dueMs = isMuch ? nowMs : (this.#unsavedSinceMs ?? nowMs) + saveEveryMs;
@@ -195,13 +222,13 @@ export class Projector {
 
   /** Not before all rows are durable that were made of what it covers. False: it is for later. */
   async #save(stop: AbortSignal): Promise<boolean> {
-    const { rows, store, journalId, clock } = this.#deps;
-    const { time, sumsFromMs } = this.#state;
-    if (this.#hasLostRows || sumsFromMs === undefined || !(await rows.allCommitted(stop))) return false;
+    const { rows, store, journalId, clock, log } = this.#deps;
+    if (this.#hasLostRows || !(await rows.allCommitted(stop))) return false;
+    const { seq, time, sumsFromMs } = this.#state;
     const unsaved = this.#registry.unsaved();
     const position = {
       journalId,
-      seq: this.#seq,
+      seq,
       logTimeMs: time.ms,
       uptimeMs: time.uptimeMs,
       bootKey: time.bootKey,
@@ -216,7 +243,8 @@ export class Projector {
       return false;
     }
     this.#registry.saved(unsaved);
-    this.#savedSeq = this.#seq;
+    this.#savedSeq = seq;
+    log.keepFrom(seq + 1);
     this.#unsavedSinceMs = undefined;
     this.#retrySaveMs = undefined;
     return true;

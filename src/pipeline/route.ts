@@ -10,6 +10,15 @@ export interface RouteFacts {
   readonly applicationName: string;
 }
 
+/** Of what says nothing about where it comes from: it goes to the database that takes what no route takes. */
+export const noFacts: RouteFacts = {
+  source: "",
+  tenantId: "",
+  tenantName: "",
+  applicationId: "",
+  applicationName: "",
+};
+
 /** All that is given must fit; names and ids are both accepted. */
 export interface RouteMatch {
   readonly tenant: string | undefined;

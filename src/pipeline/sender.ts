@@ -17,8 +17,8 @@ import type { Endpoint } from "./endpoint.ts";
 import type { FaultReport } from "./fault-report.ts";
 import type { LatencyWindow } from "./latency.ts";
 import type { LineWriter, MessageLog, WriteOutcome } from "./ports.ts";
-import { RefusalBudget } from "./refusal-budget.ts";
-import type { SchemaKeeper } from "./schema-first.ts";
+import { Refusals } from "./refusals.ts";
+import type { SchemaKeeper } from "./schema-keeper.ts";
 import { type Lane, Slots } from "./slots.ts";
 import { freshAfterOutage, type Work } from "./work.ts";
 
@@ -71,7 +71,7 @@ export class Sender {
   readonly #slots: Slots;
   readonly #inFlight = new Set<Promise<void>>();
   readonly #bug = Promise.withResolvers<never>();
-  readonly #refusals: RefusalBudget;
+  readonly #refusals: Refusals;
   #size: BatchSize = fullSize;
   /** Messages that failed alone: they are not put together with others again. */
   readonly #suspects = new IntervalSet();
@@ -80,7 +80,7 @@ export class Sender {
   constructor(deps: SenderDeps) {
     this.#deps = deps;
     this.#startSeq = deps.log.lastSeq;
-    this.#refusals = new RefusalBudget(deps.clock);
+    this.#refusals = new Refusals(deps);
     this.#slots = new Slots(deps.maxInFlight);
     // Whoever waits for it hears of it; until then it is no unhandled rejection.
     this.#bug.promise.catch(() => {});
@@ -113,6 +113,11 @@ export class Sender {
     return this.#suspects.has(seq);
   }
 
+  /** Others may follow what its rows make of the columns. */
+  mayClaim(seq: number): boolean {
+    return this.#refusals.mayClaim(seq);
+  }
+
   /** Waits for a slot and starts the write; does not wait for its outcome. */
   async send(lane: Lane, batch: Batch, abort: AbortSignal): Promise<void> {
     const hasSlot = await this.#slots.acquire(lane, abort);
@@ -133,12 +138,7 @@ export class Sender {
   }
 
   #mayWrite(batch: Batch, lane: Lane): boolean {
-    return this.#deps.endpoint.mayWrite(lane) && !this.#isStale(batch);
-  }
-
-  /** The database has other columns than its lines were fitted to. */
-  #isStale(batch: Batch): boolean {
-    return this.#deps.schema.version > batch.schemaVersion;
+    return this.#deps.endpoint.mayWrite(lane) && !this.#refusals.isStale(batch);
   }
 
   async #write(batch: Batch, shipment: Shipment): Promise<void> {
@@ -171,7 +171,7 @@ export class Sender {
     if (!schema.isKnown) {
       const read = await schema.read(abort);
       if (read.kind === "retry") return { kind: "unasked", fault: read.fault };
-      if (this.#isStale(batch)) return { kind: "stale" };
+      if (this.#refusals.isStale(batch)) return { kind: "stale" };
     }
     return await writer.write(batch.text, abort);
   }
@@ -179,11 +179,13 @@ export class Sender {
   #delivered(batch: Batch, epoch: number, { lane }: Shipment): void {
     const { counters, latency, clock, deduplicator, log } = this.#deps;
     this.#hasDelivered = true;
+    this.#refusals.delivered(batch);
     this.#serverIsWell(epoch);
     const nowMs = clock.uptimeMs();
     this.#size = sizeSucceeded(this.#size, nowMs);
+    const isAllOwn = batch.messages.every(({ isOwn }) => isOwn);
     for (const { lo, hi } of batch.seqs.intervals) {
-      log.settle(lo, hi);
+      log.settle(lo, hi, isAllOwn);
       this.#suspects.remove(lo, hi);
     }
     for (const { seq, uptimeMs, droppedCount, isOwn } of batch.messages) {
@@ -194,7 +196,7 @@ export class Sender {
       counters.droppedParts += droppedCount;
       if (isOwn) counters.ownWritten += 1;
       else counters.written += 1;
-      if (lane === "fresh" && seq > this.#startSeq) latency.add(nowMs - uptimeMs);
+      if (!isOwn && lane === "fresh" && seq > this.#startSeq) latency.add(nowMs - uptimeMs);
     }
     counters.points += batch.lineCount;
     counters.batches += 1;
@@ -234,38 +236,22 @@ export class Sender {
   }
 
   /**
-   * The server is well and does not want something in this batch: because a column has another type than we
-   * believe, which is asked first, or for its content. Then it is halved until the refused messages stand
-   * alone, so that their neighbours get through; those stay in the journal and are tried seldom.
+   * The server is well and does not want something in this batch. It is halved until the refused messages
+   * stand alone, so that their neighbours get through; those stay in the journal and are tried seldom.
    */
   async #refused(batch: Batch, epoch: number, outcome: Failure, shipment: Shipment): Promise<void> {
     this.#serverIsWell(epoch);
-    await this.#askAgain(batch, shipment);
-    if (this.#isStale(batch) || shipment.abort.aborted) {
-      this.#release(batch, shipment.lane);
-      return;
-    }
-    if (batch.messages.length > 1 && this.#refusals.take()) {
+    const verdict = await this.#refusals.judge(batch, shipment);
+    if (verdict === "stale") this.#release(batch, shipment.lane);
+    else if (verdict === "halve") {
       for (const half of batch.halves()) {
         if (this.#mayWrite(half, shipment.lane)) await this.#write(half, shipment);
         else this.#release(half, shipment.lane);
       }
-      return;
+    } else {
+      this.#setAside(batch, setAsideMs);
+      this.#deps.report.say(outcome.fault, batch.messages.length === 1 ? batch.messages[0] : undefined);
     }
-    this.#setAside(batch, setAsideMs);
-    this.#deps.report.say(outcome.fault, batch.messages.length === 1 ? batch.messages[0] : undefined);
-  }
-
-  /**
-   * Looks at the columns once for each shipment, unless it is known already that they are others. Where that
-   * cannot be done at present, nothing is new: the database takes writes, and they must not wait for it.
-   */
-  async #askAgain(batch: Batch, shipment: Shipment): Promise<void> {
-    if (shipment.hasAskedAgain || this.#isStale(batch)) return;
-    shipment.hasAskedAgain = true;
-    await this.#deps.schema.readAgain(shipment.abort).catch((error: unknown) => {
-      if (!shipment.abort.aborted) throw error;
-    });
   }
 
   #setAside(batch: Batch, forMs: number): void {
@@ -283,7 +269,7 @@ export class Sender {
   /** What is only stale is as fresh as it was; everything else has had its turn. */
   #release(batch: Batch, lane: Lane): void {
     const { work } = this.#deps;
-    const staysFresh = lane === "fresh" && this.#isStale(batch);
+    const staysFresh = lane === "fresh" && this.#refusals.isStale(batch);
     for (const { lo, hi } of this.#giveUp(batch).intervals) {
       if (staysFresh) work.releaseAsFresh(lo, hi);
       else work.release(lo, hi);

@@ -17,6 +17,10 @@
  * a session. The counter says how many transmissions the time was divided into, so lost uplinks, and hours in
  * which we were away ourselves, do not stretch it.
  *
+ * A changed fact wants a row, but one an hour at most, beside those of each day: a device that two network
+ * servers know under two names changes it with every event. What has changed meanwhile is owed, and comes with
+ * the next event after that.
+ *
  * Records are never changed in place; one that learns nothing is returned itself.
  */
 import type { DeviceEvent, DeviceInfo, Join, Reception, Status, Uplink } from "../chirpstack/event.ts";
@@ -29,6 +33,7 @@ import type { Seen } from "./seen.ts";
 const maxTags = 64;
 const maxGateways = 16;
 const dayMs = 86_400_000;
+const betweenChangeRowsMs = 3_600_000;
 
 const factNames = [
   "tenantId",
@@ -42,7 +47,10 @@ const factNames = [
 
 export interface DeviceObservation {
   readonly record: DeviceRecord;
-  /** The table `device` wants a row: a new device, a changed fact, or the first event of a UTC day. */
+  /**
+   * The table `device` wants a row: a new device, the first event of a UTC day, a changed fact, or the first
+   * interval that is known, without which nobody can tell that the device is silent.
+   */
   readonly rowDue: boolean;
 }
 
@@ -59,11 +67,17 @@ export function observeDevice(
   const learned = atMs >= known.lastSeenMs ? withFacts(known, event) : known;
   const observed = seen.isRetained ? learned : withLife(learned, event, atMs);
 
+  const isRowOwed = known.isRowOwed || learned !== known;
   const day = Math.floor(atMs / dayMs);
   const isFirstOfDay = !seen.isRetained && day > (record?.rowDay ?? Number.NEGATIVE_INFINITY);
-  const rowDue = record === undefined || learned !== known || isFirstOfDay;
-  if (!rowDue) return { record: observed, rowDue };
-  return { record: { ...observed, rowDay: Math.max(record?.rowDay ?? day, day) }, rowDue };
+  const rowDay = Math.max(record?.rowDay ?? day, day);
+  const isFirstInterval = known.intervalMs === undefined && observed.intervalMs !== undefined;
+  if (record === undefined || isFirstOfDay || isFirstInterval)
+    return { record: { ...observed, rowDay, isRowOwed: false }, rowDue: true };
+  const mayChange = known.changeRowMs === undefined || atMs - known.changeRowMs >= betweenChangeRowsMs;
+  if (isRowOwed && mayChange)
+    return { record: { ...observed, rowDay, changeRowMs: atMs, isRowOwed: false }, rowDue: true };
+  return { record: isRowOwed === observed.isRowOwed ? observed : { ...observed, isRowOwed }, rowDue: false };
 }
 
 function isCopy({ session }: DeviceRecord, event: DeviceEvent, atMs: number): boolean {
@@ -92,6 +106,8 @@ function newRecord({ device, kind }: DeviceEvent, atMs: number): DeviceRecord {
     gateways: new Map(),
     power: undefined,
     rowDay: undefined,
+    changeRowMs: undefined,
+    isRowOwed: false,
   };
 }
 

@@ -30,6 +30,10 @@ export interface DeviceRecord {
   readonly power: Power | undefined;
   /** The UTC day (days since 1970) of the last row in the table `device`. */
   readonly rowDay: number | undefined;
+  /** The last row that was made because a fact had changed. */
+  readonly changeRowMs: number | undefined;
+  /** A fact has changed since the last row. */
+  readonly isRowOwed: boolean;
 }
 
 /** Frame counters start again with a new device address, or with a reset of the device. */
@@ -44,8 +48,8 @@ export interface Session {
 export interface Power {
   readonly atMs: number;
   readonly batteryPercent: number | undefined;
-  readonly externalPower: boolean;
-  readonly batteryUnavailable: boolean;
+  readonly externalPower: boolean | undefined;
+  readonly batteryUnavailable: boolean | undefined;
   readonly marginDb: number | undefined;
 }
 
@@ -83,6 +87,7 @@ export interface StatsSum {
   readonly rxReceivedOk: number;
   readonly txReceived: number;
   readonly txEmitted: number;
+  /** By name of ChirpStack's `TxAckStatus`; every other one is under "OTHER". */
   readonly txByStatus: ReadonlyMap<string, number>;
   /** Band → the highest load in the window as a share of what is allowed. */
   readonly dutyCycle: ReadonlyMap<string, number>;

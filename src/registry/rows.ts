@@ -1,18 +1,20 @@
 /**
  * The registry, the sums and our own health as rows. What is not known is absent, never 0 or "".
  *
- * - `device`: one row a day and one on change. Strings: device_name, application_name, profile_name,
+ * - `device`: one row a day, one on change, and one with the first interval_s. Strings: device_name, application_name, profile_name,
  *   tenant_name, profile_id, tenant_id, dev_addr, last_event (the kind of the last event). Integers:
- *   first_seen, last_seen, last_uplink (ms since 1970), f_cnt (of the last uplink), gateway_count (those that
- *   heard it; at most 16), margin (dB, as the device heard a downlink). Floats: interval_s, battery_level (%).
- *   Booleans: external_power, battery_level_unavailable. Instants are ms since 1970, which Grafana shows as
+ *   first_seen_ms, last_seen_ms, last_uplink_ms (since 1970), f_cnt (of the last uplink), gateways_known (the
+ *   newest 16 that have heard it), downlink_snr (dB, as in `device_status`). Floats: interval_s, battery_level
+ *   (%). Booleans: external_power, battery_level_unavailable. Instants are ms since 1970, which Grafana shows as
  *   date or age by the unit of the field: an age would be wrong as soon as it is written.
  * - `gateway_stats`: one row for each sum, at the start of its five minutes plus one microsecond for each
  *   bucket that its messages came late: what comes late makes a row of its own, and sum() over rows stays
  *   right. Integers: rx_received, rx_received_ok, tx_received, tx_emitted, tx_failed, tx_<status> (downlinks
- *   that ended so), stats_count (messages in the row). Floats: duty_cycle_<band> and duty_cycle, the highest of
- *   them (share of what is allowed: 1 is all of it), latitude, longitude, altitude. meta_<key>: what the
- *   gateway says of itself, a float where it is a plain decimal and no identifier, else a string.
+ *   that ended so; tx_other: in a way that ChirpStack does not know), stats_count (messages in the row). Floats:
+ *   latitude, longitude, altitude, duty_cycle, the highest of the bands' (share of what is allowed: 1 is all of
+ *   it). Then the columns that gateways name, of which a table has only so many (`fit.ts`): duty_cycle_<band>;
+ *   meta_<key>, what the gateway says of itself, a float where it is a plain decimal and no identifier, else a
+ *   string. fields_left_out: how many of them found no column.
  * - `gateway_event` with event = "conn": online (boolean).
  * - `flightline_node`: see `NodeFigures`.
  */
@@ -20,6 +22,7 @@ import { Columns } from "../telemetry/columns.ts";
 import { freeName } from "../telemetry/flatten.ts";
 import { isNumberText } from "../telemetry/leaf-rules.ts";
 import type { Point, Tag } from "../telemetry/point.ts";
+import { positive } from "../telemetry/radio.ts";
 import type { TagSettings } from "../telemetry/settings.ts";
 import { slug } from "../telemetry/table.ts";
 import { deviceTags, gatewayTags, tagLayout } from "../telemetry/tags.ts";
@@ -35,16 +38,16 @@ export function deviceRow(record: DeviceRecord, timeNs: bigint, settings: TagSet
   columns.text("tenant_id", record.tenantId);
   columns.text("dev_addr", session?.devAddr ?? "");
   columns.text("last_event", record.lastEvent);
-  columns.integer("first_seen", wholeOf(record.firstSeenMs));
-  columns.integer("last_seen", wholeOf(record.lastSeenMs));
-  columns.integer("last_uplink", wholeOf(record.lastUplinkMs));
+  columns.integer("first_seen_ms", wholeOf(record.firstSeenMs));
+  columns.integer("last_seen_ms", wholeOf(record.lastSeenMs));
+  columns.integer("last_uplink_ms", wholeOf(record.lastUplinkMs));
   columns.integer("f_cnt", session?.lastFCnt);
   columns.float("interval_s", intervalMs === undefined ? undefined : intervalMs / 1000);
-  columns.integer("gateway_count", record.gateways.size);
+  columns.integer("gateways_known", positive(record.gateways.size));
   columns.float("battery_level", power?.batteryPercent);
   columns.flag("external_power", power?.externalPower);
   columns.flag("battery_level_unavailable", power?.batteryUnavailable);
-  columns.integer("margin", power?.marginDb);
+  columns.integer("downlink_snr", power?.marginDb);
   return { table: "device", tags: deviceTags(record, layout), fields: columns.fields, timeNs };
 }
 
@@ -57,17 +60,20 @@ export function gatewayStatsRow(sum: StatsSum, settings: TagSettings): Point {
   columns.integer("tx_emitted", sum.txEmitted);
   columns.integer("tx_failed", txFailed(sum));
   columns.integer("stats_count", sum.count);
-  addStatuses(columns, sum);
-  addDutyCycle(columns, sum);
+  for (const [status, count] of sortedByKey(sum.txByStatus)) columns.integer(`tx_${slug(status)}`, count);
+  if (sum.dutyCycle.size > 0) columns.float("duty_cycle", Math.max(...sum.dutyCycle.values()));
   columns.float("latitude", sum.location?.latitude);
   columns.float("longitude", sum.location?.longitude);
   columns.float("altitude", sum.location?.altitude);
+  const openFrom = columns.fields.length;
+  addBands(columns, sum);
   addMetadata(columns, sum);
   return {
     table: "gateway_stats",
     tags: gatewayTags(sum.gatewayId, layout),
     fields: columns.fields,
     timeNs: BigInt(sum.bucketMs) * 1_000_000n + BigInt(sum.delay) * 1000n,
+    openFrom,
   };
 }
 
@@ -84,7 +90,7 @@ export function gatewayConnRow(
   return { table: "gateway_event", tags, fields: columns.fields, timeNs };
 }
 
-/** What Flightline says of itself, each minute. Counters count since its start. */
+/** What Flightline says of itself now and then. Counters count since its start. */
 export interface NodeFigures {
   readonly version: string;
   readonly uptimeS: number;
@@ -96,12 +102,22 @@ export interface NodeFigures {
   readonly quarantined: number;
   readonly received: number;
   readonly committed: number;
-  /** Messages whose rows are in InfluxDB. */
+  /** Brokers' messages whose rows are in InfluxDB. */
   readonly written: number;
+  /** Our own messages whose rows are. */
+  readonly ownWritten: number;
+  /** Messages of gateways that the registry and the sums are made of, and no rows of their own. */
+  readonly projected: number;
   readonly duplicates: number;
+  /** Messages that were retained and do not say when it happened: not written. */
+  readonly retainedUntimed: number;
+  /** Statistics of gateways that are in no row, because others of their sum are gone. */
+  readonly statsLeftOut: number;
   readonly retries: number;
-  /** Messages that wait for a trusted clock. */
+  /** Messages that InfluxDB refused, which wait to be tried again, now. */
   readonly held: number;
+  /** Messages that wait for the clock to be right, now. */
+  readonly waitingForClock: number;
   readonly qos0Received: number;
   readonly clockTrusted: boolean;
   readonly diskFreeBytes: number | undefined;
@@ -126,9 +142,14 @@ export function nodeRow(figures: NodeFigures, node: string, timeNs: bigint, sett
   columns.integer("received", figures.received);
   columns.integer("committed", figures.committed);
   columns.integer("written", figures.written);
+  columns.integer("own_written", figures.ownWritten);
+  columns.integer("projected", figures.projected);
   columns.integer("duplicates", figures.duplicates);
+  columns.integer("retained_untimed", figures.retainedUntimed);
+  columns.integer("stats_left_out", figures.statsLeftOut);
   columns.integer("retries", figures.retries);
   columns.integer("held", figures.held);
+  columns.integer("waiting_for_clock", figures.waitingForClock);
   columns.integer("qos0_received", figures.qos0Received);
   columns.flag("clock_trusted", figures.clockTrusted);
   columns.integer("disk_free_bytes", wholeOf(figures.diskFreeBytes));
@@ -155,16 +176,7 @@ function txFailed({ txByStatus, txReceived }: StatsSum): number | undefined {
   return failed;
 }
 
-function addStatuses(columns: Columns, sum: StatsSum): void {
-  const taken = new Set(columns.fields.map(({ name }) => name));
-  for (const [status, count] of sortedByKey(sum.txByStatus)) {
-    columns.integer(claim(`tx_${slug(status)}`, taken), count);
-  }
-}
-
-function addDutyCycle(columns: Columns, { dutyCycle }: StatsSum): void {
-  if (dutyCycle.size === 0) return;
-  columns.float("duty_cycle", Math.max(...dutyCycle.values()));
+function addBands(columns: Columns, { dutyCycle }: StatsSum): void {
   const taken = new Set<string>();
   for (const [band, load] of sortedByKey(dutyCycle)) {
     columns.float(claim(`duty_cycle_${slug(band)}`, taken), load);

@@ -12,6 +12,8 @@
  *
  * What comes later, after an outage of hours, makes rows of its own beside the first one: each counts
  * every message once, so that adding up the rows adds up the messages.
+ *
+ * A sum is one of what is known: a counter that did not fit in a message counts as 0 there.
  */
 import type { DutyCycleBand, GatewayStats } from "../chirpstack/event.ts";
 import { assert } from "../lib/fault.ts";
@@ -25,7 +27,6 @@ const graceMs = 30_000;
 /** Gateways send ten times in five minutes; one that sends each second is still known message by message. */
 const maxTimes = 1024;
 const maxBands = 32;
-const maxStatuses = 32;
 const maxMetadata = 32;
 
 /** Which sum a message belongs to. */
@@ -81,15 +82,44 @@ export function addStats(
     ...known,
     count: known.count + 1,
     timesNs: withTime(known.timesNs, timeNs),
-    rxReceived: known.rxReceived + stats.rxReceived,
-    rxReceivedOk: known.rxReceivedOk + stats.rxReceivedOk,
-    txReceived: known.txReceived + stats.txReceived,
-    txEmitted: known.txEmitted + stats.txEmitted,
-    txByStatus: merged(known.txByStatus, stats.txByStatus, maxStatuses, (a, b) => a + b),
-    dutyCycle: merged(known.dutyCycle, loads(stats.dutyCycle), maxBands, Math.max),
+    rxReceived: known.rxReceived + (stats.rxReceived ?? 0),
+    rxReceivedOk: known.rxReceivedOk + (stats.rxReceivedOk ?? 0),
+    txReceived: known.txReceived + (stats.txReceived ?? 0),
+    txEmitted: known.txEmitted + (stats.txEmitted ?? 0),
+    txByStatus: summed(known.txByStatus, stats.txByStatus),
+    dutyCycle: highestLoads(known.dutyCycle, loads(stats.dutyCycle)),
     metadata: isNewest ? clipTexts(stats.metadata, maxMetadata) : known.metadata,
     location: isNewest ? stats.location : known.location,
   };
+}
+
+/** ChirpStack's `gw.TxAckStatus`. A gateway can send any other name: a column for each would be without end. */
+const txStatuses: ReadonlySet<string> = new Set([
+  "IGNORED",
+  "OK",
+  "TOO_LATE",
+  "TOO_EARLY",
+  "COLLISION_PACKET",
+  "COLLISION_BEACON",
+  "TX_FREQ",
+  "TX_POWER",
+  "GPS_UNLOCKED",
+  "QUEUE_FULL",
+  "INTERNAL_ERROR",
+  "DUTY_CYCLE_OVERFLOW",
+]);
+const otherStatus = "OTHER";
+
+function summed(
+  known: ReadonlyMap<string, number>,
+  added: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  const sums = new Map(known);
+  for (const [name, count] of added) {
+    const status = txStatuses.has(name) ? name : otherStatus;
+    sums.set(status, (sums.get(status) ?? 0) + count);
+  }
+  return new Map(sortedByKey(sums));
 }
 
 function emptySum({ gatewayId, bucketMs: startMs, delay, closesMs }: StatsPart, source: string): StatsSum {
@@ -119,22 +149,19 @@ function withTime(timesNs: readonly bigint[], timeNs: bigint): readonly bigint[]
 }
 
 /**
- * The first `maxEntries` by key. Which these are does not depend on the order of messages: a key that had to
- * go has `maxEntries` below it from then on, and one that stays was never gone.
+ * The first `maxBands` by key. Which these are does not depend on the order of messages: a key that had to
+ * go has `maxBands` below it from then on, and one that stays was never gone.
  */
-function merged(
+function highestLoads(
   known: ReadonlyMap<string, number>,
   added: ReadonlyMap<string, number>,
-  maxEntries: number,
-  combine: (a: number, b: number) => number,
 ): ReadonlyMap<string, number> {
   const all = new Map(known);
-  for (const [name, value] of added) {
+  for (const [name, load] of added) {
     const key = clip(name);
-    const before = all.get(key);
-    all.set(key, before === undefined ? value : combine(before, value));
+    all.set(key, Math.max(all.get(key) ?? load, load));
   }
-  return new Map(sortedByKey(all).slice(0, maxEntries));
+  return new Map(sortedByKey(all).slice(0, maxBands));
 }
 
 /** Used share of what is allowed, by band; one without a name is called by its frequencies. */

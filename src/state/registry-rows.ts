@@ -33,10 +33,12 @@ export function deviceToRow(record: DeviceRecord): Row {
     gateways: mapToJson(record.gateways),
     power_at_ms: power?.atMs ?? null,
     battery_percent: power?.batteryPercent ?? null,
-    external_power: power === undefined ? null : Number(power.externalPower),
-    battery_unavailable: power === undefined ? null : Number(power.batteryUnavailable),
+    external_power: fromFlag(power?.externalPower),
+    battery_unavailable: fromFlag(power?.batteryUnavailable),
     margin_db: power?.marginDb ?? null,
     row_day: record.rowDay ?? null,
+    change_row_ms: record.changeRowMs ?? null,
+    row_owed: Number(record.isRowOwed),
   };
 }
 
@@ -61,6 +63,8 @@ export function deviceFromRow(row: Row): DeviceRecord {
     gateways: mapFromJson<number>(text(row, "gateways")),
     power: powerFromRow(row),
     rowDay: optional(row, "row_day"),
+    changeRowMs: optional(row, "change_row_ms"),
+    isRowOwed: number(row, "row_owed") === 1,
   };
 }
 
@@ -79,8 +83,8 @@ function powerFromRow(row: Row): Power | undefined {
   return {
     atMs: number(row, "power_at_ms"),
     batteryPercent: optional(row, "battery_percent"),
-    externalPower: number(row, "external_power") === 1,
-    batteryUnavailable: number(row, "battery_unavailable") === 1,
+    externalPower: flag(row, "external_power"),
+    batteryUnavailable: flag(row, "battery_unavailable"),
     marginDb: optional(row, "margin_db"),
   };
 }
@@ -90,7 +94,7 @@ export function gatewayToRow(record: GatewayRecord): Row {
     gateway_id: record.gatewayId,
     first_seen_ms: record.firstSeenMs,
     last_seen_ms: record.lastSeenMs,
-    online: record.online === undefined ? null : Number(record.online),
+    online: fromFlag(record.online),
     online_since_ms: record.onlineSinceMs ?? null,
     last_stats_ms: record.lastStatsMs ?? null,
     ...locationToRow(record.location),
@@ -102,7 +106,7 @@ export function gatewayFromRow(row: Row): GatewayRecord {
     gatewayId: text(row, "gateway_id"),
     firstSeenMs: number(row, "first_seen_ms"),
     lastSeenMs: number(row, "last_seen_ms"),
-    online: row["online"] === null ? undefined : number(row, "online") === 1,
+    online: flag(row, "online"),
     onlineSinceMs: optional(row, "online_since_ms"),
     lastStatsMs: optional(row, "last_stats_ms"),
     location: locationFromRow(row),
@@ -163,7 +167,7 @@ function locationFromRow(row: Row): Location | undefined {
   return {
     latitude: number(row, "latitude"),
     longitude: number(row, "longitude"),
-    altitude: number(row, "altitude"),
+    altitude: optional(row, "altitude"),
   };
 }
 
@@ -181,6 +185,14 @@ function number(row: Row, column: string): number {
 
 function optional(row: Row, column: string): number | undefined {
   return row[column] === null ? undefined : number(row, column);
+}
+
+function flag(row: Row, column: string): boolean | undefined {
+  return row[column] === null ? undefined : number(row, column) === 1;
+}
+
+function fromFlag(value: boolean | undefined): number | null {
+  return value === undefined ? null : Number(value);
 }
 
 function mapToJson(map: ReadonlyMap<string, string | number>): string {

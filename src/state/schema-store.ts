@@ -68,7 +68,7 @@ export class SchemaStore {
 
   /**
    * Adds columns and changes the types of those that are there. Durable when it returns undefined; else it
-   * returns the fault for which nothing was stored: schema_unsaved.
+   * returns the fault for which nothing was stored: schema_unsaved. Throws for a bug.
    */
   save(key: string, columns: readonly TableColumn[]): Fault | undefined {
     if (columns.length === 0) return undefined;
@@ -109,12 +109,15 @@ export class SchemaStore {
   }
 }
 
+/** Of what SQLite could not do; anything else is a bug, and thrown again. */
 function unsaved(cause: unknown): Fault {
+  const code = errorCode(cause);
+  if (code?.startsWith("SQLITE_") !== true) throw cause;
   return new Fault({
     code: "schema_unsaved",
     layer: "journal",
     disposition: "drop",
-    message: `the column types of InfluxDB could not be stored in state.db (${errorCode(cause) ?? "unknown error"})`,
+    message: `the column types of InfluxDB could not be stored in state.db (${code})`,
     hint: "free space on the disk that holds [journal] dir; until then they are read from InfluxDB again after a restart",
     cause,
   });

@@ -61,7 +61,9 @@ export const stateTables: Schema = {
        external_power INTEGER,
        battery_unavailable INTEGER,
        margin_db REAL,
-       row_day INTEGER
+       row_day INTEGER,
+       change_row_ms INTEGER,
+       row_owed INTEGER NOT NULL
      ) STRICT, WITHOUT ROWID;
      CREATE TABLE gateway (
        gateway_id TEXT PRIMARY KEY,

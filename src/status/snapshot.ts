@@ -23,11 +23,15 @@ export interface Snapshot {
     readonly lag: number;
     /** Devices and gateways that had to leave for others, ever. */
     readonly evicted: number;
+    /** Messages that the log lost before the registry had seen them. */
+    readonly missed: number;
+    /** Statistics of gateways that are in no row, because others of their sum are gone. */
+    readonly statsLeftOut: number;
   };
   readonly sources: readonly SourceSnapshot[];
   /** `[influxdb]`'s first, then those of `[[route]]`. */
   readonly databases: readonly DatabaseSnapshot[];
-  /** Receipt to InfluxDB's acknowledgement, of the newest uplinks. */
+  /** Receipt to InfluxDB's acknowledgement, of the newest messages of brokers. */
   readonly latencyMs: { readonly p50: number | undefined; readonly p99: number | undefined };
 }
 
@@ -54,17 +58,20 @@ export function reportDetails(snapshot: Snapshot): LogDetails {
     received: counters.received,
     committed: counters.committed,
     written: counters.written,
+    ownWritten: unlessZero(counters.ownWritten),
     points: counters.points,
     backlog: journal.backlog,
     quarantined: total(counters.quarantined),
     quarantineEvicted: unlessZero(snapshot.quarantineEvicted),
     notMapped: total(counters.unmapped),
+    projected: unlessZero(counters.projected),
     retainedUntimed: unlessZero(counters.retained),
     duplicates: counters.duplicates,
     held: counters.held,
     waitingForClock: unlessZero(counters.waitingForClock),
     retries: unlessZero(counters.retries),
     droppedParts: unlessZero(counters.droppedParts),
+    fieldsLeftOut: unlessZero(counters.fieldsLeftOut),
     receivedQos0: unlessZero(counters.receivedQos0),
     evicted: journal.evicted,
     brokers: `${sources.filter(({ state }) => state === "connected").length}/${sources.length}`,
@@ -73,6 +80,8 @@ export function reportDetails(snapshot: Snapshot): LogDetails {
     gateways: registry.gateways,
     registryLag: unlessZero(registry.lag),
     registryEvicted: unlessZero(registry.evicted),
+    registryMissed: unlessZero(registry.missed),
+    statsLeftOut: unlessZero(registry.statsLeftOut),
     p99Ms: latencyMs.p99 === undefined ? undefined : Math.round(latencyMs.p99),
   };
 }

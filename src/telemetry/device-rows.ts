@@ -5,14 +5,17 @@
  * `device_event`: one row, with the tag `event`:
  * - join: dev_addr, region_config_id, relay_dev_eui, relay_rssi (integer, dBm), relay_snr (dB).
  * - ack: acknowledged (boolean), f_cnt_down (integer), queue_item_id.
- * - txack: f_cnt_down, downlink_id (integer), queue_item_id, tx_gateway_id, frequency (integer, Hz), power
+ * - txack: f_cnt_down, downlink_id (integer), queue_item_id, tx_gateway_id, frequency (integer, Hz), tx_power
  *   (integer, dBm), spreading_factor (integer).
- * - log: level, code, description, f_cnt (integer). Its deduplication_id is that of the uplink that it is about.
- * - location: latitude, longitude (degrees), altitude (m), accuracy (m), location_source.
+ * - log: log_level, log_code, log_text, f_cnt (integer). Its deduplication_id is that of the uplink that it is about.
+ * - location: latitude, longitude (degrees), altitude (m), location_accuracy (m), location_source.
  * - integration: integration_name, event_type. Not its object, which can be anything: a table that all
  *   devices share would get its columns.
  *
- * `device_status`: one row: margin (integer, dB), external_power and battery_level_unavailable (booleans), and
+ * Names that people give to tags (`level`, `power`, `code`) are left to them.
+ *
+ * `device_status`: one row: downlink_snr (integer, dB, of the last DevStatusReq as the device heard it: the
+ * Margin of DevStatusAns, which unlike `uplink.margin` is not relative to a limit), external_power and battery_level_unavailable (booleans), and
  * battery_level (float, %), which is absent with either flag: the 0 on the wire is no empty battery.
  */
 import type {
@@ -26,7 +29,6 @@ import type {
   TxAck,
 } from "../chirpstack/event.ts";
 import { Columns } from "./columns.ts";
-import { known } from "./known.ts";
 import type { Point, Tag } from "./point.ts";
 import { positive } from "./radio.ts";
 import type { RowTime } from "./row-time.ts";
@@ -55,13 +57,10 @@ export function deviceStatusRow(
   layout: TagLayout,
 ): Point {
   const columns = new Columns(layout.reserved);
-  columns.integer("margin", status.marginDb);
+  columns.integer("downlink_snr", status.marginDb);
   columns.float("battery_level", status.batteryPercent);
-  columns.flag("external_power", known(status, "externalPowerSource", status.externalPower));
-  columns.flag(
-    "battery_level_unavailable",
-    known(status, "batteryLevelUnavailable", status.batteryUnavailable),
-  );
+  columns.flag("external_power", status.externalPower);
+  columns.flag("battery_level_unavailable", status.batteryUnavailable);
   addCommon(columns, status, time);
   return { table: "device_status", tags, fields: columns.fields, timeNs: time.timeNs };
 }
@@ -74,24 +73,24 @@ function addFields(columns: Columns, event: TableEvent): void {
       columns.relay(event.relay);
       return;
     case "ack":
-      columns.flag("acknowledged", known(event, "acknowledged", event.acknowledged));
-      columns.integer("f_cnt_down", fCntDown(event));
+      columns.flag("acknowledged", event.acknowledged);
+      columns.integer("f_cnt_down", event.fCntDown);
       columns.text("queue_item_id", event.queueItemId);
       return;
     case "txack":
       addTransmission(columns, event);
       return;
     case "log":
-      columns.text("level", event.level);
-      columns.text("code", event.code);
-      columns.text("description", event.description);
+      columns.text("log_level", event.level);
+      columns.text("log_code", event.code);
+      columns.text("log_text", event.description);
       columns.integer("f_cnt", event.fCnt);
       return;
     case "location":
       columns.float("latitude", event.location?.latitude);
       columns.float("longitude", event.location?.longitude);
       columns.float("altitude", event.location?.altitude);
-      columns.float("accuracy", event.accuracyM);
+      columns.float("location_accuracy", event.accuracyM);
       columns.text("location_source", event.source);
       return;
     case "integration":
@@ -102,20 +101,15 @@ function addFields(columns: Columns, event: TableEvent): void {
 }
 
 function addTransmission(columns: Columns, event: TxAck): void {
-  columns.integer("f_cnt_down", fCntDown(event));
+  columns.integer("f_cnt_down", event.fCntDown);
   columns.text("queue_item_id", event.queueItemId);
   columns.integer("downlink_id", event.downlinkId);
   columns.text("tx_gateway_id", event.gatewayId);
   columns.integer("frequency", positive(event.frequencyHz));
-  columns.integer("power", event.powerDbm);
+  columns.integer("tx_power", event.powerDbm);
   if (event.modulation?.kind === "lora") {
     columns.integer("spreading_factor", positive(event.modulation.spreadingFactor));
   }
-}
-
-/** v3 calls it fCnt. */
-function fCntDown(event: Ack | TxAck): number | undefined {
-  return known(event, "fCnt", known(event, "fCntDown", event.fCntDown));
 }
 
 function addCommon(columns: Columns, event: DeviceEvent, time: RowTime): void {

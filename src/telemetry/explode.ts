@@ -1,11 +1,12 @@
 /**
  * Arrays of measurements that a device made earlier and sends together (`history`, a data log): each item
- * that says a plausible time of its own becomes a row of that time. The time of an item depends on the item
- * and on its place among the items of its message alone, so that the same history, sent again, gives the
- * same rows. Pure.
+ * that says a plausible time of its own becomes a row of that time; one that does not (a device whose clock
+ * was never set) is left out and counted. The time of an item depends on the item and on its place among the
+ * items of its message alone, so that the same history, sent again, gives the same rows. Pure.
  */
 import type { JsonObject, JsonValue } from "../chirpstack/event.ts";
 import { parseTimestamp, timestampNs } from "../chirpstack/rfc3339.ts";
+import type { ItemFate } from "./flatten.ts";
 
 /** Of one message; the largest LoRaWAN payload has room for far fewer. */
 const maxRows = 256;
@@ -37,20 +38,24 @@ export class Exploder {
     this.#times = new Set([uplinkNs]);
   }
 
-  /** The indexes of the items that it keeps. */
-  take(path: string, items: readonly JsonValue[]): ReadonlySet<number> {
-    const taken = new Set<number>();
+  /**
+   * What becomes of each item; `undefined` where none of them has the member that is to hold its time: that
+   * is another array, which happens to have the name.
+   */
+  take(path: string, items: readonly JsonValue[]): readonly ItemFate[] | undefined {
     const timeMember = this.#timeMembers.get(path);
-    if (timeMember === undefined) return taken;
-    for (const [index, item] of items.entries()) {
-      if (this.items.length >= maxRows) break;
-      if (item === null || typeof item !== "object" || Array.isArray(item)) continue;
-      const timeNs = itemTimeNs(item[timeMember]);
-      if (timeNs === undefined || !isPlausibleNs(timeNs, this.#latestNs)) continue;
-      this.items.push({ path, item, timeMember, timeNs: this.#freeTime(timeNs) });
-      taken.add(index);
-    }
-    return taken;
+    if (timeMember === undefined) return undefined;
+    if (!items.some((item) => isObject(item) && Object.hasOwn(item, timeMember))) return undefined;
+    return items.map((item) => this.#takeItem(path, item, timeMember));
+  }
+
+  #takeItem(path: string, item: JsonValue, timeMember: string): ItemFate {
+    if (!isObject(item)) return "no time";
+    const timeNs = itemTimeNs(item[timeMember]);
+    if (timeNs === undefined || !isPlausibleNs(timeNs, this.#latestNs)) return "no time";
+    if (this.items.length >= maxRows) return "no room";
+    this.items.push({ path, item, timeMember, timeNs: this.#freeTime(timeNs) });
+    return "row";
   }
 
   /** Rows of one table with equal tags and times would be one row. */
@@ -103,4 +108,8 @@ function unitOf(whole: bigint): bigint {
   if (whole < 100_000_000_000n) return 1_000_000_000n;
   if (whole < 100_000_000_000_000n) return 1_000_000n;
   return whole < 100_000_000_000_000_000n ? 1000n : 1n;
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -10,8 +10,11 @@
  *   column goes beside it whatever its sign: else the sign would decide where a measurement is found.
  * - `time` is nobody's column but InfluxDB's: what is called so goes beside it.
  * - Who fits by his own name goes first, so that a row never has a column twice.
- * - A payload's row makes no new column once its table has 200, tags and time among them: codecs can invent
- *   any number. Its tags it always gets: they are what tells rows apart.
+ * - A field that a codec or a gateway has named (`Point.openFrom`) makes no new column once its table has 200,
+ *   tags and time among them: InfluxDB 3 Core refuses whatever would make more than 500. Tags and our own columns
+ *   are always made: they are few, and what tells rows apart.
+ * - A row that may have such fields says in `fields_left_out` how many values found no column, beside those
+ *   that found no room in the row before.
  *
  * The names within a row differ (`freeName` saw to that). What the encoder would not write (not finite,
  * blank, a row without fields) claims nothing. Pure, except that it claims columns in the schema. Fitting a fitted
@@ -20,6 +23,7 @@
 import type { ColumnType, Schema } from "./column-types.ts";
 import { isWritableField, isWritableTag } from "./line-protocol.ts";
 import { cleanName } from "./names.ts";
+import { leftOutColumn } from "./own-columns.ts";
 import type { Field, Point, Tag } from "./point.ts";
 
 export interface Fitted {
@@ -28,7 +32,7 @@ export interface Fitted {
   readonly leftOut: readonly string[];
 }
 
-const maxPayloadColumns = 200;
+const maxOpenColumns = 200;
 const lastSuffix = 9;
 /** Leaves room for `_text_9` below the 512 of `cleanName`. */
 const maxBaseLength = 500;
@@ -61,7 +65,6 @@ function fitsAlready(point: Point, columns: ReadonlyMap<string, ColumnType>): bo
 /** A row on its way into a table. */
 interface Row {
   readonly columns: Map<string, ColumnType>;
-  readonly isPayload: boolean;
   /** What no column of the row may be called any more. */
   readonly taken: Set<string>;
 }
@@ -75,49 +78,100 @@ interface Column {
 type Claim = Column | "conflict" | "full";
 
 function adapt(point: Point, columns: Map<string, ColumnType>): Fitted {
-  const row: Row = { columns, isPayload: point.isPayload === true, taken: new Set(["time"]) };
   const tags = point.tags.filter((tag) => isWritableTag(tag));
-  const fields = point.fields.filter((field) => isWritableField(field));
-  if (fields.length === 0) return { point, leftOut: nothing };
-  const tagClaims = tags.map(({ name }) => claim(row, cleanName(name), "tag"));
-  const fieldClaims = fields.map(({ name, type }) => claim(row, cleanName(name), type));
+  const { ours, open, leftOutBefore } = partsOf(point);
+  if (ours.length + open.length + leftOutBefore === 0) return { point, leftOut: nothing };
+  const row: Row = { columns, taken: new Set(["time"]) };
+  const tagClaims = tags.map(({ name }) => claim(row, { name: cleanName(name), type: "tag" }, false));
+  const ourClaims = claimOwnNames(row, ours, false);
+  const openClaims = claimOwnNames(row, open, true);
 
   const leftOut: string[] = [];
   const fittedTags: Tag[] = [];
   for (const [index, tag] of tags.entries()) {
-    const column = settle(row, tag.name, "tag", tagClaims[index]);
+    const column = settle(row, { name: tag.name, type: "tag" }, tagClaims[index], false);
     if (column === undefined) leftOut.push(tag.name);
     else fittedTags.push(column.name === tag.name ? tag : { name: column.name, value: tag.value });
   }
-  const fittedFields: Field[] = [];
-  for (const [index, field] of fields.entries()) {
-    const column = settle(row, field.name, field.type, fieldClaims[index]);
-    if (column === undefined) leftOut.push(field.name);
-    else fittedFields.push(fieldOf(field, column));
+  const fields = settleFields(row, ours, ourClaims, false, leftOut);
+  const openFields = settleFields(row, open, openClaims, true, leftOut);
+  if (point.openFrom === undefined) return { point: { ...point, tags: fittedTags, fields }, leftOut };
+
+  const leftOutCount = leftOutBefore + leftOut.length;
+  if (leftOutCount > 0) {
+    const counted: Field[] = [{ name: leftOutColumn, type: "integer", value: leftOutCount }];
+    fields.push(...settleFields(row, counted, claimOwnNames(row, counted, false), false, leftOut));
   }
-  return { point: { ...point, tags: fittedTags, fields: fittedFields }, leftOut };
+  const openFrom = fields.length;
+  return { point: { ...point, tags: fittedTags, fields: [...fields, ...openFields], openFrom }, leftOut };
 }
 
-function settle(row: Row, name: string, kind: Kind, own: Claim | undefined): Column | undefined {
-  const found = own === undefined || own === "conflict" ? claimBeside(row, name, kind) : own;
+interface Parts {
+  /** Without `fields_left_out` where the row has open fields: its value is known last. */
+  readonly ours: readonly Field[];
+  readonly open: readonly Field[];
+  readonly leftOutBefore: number;
+}
+
+/** What the encoder would write. */
+function partsOf({ fields, openFrom }: Point): Parts {
+  const isWritable = (field: Field): boolean => isWritableField(field);
+  if (openFrom === undefined) return { ours: fields.filter(isWritable), open: [], leftOutBefore: 0 };
+  const ours = fields.slice(0, openFrom).filter(isWritable);
+  const isCount = (field: Field): boolean => field.name === leftOutColumn;
+  const counted = ours.find(isCount);
+  return {
+    ours: ours.filter((field) => !isCount(field)),
+    open: fields.slice(openFrom).filter(isWritable),
+    leftOutBefore: counted?.type === "integer" ? counted.value : 0,
+  };
+}
+
+function claimOwnNames(row: Row, fields: readonly Field[], isOpen: boolean): Claim[] {
+  return fields.map(({ name, type }) => claim(row, { name: cleanName(name), type }, isOpen));
+}
+
+function settleFields(
+  row: Row,
+  fields: readonly Field[],
+  claims: readonly Claim[],
+  isOpen: boolean,
+  leftOut: string[],
+): Field[] {
+  const fitted: Field[] = [];
+  for (const [index, field] of fields.entries()) {
+    const column = settle(row, field, claims[index], isOpen);
+    if (column === undefined) leftOut.push(field.name);
+    else fitted.push(fieldOf(field, column));
+  }
+  return fitted;
+}
+
+function settle(row: Row, wanted: Column, own: Claim | undefined, isOpen: boolean): Column | undefined {
+  const found = own === undefined || own === "conflict" ? claimBeside(row, wanted, isOpen) : own;
   return typeof found === "string" ? undefined : found;
 }
 
-function claimBeside(row: Row, name: string, kind: Kind): Claim {
-  const { suffix, type } = beside[kind];
-  const base = `${cleanName(name, maxBaseLength)}_${suffix}`;
-  let found = claim(row, base, type);
+function claimBeside(row: Row, wanted: Column, isOpen: boolean): Claim {
+  const { type } = beside[wanted.type];
+  const base = nameBeside(wanted.name, wanted.type);
+  let found = claim(row, { name: base, type }, isOpen);
   for (let number = 2; found === "conflict" && number <= lastSuffix; number += 1) {
-    found = claim(row, `${base}_${number}`, type);
+    found = claim(row, { name: `${base}_${number}`, type }, isOpen);
   }
   return found;
 }
 
-function claim({ columns, isPayload, taken }: Row, name: string, kind: Kind): Claim {
+/** Where a value goes first when its column has another type. */
+export function nameBeside(name: string, type: Kind): string {
+  return `${cleanName(name, maxBaseLength)}_${beside[type].suffix}`;
+}
+
+function claim({ columns, taken }: Row, { name, type: kind }: Column, isOpen: boolean): Claim {
   if (taken.has(name)) return "conflict";
   const type = columns.get(name);
   if (type === undefined) {
-    if (isPayload && kind !== "tag" && isFull(columns)) return "full";
+    if (isOpen && isFull(columns)) return "full";
     columns.set(name, kind);
   } else if (type !== kind && !(kind === "integer" && type === "float")) return "conflict";
   taken.add(name);
@@ -126,7 +180,7 @@ function claim({ columns, isPayload, taken }: Row, name: string, kind: Kind): Cl
 
 /** InfluxDB lists `time` with the others; a table that is not there yet will have it. */
 function isFull(columns: ReadonlyMap<string, ColumnType>): boolean {
-  return columns.size + (columns.has("time") ? 0 : 1) >= maxPayloadColumns;
+  return columns.size + (columns.has("time") ? 0 : 1) >= maxOpenColumns;
 }
 
 function fieldOf(field: Field, { name, type }: Column): Field {

@@ -3,17 +3,26 @@
  * (`grid_0_temp`). Numbers are floats, always: a codec cannot say integer, and `25.0` arrives as 25. Null
  * and what is not finite is skipped. A quantity, `{"value": 21.4, "unit": "°C"}`, is its value.
  *
+ * Order: the keys of an object have none. ChirpStack keeps them in a hash map and sends them in another
+ * order each time. So they are visited in that of their UTF-16 code units, array items in their own: which
+ * leaves find room and what they are called depends on what the payload says and on the rules, never on
+ * the order that it came in.
+ *
  * Names: control characters and leading underscores (InfluxDB's own) are removed; an empty name is
- * `value`; a name that is taken, by `time`, a tag, one of our columns or an earlier key, gets a `_`, and
- * another until it is free. All this depends on the rules and the payload only, in its order of keys. A
- * sentinel keeps its name taken: what collides with it must not move whenever a probe is unplugged.
+ * `value`. Where several leaves want one name, it is given to the one that was renamed to it, or else to the
+ * key that is called so by itself, and only then to one that came to it by joining or cleaning (`a.b` to
+ * `a_b`, `_type` to `type`). The others, and whoever wants `time`, the name of a tag or one of our columns,
+ * get a `_`, and another until it is free. A sentinel keeps its name taken, and its room: what collides with
+ * it must not move whenever a probe is unplugged.
  *
  * `drop` and `rename` speak of paths: keys joined, before anything of the above is done to them.
  */
 import type { JsonObject, JsonValue } from "../chirpstack/event.ts";
+import type { SkipReason, Trace } from "./flatten-trace.ts";
 import { leafValue, type LeafRules, type Scalar } from "./leaf-rules.ts";
 import { cleanName, cleanString } from "./names.ts";
 import type { Field } from "./point.ts";
+import { isQuantity } from "./quantity.ts";
 
 const maxArrayItems = 64;
 /** The decoder keeps less; here it bounds the stack for every caller. */
@@ -33,49 +42,55 @@ export interface FlattenOptions {
   readonly maxFields: number;
   /** A key of the object itself that is passed over. */
   readonly skip: string | undefined;
-  /** Shown every array before its items are: the indexes of those that become rows of their own. */
-  readonly explode: ((path: string, items: readonly JsonValue[]) => ReadonlySet<number>) | undefined;
+  /**
+   * Shown every array before its items are. What becomes of each item, where they are to be rows of their
+   * own: none of them is a column then. `undefined`: an array like any other.
+   */
+  readonly explode:
+    | ((path: string, items: readonly JsonValue[]) => readonly ItemFate[] | undefined)
+    | undefined;
   readonly trace: Trace | undefined;
 }
 
+export type ItemFate = "row" | "no time" | "no room";
+
 export interface Flattened {
   readonly fields: readonly Field[];
-  /** How many paths found no room: leaves beyond `maxFields`, the rest of a long array (as one). */
+  /**
+   * How many paths found no room: leaves beyond `maxFields`, the rest of a long array (as one), and items
+   * that were to be rows and could not (each as one).
+   */
   readonly leftOutCount: number;
-  /** The first of them; an ellipsis stands for what is below or behind (`grid_64…`). */
+  /**
+   * The first of them; an ellipsis stands for what is below or behind (`grid_64…`), and an item without a
+   * time says so: `history_0 (no usable time)`.
+   */
   readonly leftOut: readonly string[];
 }
 
-/** For somebody who wants to know what becomes of every key. */
-export interface Trace {
-  leaf(leaf: TracedLeaf): void;
-  skipped(path: string, raw: JsonValue, reason: SkipReason): void;
-  /** Each array, and how many of its items became rows of their own. */
-  array(path: string, items: readonly JsonValue[], rows: number): void;
-  /** The trace of those rows. */
-  inside(path: string): Trace;
-}
+/** Who comes first where a name is wanted twice. */
+const ranks = { renamedKey: 0, renamedPath: 1, ownKey: 2, derived: 3 } as const;
+const ranksInOrder = Object.values(ranks);
+type Rank = (typeof ranksInOrder)[number];
 
-export type SkipReason = "null" | "empty" | "not finite" | "dropped" | "no room" | "time of the row";
-
-export interface TracedLeaf {
+interface Leaf {
   readonly path: string;
   readonly raw: Scalar;
   readonly isQuantity: boolean;
-  /** The name that it was to have, and the one that was free. */
+  readonly rank: Rank;
   readonly wanted: string;
-  readonly name: string;
-  /** `undefined`: a sentinel, or too large once scaled. */
-  readonly value: Scalar | undefined;
+  name: string;
+  value: Scalar | undefined;
 }
 
 interface Walk extends FlattenOptions {
-  readonly fields: Field[];
+  readonly leaves: Leaf[];
   readonly leftOut: string[];
   leftOutCount: number;
-  readonly taken: Set<string>;
   readonly hasDrop: boolean;
   readonly hasRename: boolean;
+  /** For the trace: a leaf has its name and value only when all leaves are found. */
+  readonly told: (() => void)[];
 }
 
 export function flatten(object: JsonObject, options: FlattenOptions): Flattened {
@@ -87,91 +102,177 @@ export function flatten(object: JsonObject, options: FlattenOptions): Flattened 
     skip,
     explode,
     trace,
-    fields: [],
+    leaves: [],
     leftOut: [],
     leftOutCount: 0,
-    taken: new Set(reserved),
     hasDrop: rules.drop.size > 0,
     hasRename: rules.rename.size > 0,
+    told: [],
   };
-  for (const key of Object.keys(object)) {
+  for (const key of orderedKeys(object)) {
     const value = object[key] ?? null;
-    if (key === skip) trace?.skipped(key, value, "time of the row");
+    if (key === skip) skipped(walk, key, value, "time of the row");
     else visit(walk, key, value, 1);
   }
-  return walk;
+  claimNames(walk.leaves, reserved);
+  const fields = fieldsOf(walk.leaves, rules);
+  for (const tell of walk.told) tell();
+  return { fields, leftOut: walk.leftOut, leftOutCount: walk.leftOutCount };
+}
+
+/** In the order of their UTF-16 code units. */
+export function orderedKeys(object: JsonObject): string[] {
+  const keys = Object.keys(object);
+  for (let index = 1; index < keys.length; index += 1) {
+    if ((keys[index - 1] ?? "") > (keys[index] ?? "")) return keys.sort();
+  }
+  return keys;
 }
 
 function visit(walk: Walk, path: string, value: JsonValue, depth: number): void {
-  if (walk.hasDrop && walk.rules.drop.has(path)) walk.trace?.skipped(path, value, "dropped");
-  else if (value === null) walk.trace?.skipped(path, value, "null");
-  else if (typeof value !== "object") addLeaf(walk, path, value, false);
+  if (walk.hasDrop && walk.rules.drop.has(path)) skipped(walk, path, value, "dropped");
+  else if (value === null) skipped(walk, path, value, "null");
+  else if (typeof value !== "object") addLeaf(walk, path, value, depth, false);
   else if (depth >= maxDepth) leaveOut(walk, path, "…", value);
-  else if (Array.isArray(value)) visitItems(walk, path, value, depth);
-  else if (walk.rules.valueUnit && isQuantity(value)) visitQuantity(walk, path, value["value"] ?? null);
-  else {
-    const keys = Object.keys(value);
+  else if (Array.isArray(value)) visitArray(walk, path, value, depth);
+  else if (walk.rules.valueUnit && isQuantity(value)) {
+    visitQuantity(walk, path, value["value"] ?? null, depth);
+  } else {
+    const keys = orderedKeys(value);
     for (const key of keys) visit(walk, join(path, key), value[key] ?? null, depth + 1);
-    if (keys.length === 0) walk.trace?.skipped(path, value, "empty");
+    if (keys.length === 0) skipped(walk, path, value, "empty");
   }
+}
+
+function visitArray(walk: Walk, path: string, items: readonly JsonValue[], depth: number): void {
+  const { explode, trace } = walk;
+  const fates = explode?.(path, items);
+  if (trace !== undefined) {
+    const rows = fates?.filter((fate) => fate === "row").length;
+    walk.told.push(() => {
+      trace.array(path, items, rows);
+    });
+  }
+  if (fates !== undefined) leaveOutItems(walk, path, items, fates);
+  else visitItems(walk, path, items, depth);
 }
 
 function visitItems(walk: Walk, path: string, items: readonly JsonValue[], depth: number): void {
-  const rows = walk.explode?.(path, items);
-  walk.trace?.array(path, items, rows?.size ?? 0);
-  if (items.length === 0) walk.trace?.skipped(path, [], "empty");
-  const count = Math.min(items.length, maxArrayItems);
-  let done = rows?.size ?? 0;
-  for (let index = 0; index < count; index += 1) {
-    if (rows?.has(index) === true) continue;
+  const end = Math.min(items.length, maxArrayItems);
+  for (let index = 0; index < end; index += 1) {
     visit(walk, join(path, String(index)), items[index] ?? null, depth + 1);
-    done += 1;
   }
-  if (done < items.length) leaveOut(walk, `${path}_${count}`, "…", null);
+  if (items.length === 0) skipped(walk, path, [], "empty");
+  else if (end < items.length) leaveOut(walk, `${path}_${end}`, "…", null);
 }
 
-function visitQuantity(walk: Walk, path: string, value: JsonValue): void {
-  if (value === null || typeof value === "object") walk.trace?.skipped(path, value, "null");
-  else addLeaf(walk, path, value, true);
+/** A device whose clock says 1970 must not make columns for each place of its history. */
+function leaveOutItems(
+  walk: Walk,
+  path: string,
+  items: readonly JsonValue[],
+  fates: readonly ItemFate[],
+): void {
+  for (const [index, fate] of fates.entries()) {
+    if (fate === "row") continue;
+    const item = items[index] ?? null;
+    const itemPath = join(path, String(index));
+    if (walk.hasDrop && walk.rules.drop.has(itemPath)) skipped(walk, itemPath, item, "dropped");
+    else if (item === null) skipped(walk, itemPath, item, "null");
+    else {
+      countLeftOut(walk, itemPath, fate === "no time" ? " (no usable time)" : "…");
+      skipped(walk, path, item, fate);
+    }
+  }
 }
 
-/**
- * `{value, unit}` and texts beside them. Decentlab gives a `displayName` to each, and what has no unit has
- * nothing but that.
- */
-function isQuantity(object: JsonObject): boolean {
-  if (typeof object["unit"] !== "string" && typeof object["displayName"] !== "string") return false;
-  const value = object["value"];
-  if (value === undefined || (typeof value === "object" && value !== null)) return false;
-  return Object.keys(object).every((key) => key === "value" || typeof object[key] === "string");
+function visitQuantity(walk: Walk, path: string, value: JsonValue, depth: number): void {
+  if (value === null || typeof value === "object") skipped(walk, path, value, "null");
+  else addLeaf(walk, path, value, depth, true);
 }
 
-function addLeaf(walk: Walk, path: string, raw: Scalar, isQuantity: boolean): void {
-  const { rules, taken, trace } = walk;
+function addLeaf(walk: Walk, path: string, raw: Scalar, depth: number, isQuantity: boolean): void {
+  const { trace } = walk;
   if (typeof raw === "number" && !Number.isFinite(raw)) {
-    trace?.skipped(path, raw, "not finite");
+    skipped(walk, path, raw, "not finite");
     return;
   }
-  if (walk.fields.length >= walk.maxFields) {
+  if (walk.leaves.length >= walk.maxFields) {
     leaveOut(walk, path, "", raw);
     return;
   }
-  const wanted = columnName(walk.hasRename ? (rules.rename.get(path) ?? path) : path);
-  const name = freeName(wanted, taken);
-  taken.add(name);
-  const value = leafValue(rules, name, raw);
-  if (typeof value === "number") walk.fields.push({ name, type: "float", value });
-  else if (typeof value === "string") walk.fields.push({ name, type: "string", value: cleanString(value) });
-  else if (value !== undefined) walk.fields.push({ name, type: "boolean", value });
-  trace?.leaf({ path, raw, isQuantity, wanted, name, value });
+  const renamed = walk.hasRename ? walk.rules.rename.get(path) : undefined;
+  const wanted = columnName(renamed ?? path);
+  let rank: Rank;
+  if (renamed !== undefined) rank = depth === 1 ? ranks.renamedKey : ranks.renamedPath;
+  else rank = depth === 1 && wanted === path ? ranks.ownKey : ranks.derived;
+  const leaf: Leaf = { path, raw, isQuantity, rank, wanted, name: wanted, value: undefined };
+  walk.leaves.push(leaf);
+  if (trace !== undefined) {
+    walk.told.push(() => {
+      trace.leaf(leaf);
+    });
+  }
+}
+
+/** Each has the name that it wants: true of nearly all payloads, and then ranks do not matter. */
+function claimNames(leaves: readonly Leaf[], reserved: Iterable<string>): void {
+  const taken = new Set(reserved);
+  for (const { wanted } of leaves) {
+    if (taken.has(wanted)) {
+      claimByRank(leaves, new Set(reserved));
+      return;
+    }
+    taken.add(wanted);
+  }
+}
+
+/** Nobody who can have the name that he wants loses it to a `_` of somebody else's. */
+function claimByRank(leaves: readonly Leaf[], taken: Set<string>): void {
+  const losers: Leaf[] = [];
+  for (const rank of ranksInOrder) {
+    for (const leaf of leaves) {
+      if (leaf.rank !== rank) continue;
+      if (taken.has(leaf.wanted)) losers.push(leaf);
+      else taken.add(leaf.wanted);
+    }
+  }
+  for (const leaf of losers) {
+    leaf.name = freeName(leaf.wanted, taken);
+    taken.add(leaf.name);
+  }
+}
+
+function fieldsOf(leaves: readonly Leaf[], rules: LeafRules): Field[] {
+  const fields: Field[] = [];
+  for (const leaf of leaves) {
+    const { name } = leaf;
+    const value = leafValue(rules, name, leaf.raw);
+    leaf.value = value;
+    if (typeof value === "number") fields.push({ name, type: "float", value });
+    else if (typeof value === "string") fields.push({ name, type: "string", value: cleanString(value) });
+    else if (value !== undefined) fields.push({ name, type: "boolean", value });
+  }
+  return fields;
 }
 
 function leaveOut(walk: Walk, path: string, ellipsis: string, raw: JsonValue): void {
+  countLeftOut(walk, path, ellipsis);
+  skipped(walk, `${path}${ellipsis}`, raw, "no room");
+}
+
+function countLeftOut(walk: Walk, path: string, remark: string): void {
   walk.leftOutCount += 1;
   if (walk.leftOut.length < maxNames) {
-    walk.leftOut.push(`${cleanName(path, maxLeftOutNameLength)}${ellipsis}`);
+    walk.leftOut.push(`${cleanName(path, maxLeftOutNameLength)}${remark}`);
   }
-  walk.trace?.skipped(`${path}${ellipsis}`, raw, "no room");
+}
+
+function skipped({ trace, told }: Walk, path: string, raw: JsonValue, reason: SkipReason): void {
+  if (trace === undefined) return;
+  told.push(() => {
+    trace.skipped(path, raw, reason);
+  });
 }
 
 function join(path: string, key: string): string {

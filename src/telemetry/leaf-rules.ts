@@ -2,13 +2,15 @@
  * What a `[[profile]]` makes of one value of a payload, once its column is known. In this order:
  *
  * 1. a text that is a canonical decimal becomes its number, unless its column is in `text` or is called like
- *    an identifier: many codecs say `toFixed(2)`, but version "1.10" is not 1.1;
+ *    an identifier (`identifiers.ts`): many codecs say `toFixed(2)`, but version "1.10" is not 1.1;
  * 2. a sentinel (compared before scaling, as text and as number) is no measurement: `undefined`;
- * 3. a number is scaled: value · factor + offset, rounded to 12 significant digits, which takes away the
- *    noise of binary fractions (21.5 · 0.1 is 2.1500000000000004) and nothing that a sensor measured.
+ * 3. a number is scaled: value · factor + offset, rounded to 12 significant digits of the larger of the two
+ *    parts, which takes away the noise of binary fractions (21.5 · 0.1 is 2.1500000000000004, and 32 °F would
+ *    be -7.1e-15 °C) and nothing that a sensor measured.
  *
  * Pure; what no rule names costs a look at two sizes.
  */
+import { identifierKind } from "./identifiers.ts";
 import type { Linear, ProfileMapping } from "./settings.ts";
 
 export type Scalar = number | boolean | string;
@@ -36,19 +38,11 @@ function readText(rules: LeafRules, column: string, text: string): number | stri
 }
 
 /**
- * Versions and serial numbers would be numbers in one message and texts in the next. (A column that gave way
- * to another of its name has underscores at the end.)
+ * Whether a text in this column is a number in writing. Versions and serial numbers would be numbers in one
+ * message and texts in the next.
  */
-const identifier = /(?:^|_)(?:version|serial|serial_?(?:number|no)|id|eui|imei|imsi|iccid|mac)_*$/;
-
-/** Whether a text in this column is a number in writing. */
 export function isNumberText(column: string, text: string): boolean {
-  return isCanonicalDecimal(text) && !identifier.test(snakeCase(column));
-}
-
-/** codecVersion, CodecVersion → codec_version */
-function snakeCase(name: string): string {
-  return name.replaceAll(/(?<=[a-z0-9])[A-Z]/g, "_$&").toLowerCase();
+  return isCanonicalDecimal(text) && identifierKind(column) === undefined;
 }
 
 /**
@@ -69,8 +63,23 @@ function significantDigits(decimal: string): number {
   return decimal.replaceAll(/[-.]/g, "").replace(/^0+/, "").length;
 }
 
+const scaledDigits = 12;
+
 /** `undefined` when the result is too large for a double. */
 export function scale(value: number, { factor, offset }: Linear): number | undefined {
-  const scaled = value * factor + offset;
-  return Number.isFinite(scaled) ? Number(scaled.toPrecision(12)) : undefined;
+  const product = value * factor;
+  const scaled = product + offset;
+  if (!Number.isFinite(scaled)) return undefined;
+  if (scaled === 0) return 0;
+  // Where the parts nearly cancel each other out, the sum has as few good digits as they leave over.
+  const cancelled =
+    offset === 0 ? 0 : exponentOf(Math.max(Math.abs(product), Math.abs(offset))) - exponentOf(scaled);
+  const digits = scaledDigits - Math.max(cancelled, 0);
+  return digits < 1 ? 0 : Number(scaled.toPrecision(digits));
+}
+
+/** That of ten; not by a logarithm, which is inexact at powers of ten. */
+function exponentOf(value: number): number {
+  const text = value.toExponential();
+  return Number(text.slice(text.indexOf("e") + 1));
 }

@@ -1,50 +1,34 @@
 /**
  * A `[[profile]]` block for what the last payloads of one device profile show: TOML, with a comment that says
- * why for each part, for a person to read and to paste. What holds already is not proposed again. Pure.
+ * why for each part, for a person to read and to paste. What would lose something, or rests on one value, is a
+ * comment: for a person to decide. What holds already is not proposed again. Pure.
  */
-import {
-  findConversions,
-  findFlips,
-  findIdentities,
-  findSentinels,
-  keyHistories,
-} from "./mapping-findings.ts";
+import { findConversions, findIdentities, type Identity, keyHistories } from "./mapping-findings.ts";
+import { findFlips, type Flip } from "./mapping-flips.ts";
+import { findSentinels } from "./mapping-sentinels.ts";
 import type { MappingTrace } from "./mapping-trace.ts";
 import { defaultMapping } from "./profile-match.ts";
 import { isWritableName, tomlComment, tomlName, tomlText } from "./toml-text.ts";
 
 /**
- * "" when there is nothing to propose, or no name to match by. Traces of other profiles than the first one's
- * are passed over.
+ * "" when no line of it would be a rule, or there is no name to match by. Traces of other profiles than the
+ * first one's are passed over.
  */
 export function proposeMapping(traces: readonly MappingTrace[]): string {
-  const profile = traces[0]?.profileName || traces[0]?.profileId || "";
-  const same = traces.filter((trace) => (trace.profileName || trace.profileId) === profile);
-  if (!isWritableName(profile)) return "";
+  const profile = traces[0] === undefined ? "" : matchName(traces[0]);
+  if (profile === "") return "";
+  const same = traces.filter((trace) => matchName(trace) === profile);
 
   const keys = keyHistories(same);
   const identities = findIdentities(keys);
-  const dropped = new Set(identities.map(({ path }) => path));
-  const kept = keys.filter(({ path }) => !dropped.has(path));
-  const conversions = findConversions(kept);
+  const constant = new Set(identities.map(({ path }) => path));
+  const others = keys.filter(({ path }) => !constant.has(path));
+  const flips = findFlips(others);
+  const texts = new Set(flips.filter(({ advice }) => advice === "text").map(({ path }) => path));
+  const conversions = findConversions(others.filter(({ path }) => !texts.has(path)));
   const renamed = new Map(conversions.map(({ path, column }) => [path, column]));
 
-  const lines: string[] = [];
-  if (identities.length > 0) {
-    lines.push(tomlComment("on the device's page in ChirpStack rather than in every row:"), "drop = [");
-    for (const { path, why } of identities) lines.push(`  ${tomlText(path)}, ${tomlComment(why)}`);
-    lines.push("]");
-  }
-  const texts: string[] = [];
-  for (const { column, canStayText, why } of findFlips(kept)) {
-    if (canStayText) texts.push(column);
-    const what = canStayText
-      ? "a text each time, so it can stay one"
-      : "a column has one type, the other values go to a column with a suffix";
-    lines.push(tomlComment(`${why}: ${what}`));
-  }
-  if (texts.length > 0) lines.push(`text = [${texts.map(tomlText).join(", ")}]`);
-
+  const lines = [...dropLines(identities), ...flipLines(flips)];
   addTable(
     lines,
     "rename",
@@ -58,28 +42,65 @@ export function proposeMapping(traces: readonly MappingTrace[]): string {
   addTable(
     lines,
     "sentinel",
-    findSentinels(kept).map(({ path, column, values, why }) => ({
+    findSentinels(others, flips).map(({ path, column, values, why, isDoubtful }) => ({
       name: renamed.get(path) ?? column,
-      value: `[${values.join(", ")}]`,
+      value: `[${values.map((value) => (typeof value === "number" ? value : tomlText(value))).join(", ")}]`,
       why,
+      isDoubtful,
     })),
   );
   addTable(lines, "explode", explodeEntries(same));
-  return lines.length === 0 ? "" : `${[...head(same, profile), ...lines].join("\n")}\n`;
+  if (lines.every((line) => line === "" || line.startsWith("#"))) return "";
+  return `${[...head(same, profile), ...lines].join("\n")}\n`;
+}
+
+/** What a match calls the profile: its name, or its id where a configuration cannot hold the name; or "". */
+function matchName({ profileName, profileId }: MappingTrace): string {
+  return [profileName, profileId].find(isWritableName) ?? "";
+}
+
+function dropLines(identities: readonly Identity[]): string[] {
+  if (identities.length === 0) return [];
+  return [
+    tomlComment("always the same so far. Without them rows are smaller, and none says so when one changes:"),
+    "# drop = [",
+    ...identities.map(({ path, why }) => `#   ${tomlText(path)}, ${tomlComment(why)}`),
+    "# ]",
+  ];
+}
+
+const flipWords = {
+  text: "a text each time, so it can stay one",
+  none: "a column has one type, the other values go to a column with a suffix",
+} as const;
+
+/** Those that no sentinel is about. */
+function flipLines(flips: readonly Flip[]): string[] {
+  const lines: string[] = [];
+  const texts: string[] = [];
+  for (const { column, advice, why } of flips) {
+    if (advice === "text") texts.push(column);
+    if (advice === "text" || advice === "none") lines.push(tomlComment(`${why}: ${flipWords[advice]}`));
+  }
+  if (texts.length > 0) lines.push(`text = [${texts.map(tomlText).join(", ")}]`);
+  return lines;
 }
 
 interface Entry {
   readonly name: string;
   readonly value: string;
   readonly why?: string;
+  readonly isDoubtful?: boolean;
 }
 
 function addTable(lines: string[], table: string, entries: readonly Entry[]): void {
   if (entries.length === 0) return;
-  lines.push("", `[profile.${table}]`);
-  for (const { name, value, why } of entries) {
+  const isRule = entries.some(({ isDoubtful }) => isDoubtful !== true);
+  lines.push("", isRule ? `[profile.${table}]` : `# [profile.${table}]`);
+  for (const { name, value, why, isDoubtful } of entries) {
     if (why !== undefined) lines.push(tomlComment(why));
-    lines.push(`${tomlName(name)} = ${value}`);
+    const line = `${tomlName(name)} = ${value}`;
+    lines.push(isDoubtful === true ? `# ${line}` : line);
   }
 }
 

@@ -1,11 +1,12 @@
 /**
  * What becomes of every key of a payload, in words: `flightline mapping show` prints it. The words are about
- * what the mapping itself reports on its way (`flatten.Trace`): there is no second mapping here that could
+ * what the mapping itself reports on its way (`Trace`): there is no second mapping here that could
  * differ from the first. Pure.
  */
 import type { JsonObject, JsonValue, Uplink } from "../chirpstack/event.ts";
 import { isPlausibleTime } from "./explode.ts";
-import type { SkipReason, Trace, TracedLeaf } from "./flatten.ts";
+import { orderedKeys } from "./flatten.ts";
+import type { SkipReason, Trace, TracedLeaf } from "./flatten-trace.ts";
 import { payloadRows, payloadTable } from "./payload-rows.ts";
 import type { ColumnType } from "./column-types.ts";
 import { mappingOf } from "./profile-match.ts";
@@ -21,7 +22,7 @@ export interface MappingTrace {
   /** Which `[[profile]]` applies, counted from 1 in the order of the file; `undefined`: the defaults. */
   readonly mapping: number | undefined;
   readonly table: string;
-  /** In the payload's order; those inside exploded items after all others. */
+  /** In the order in which they are mapped; those inside exploded items after all others. */
   readonly keys: readonly KeyTrace[];
 }
 
@@ -101,7 +102,9 @@ class Collector {
         this.#add({ path, inside, fate: reason, outcome: skipWords[reason] }, raw);
       },
       array: (path, items, rows) => {
-        if (rows > 0) {
+        // Items that could not be rows are told one by one.
+        if (rows === 0) return;
+        if (rows !== undefined) {
           const outcome = `exploded into ${rows} ${rows === 1 ? "row" : "rows"} of their own time`;
           this.#add({ path, inside, fate: "exploded", outcome }, [...items]);
           return;
@@ -138,6 +141,7 @@ const skipWords: Readonly<Record<SkipReason, string>> = {
   "not finite": "not a finite number: no field",
   dropped: "dropped",
   "no room": "no room: left out and counted in fields_left_out",
+  "no time": "no time that can be right: left out and counted in fields_left_out",
   "time of the row": "the time of its row",
 };
 
@@ -175,7 +179,7 @@ const timeNames = /time|date|epoch|^ts$|_ts$|^utc$/i;
 function timeMemberOf(items: readonly JsonValue[], uplinkNs: bigint): string | undefined {
   const [first] = items;
   if (!isObject(first)) return undefined;
-  return Object.keys(first).find(
+  return orderedKeys(first).find(
     (key) =>
       timeNames.test(key) && items.every((item) => isObject(item) && isPlausibleTime(item[key], uplinkNs)),
   );

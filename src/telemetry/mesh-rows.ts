@@ -3,13 +3,13 @@
  * tags gateway_id (the border gateway), the static tags, event = "mesh", relay_id. The relay is a tag because
  * relays stamp their heartbeats in whole seconds: two behind one gateway would often be one point.
  *
- * - hops (integer): radio hops from the relay to the border gateway, 1 when it heard the relay itself.
- * - path: the relays that passed the heartbeat on, in order, "0102aabb>0102ccdd"; absent without any.
+ * - mesh_hops (integer): radio hops from the relay to the border gateway, 1 when it heard the relay itself.
+ * - relay_path: the relays that passed the heartbeat on, in order, "0102aabb>0102ccdd"; absent without any.
  * - rssi (integer, dBm), snr (float, dB): of the worst of the hops to those relays, the link that fails
  *   first. How the border gateway heard the last of them is not in the event.
  * - time_source.
  *
- * A hop that did not fit is missing from the event's path: hops and path are not told then.
+ * A hop that did not fit is missing from the event's path: mesh_hops and relay_path are not told then.
  */
 import type { MeshHeartbeat, RelayHop } from "../chirpstack/event.ts";
 import { Columns } from "./columns.ts";
@@ -26,8 +26,8 @@ export function meshRow(heartbeat: MeshHeartbeat, time: RowTime, layout: TagLayo
   const columns = new Columns(layout.reserved);
   const worst = worstHop(heartbeat.path);
   if (!heartbeat.dropped.some((part) => part.includes("relayPath"))) {
-    columns.integer("hops", heartbeat.path.length + 1);
-    columns.text("path", heartbeat.path.map((hop) => hop.relayId).join(">"));
+    columns.integer("mesh_hops", heartbeat.path.length + 1);
+    columns.text("relay_path", heartbeat.path.map((hop) => hop.relayId).join(">"));
   }
   columns.integer("rssi", worst?.rssiDbm);
   columns.float("snr", worst?.snrDb);

@@ -10,19 +10,21 @@ export const commonTags = ["time", "dev_eui", "application_id", "gateway_id"] as
 /** Tags of some tables; elsewhere a payload may have fields of these names. */
 export const tagsOfSomeTables = ["event", "node", "relay_id"] as const;
 
+/** Of tables whose columns others name: how many values of the row found no column. */
+export const leftOutColumn = "fields_left_out";
+
 /** Of `telemetry_<profile>`, beside what the codec gives. */
-export const telemetryColumns = [
-  "device_name",
-  "f_cnt",
-  "f_port",
-  "fields_left_out",
-  "from_history",
-] as const;
+export const telemetryColumns = ["device_name", "f_cnt", "f_port", leftOutColumn, "from_history"] as const;
 
 const nameColumns = ["device_name", "application_name", "profile_name", "tenant_name"] as const;
 const relayColumns = ["relay_dev_eui", "relay_rssi", "relay_snr"] as const;
 const locationColumns = ["latitude", "longitude", "altitude"] as const;
-const batteryColumns = ["margin", "battery_level", "external_power", "battery_level_unavailable"] as const;
+const statusColumns = [
+  "downlink_snr",
+  "battery_level",
+  "external_power",
+  "battery_level_unavailable",
+] as const;
 
 const uplinkColumns = [
   "deduplication_id",
@@ -39,7 +41,7 @@ const uplinkColumns = [
   "bitrate",
   "code_rate",
   "airtime_ms",
-  "payload_size",
+  "payload_bytes",
   "adr",
   "confirmed",
   "dev_addr",
@@ -76,16 +78,16 @@ const deviceEventColumns = [
   "downlink_id",
   "tx_gateway_id",
   "frequency",
-  "power",
+  "tx_power",
   "spreading_factor",
   // log
-  "level",
-  "code",
-  "description",
+  "log_level",
+  "log_code",
+  "log_text",
   "f_cnt",
   // location
   ...locationColumns,
-  "accuracy",
+  "location_accuracy",
   "location_source",
   // integration
   "integration_name",
@@ -96,7 +98,7 @@ const deviceEventColumns = [
   "time_source",
 ] as const;
 
-const deviceStatusColumns = [...batteryColumns, "deduplication_id", ...nameColumns, "time_source"] as const;
+const deviceStatusColumns = [...statusColumns, "deduplication_id", ...nameColumns, "time_source"] as const;
 
 /** The registry. */
 const deviceColumns = [
@@ -105,29 +107,31 @@ const deviceColumns = [
   "tenant_id",
   "dev_addr",
   "last_event",
-  "first_seen",
-  "last_seen",
-  "last_uplink",
+  "first_seen_ms",
+  "last_seen_ms",
+  "last_uplink_ms",
   "f_cnt",
   "interval_s",
-  "gateway_count",
-  ...batteryColumns,
+  "gateways_known",
+  ...statusColumns,
 ] as const;
 
-/** Beside those named after statuses, bands and metadata: `tx_…`, `duty_cycle_…`, `meta_…`. */
+/** Beside those named after statuses, bands and metadata: `tx_<status>`, `duty_cycle_<band>`, `meta_<key>`. */
 const gatewayStatsColumns = [
   "rx_received",
   "rx_received_ok",
   "tx_received",
   "tx_emitted",
   "tx_failed",
+  "tx_other",
   "stats_count",
   "duty_cycle",
   ...locationColumns,
+  leftOutColumn,
 ] as const;
 
 /** event = "conn": online; event = "mesh": the others. */
-const gatewayEventColumns = ["online", "hops", "path", "rssi", "snr", "time_source"] as const;
+const gatewayEventColumns = ["online", "mesh_hops", "relay_path", "rssi", "snr", "time_source"] as const;
 
 const nodeColumns = [
   "version",
@@ -139,9 +143,14 @@ const nodeColumns = [
   "received",
   "committed",
   "written",
+  "own_written",
+  "projected",
   "duplicates",
+  "retained_untimed",
+  "stats_left_out",
   "retries",
   "held",
+  "waiting_for_clock",
   "qos0_received",
   "clock_trusted",
   "disk_free_bytes",

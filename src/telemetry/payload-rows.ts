@@ -1,20 +1,22 @@
 /**
  * The rows of a codec's object, in `telemetry_<profile>` or the table that its `[[profile]]` names:
  *
- * - one at the uplink's time, when the object has a usable leaf: device_name, f_cnt, f_port,
- *   fields_left_out (how many found no room, where it is not 0) and the flattened object;
+ * - one at the uplink's time, when the object has a usable leaf, or something that was left out: device_name,
+ *   f_cnt, f_port, fields_left_out (how many found no room, where it is not 0) and the flattened object;
  * - one for each item of an exploded array (`history`), at its own time: device_name, from_history = true,
  *   fields_left_out and the item's members, under the same names as live ones. No counters: the same history
- *   sent again must be the same row.
+ *   sent again must be the same row. An item without a plausible time is in no row: it is counted in the
+ *   fields_left_out of the uplink's own.
  *
- * Deterministic: the same uplink, time and settings give the same rows.
+ * Deterministic: the same uplink, time and settings give the same rows, in whatever order the object's keys
+ * come.
  */
 import type { Uplink } from "../chirpstack/event.ts";
 import { Columns } from "./columns.ts";
 import { Exploder } from "./explode.ts";
-import { flatten, freeName, type Flattened, type Trace } from "./flatten.ts";
-import { known } from "./known.ts";
-import { telemetryColumns } from "./own-columns.ts";
+import { flatten, freeName, type Flattened } from "./flatten.ts";
+import type { Trace } from "./flatten-trace.ts";
+import { leftOutColumn, telemetryColumns } from "./own-columns.ts";
 import type { Point, Tag } from "./point.ts";
 import { mappingOf } from "./profile-match.ts";
 import type { ProfileMapping } from "./settings.ts";
@@ -61,13 +63,13 @@ export function payloadRows(
   const points: Point[] = [];
 
   const main = flatten(uplink.object, { ...base, skip: undefined, explode, trace });
-  if (main.fields.length > 0) {
+  if (main.fields.length > 0 || main.leftOutCount > 0) {
     const columns = new Columns(layout.reserved);
     columns.text("device_name", uplink.device.deviceName);
     columns.integer("f_cnt", uplink.fCnt);
-    columns.integer("f_port", known(uplink, "fPort", uplink.fPort));
-    addPayload(columns, main);
-    points.push({ table, tags, fields: columns.fields, timeNs, isPayload: true });
+    columns.integer("f_port", uplink.fPort);
+    const openFrom = addPayload(columns, main);
+    points.push({ table, tags, fields: columns.fields, timeNs, openFrom });
   }
 
   const rows = [main];
@@ -79,14 +81,14 @@ export function payloadRows(
     const columns = new Columns(layout.reserved);
     columns.text("device_name", uplink.device.deviceName);
     columns.flag("from_history", true);
-    addPayload(columns, row);
-    points.push({ table, tags, fields: columns.fields, timeNs: itemNs, isPayload: true });
+    const openFrom = addPayload(columns, row);
+    points.push({ table, tags, fields: columns.fields, timeNs: itemNs, openFrom });
   }
   return { points, leftOut: leftOutOf(uplink, table, rows) };
 }
 
 export function payloadTable(uplink: Uplink, mapping: ProfileMapping): string {
-  return mapping.table ?? telemetryTable(uplink.device.profileName);
+  return mapping.table ?? telemetryTable(uplink.device.profileName, uplink.device.profileId);
 }
 
 /** Layouts live as long as their settings. */
@@ -102,9 +104,12 @@ function reservedNames(layout: TagLayout): ReadonlySet<string> {
   return reserved;
 }
 
-function addPayload(columns: Columns, { fields, leftOutCount }: Flattened): void {
-  columns.integer("fields_left_out", leftOutCount > 0 ? leftOutCount : undefined);
+/** The index of the first of its fields. */
+function addPayload(columns: Columns, { fields, leftOutCount }: Flattened): number {
+  columns.integer(leftOutColumn, leftOutCount > 0 ? leftOutCount : undefined);
+  const openFrom = columns.fields.length;
   for (const field of fields) columns.fields.push(field);
+  return openFrom;
 }
 
 function leftOutOf(uplink: Uplink, table: string, rows: readonly Flattened[]): LeftOut | undefined {

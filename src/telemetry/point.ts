@@ -16,6 +16,9 @@ export interface Point {
   readonly tags: readonly Tag[];
   readonly fields: readonly Field[];
   readonly timeNs: bigint;
-  /** Its columns come from a codec, which may invent any number of them: the table's size is bounded. */
-  readonly isPayload?: true;
+  /**
+   * The fields from this index on are named by whoever sent them, a codec or a gateway, who may invent any
+   * number of names: the table's size is bounded (`fit.ts`). Without it all names are ours.
+   */
+  readonly openFrom?: number;
 }

@@ -170,6 +170,61 @@ function checkRename(
   }
 }
 
+/**
+ * A rename onto the name of a tag would come out with a `_`, because the tag has the column. `tagNames`: those
+ * of `[tags]` and of device tags, as points have them. `profiles` is what the file has under `profile`, which may
+ * be wrong in any way already. Complaints are located from the top of the file.
+ */
+export function checkRenames(profiles: unknown, tagNames: readonly string[], context: z.RefinementCtx): void {
+  if (!Array.isArray(profiles)) return;
+  const tags = new Set(tagNames);
+  for (const [index, profile] of profiles.entries()) {
+    for (const [from, to] of textsOf(tableOf(profile)["rename"])) {
+      if (!tags.has(to)) continue;
+      const path = ["profile", index, "rename", from];
+      complain(context, { path, message: `"${to}" is a tag: choose another name` });
+    }
+  }
+}
+
+/**
+ * Every `[[profile]]` can be some device's: none asks for all that one before it asks for. A name and an id may be
+ * the same profile or application, which cannot be known here. A match that is wrong already neither covers
+ * nor is covered. `profiles` and complaints are as for `checkRenames`.
+ */
+export function checkProfileOrder(profiles: unknown, context: z.RefinementCtx): void {
+  if (!Array.isArray(profiles)) return;
+  const seen: { readonly number: number; readonly match: MatchConfig }[] = [];
+  for (const [index, profile] of profiles.entries()) {
+    const { data } = match.safeParse(tableOf(profile)["match"]);
+    if (data === undefined) continue;
+    const cover = seen.find((earlier) => covers(earlier.match, data));
+    if (cover !== undefined) {
+      complain(context, {
+        path: ["profile", index, "match"],
+        message: `takes nothing: [[profile]] number ${cover.number} before it takes all that fits here`,
+        hint: "the first [[profile]] that fits is taken: put the narrower one first, or remove one of the two",
+      });
+    }
+    seen.push({ number: index + 1, match: data });
+  }
+}
+
+type MatchConfig = z.output<typeof match>;
+
+/** Whether every device that fits `narrow` fits `wide`. */
+function covers(wide: MatchConfig, narrow: MatchConfig): boolean {
+  return (
+    (wide.profile === undefined || wide.profile === narrow.profile) &&
+    (wide.application === undefined || wide.application === narrow.application) &&
+    Object.entries(wide.tags).every(([key, value]) => narrow.tags[key] === value)
+  );
+}
+
+function tableOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
 function keysOf(value: unknown): string[] {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? Object.keys(value) : [];
 }

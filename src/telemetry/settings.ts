@@ -4,8 +4,14 @@ import type { Tag } from "./point.ts";
 export interface TagSettings {
   /** On every point. */
   readonly tags: readonly Tag[];
-  /** Keys of ChirpStack's device tags that become tags of the points, in this order. */
-  readonly deviceTags: readonly string[];
+  /** ChirpStack's device tags that become tags of the points, in this order. */
+  readonly deviceTags: readonly DeviceTag[];
+}
+
+export interface DeviceTag {
+  /** What ChirpStack calls it: any text. */
+  readonly key: string;
+  readonly name: string;
 }
 
 export interface TelemetrySettings extends TagSettings {

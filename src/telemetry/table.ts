@@ -22,22 +22,36 @@ export const ownTables: readonly string[] = [
 
 export const payloadTablePrefix = "telemetry_";
 
-/** The table of a device profile's payloads: "EM300-TH (Ställe)" → "telemetry_em300_th_stalle". */
-export function telemetryTable(profileName: string): string {
-  return payloadTablePrefix + slug(profileName);
+/**
+ * The table of a device profile's payloads: "EM300-TH (Ställe)" → "telemetry_em300_th_stalle". A name that says
+ * nothing in letters of ASCII ("Датчик 1", "温度", none) would share its table with every other such profile:
+ * there the first 8 digits of the profile's id (a UUID) stand for it, "telemetry_d1b6f7a4". Without such an
+ * id it is the slug all the same.
+ */
+export function telemetryTable(profileName: string, profileId: string): string {
+  const name = lettersOf(profileName);
+  const isLost = name === "" || (!/[a-z]/.test(name) && /\p{L}/u.test(profileName.slice(0, maxInputLength)));
+  const id = isLost ? uuidStart.exec(profileId)?.[0].toLowerCase() : undefined;
+  return payloadTablePrefix + (id ?? slug(profileName));
 }
+
+const uuidStart = /^[0-9a-f]{8}/i;
 
 /**
  * Lower case, accents off, everything else than letters and digits of ASCII to one `_`; "unknown" when
- * nothing is left. Profiles whose names give the same slug share a table.
+ * nothing is left.
  */
 export function slug(text: string): string {
+  return lettersOf(text) || "unknown";
+}
+
+/** Letters and digits, or "". */
+function lettersOf(text: string): string {
   const letters = text
     .slice(0, maxInputLength)
     .normalize("NFKD")
     .replaceAll(/\p{M}/gu, "")
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "_");
-  const trimmed = letters.replace(/^_/, "").slice(0, maxSlugLength).replace(/_$/, "");
-  return trimmed === "" ? "unknown" : trimmed;
+  return letters.replace(/^_/, "").slice(0, maxSlugLength).replace(/_$/, "");
 }

@@ -17,11 +17,11 @@ import { freeName } from "./flatten.ts";
 import { cleanName } from "./names.ts";
 import { commonTags, tagsOfSomeTables } from "./own-columns.ts";
 import type { Tag } from "./point.ts";
-import type { TagSettings } from "./settings.ts";
+import type { DeviceTag, TagSettings } from "./settings.ts";
 
 export interface TagLayout {
   readonly statics: readonly Tag[];
-  readonly fromDevice: readonly { readonly key: string; readonly name: string }[];
+  readonly fromDevice: readonly DeviceTag[];
   /**
    * Every name that is no field's in any table: the common tags and the configured ones, present or not, and
    * `time`. Not `event`, `node` and `relay_id`: no row of a table that has them has such a field, and a
@@ -52,7 +52,7 @@ function makeLayout(settings: TagSettings): TagLayout {
     return name;
   };
   const statics = settings.tags.map((tag) => ({ name: claim(tag.name), value: tag.value }));
-  const fromDevice = settings.deviceTags.map((key) => ({ key, name: claim(key) }));
+  const fromDevice = settings.deviceTags.map(({ key, name }) => ({ key, name: claim(name) }));
   return { statics, fromDevice, reserved };
 }
 

@@ -2,7 +2,7 @@
  * An uplink's radio side. What it does not say is absent, never 0 or "".
  *
  * - `uplink`: one row. Integers: f_cnt, f_port, dr, gateway_count, rssi (the highest, dBm),
- *   spreading_factor, frequency and bandwidth (Hz), bitrate (FSK, bit/s), payload_size (bytes). Floats: snr
+ *   spreading_factor, frequency and bandwidth (Hz), bitrate (FSK, bit/s), payload_bytes. Floats: snr
  *   (the highest, dB), margin (dB), airtime_ms, ns_delay_ms (gateway to network server, of the best
  *   reception). Booleans: adr, confirmed. Strings: deduplication_id, code_rate, dev_addr, region_config_id,
  *   best_gateway_id, device_name, application_name, profile_name, tenant_name, time_source. Where a relay
@@ -12,7 +12,6 @@
  */
 import type { Uplink } from "../chirpstack/event.ts";
 import { Columns } from "./columns.ts";
-import { known } from "./known.ts";
 import type { Point, Tag } from "./point.ts";
 import { airtimeMs, marginDb, positive } from "./radio.ts";
 import { backhaulDelayMs, bestPerGateway, bestReception, highest } from "./receptions.ts";
@@ -20,7 +19,7 @@ import type { RowTime } from "./row-time.ts";
 import type { TagLayout } from "./tags.ts";
 
 export function uplinkRow(uplink: Uplink, time: RowTime, tags: readonly Tag[], layout: TagLayout): Point {
-  const { receptions, modulation, device } = uplink;
+  const { receptions, modulation, device, data } = uplink;
   const columns = new Columns(layout.reserved);
   const best = bestReception(receptions);
   const snrDb = highest(receptions.map((reception) => reception.snrDb));
@@ -29,9 +28,10 @@ export function uplinkRow(uplink: Uplink, time: RowTime, tags: readonly Tag[], l
 
   columns.text("deduplication_id", uplink.deduplicationId);
   columns.integer("f_cnt", uplink.fCnt);
-  columns.integer("f_port", known(uplink, "fPort", uplink.fPort));
-  columns.integer("dr", known(uplink, "dr", uplink.dr));
-  columns.integer("gateway_count", gateways.size);
+  columns.integer("f_port", uplink.fPort);
+  columns.integer("dr", uplink.dr);
+  // Some gateway heard it: none at all means that the message names none.
+  columns.integer("gateway_count", positive(gateways.size));
   columns.integer("rssi", highest(receptions.map((reception) => reception.rssiDbm)));
   columns.float("snr", snrDb);
   columns.float("margin", marginDb(modulation, snrDb));
@@ -42,10 +42,12 @@ export function uplinkRow(uplink: Uplink, time: RowTime, tags: readonly Tag[], l
   }
   if (modulation?.kind === "fsk") columns.integer("bitrate", positive(modulation.bitrateBps));
   else if (modulation !== undefined) columns.text("code_rate", modulation.codeRate);
-  columns.float("airtime_ms", airtimeMs(modulation, uplink.data.length));
-  columns.integer("payload_size", known(uplink, "data", uplink.data.length));
-  columns.flag("adr", known(uplink, "adr", uplink.adr));
-  columns.flag("confirmed", known(uplink, "confirmed", uplink.confirmed));
+  if (data !== undefined) {
+    columns.float("airtime_ms", airtimeMs(modulation, data.length, uplink.fPort));
+    columns.integer("payload_bytes", data.length);
+  }
+  columns.flag("adr", uplink.adr);
+  columns.flag("confirmed", uplink.confirmed);
   columns.text("dev_addr", uplink.devAddr);
   columns.text("region_config_id", uplink.regionConfigId);
   columns.text("best_gateway_id", best?.gatewayId ?? "");

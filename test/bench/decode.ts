@@ -24,7 +24,7 @@ const aimUs = 60;
 
 const settings: TelemetrySettings = {
   tags: [{ name: "site", value: "barn-7" }],
-  deviceTags: ["building"],
+  deviceTags: [{ key: "building", name: "building" }],
   profiles: [],
 };
 const mappedSettings: TelemetrySettings = {

@@ -260,6 +260,27 @@ describe("against another server", () => {
     }
   });
 
+  test("both questions of a reading share one deadline", async (t) => {
+    const { url, received } = await serve(t, (response, _received, count) => {
+      if (count === 1) setTimeout(() => response.writeHead(404).end(), 150);
+    });
+    const startedMs = performance.now();
+    const answer = await reader(t, url, { writeTimeoutMs: 300 }).read(never);
+    assertFault(answer, "retry", "schema_timeout");
+    assert.equal(received.length, 2);
+    assert.ok(performance.now() - startedMs < 440, "the second has what the first has left");
+  });
+
+  test("a reading takes 5 s at most, whatever a write may take", async (t) => {
+    const { url, received } = await serve(t, () => undefined);
+    const asked = reader(t, url, { writeTimeoutMs: 30_000 });
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const reading = asked.read(never);
+    while (received.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    t.mock.timers.tick(5000);
+    assert.match(assertFault(await reading, "retry", "schema_timeout").message, /within 5 s/);
+  });
+
   test("a refused connection and a handshake that never ends have the faults of every connection", async (t) => {
     const refused = reader(t, `http://127.0.0.1:${await freePort()}`);
     assertFault(await refused.read(never), "retry", "connection_refused");

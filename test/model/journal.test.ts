@@ -25,7 +25,17 @@ const keepMs = 72 * hourMs;
 const smallQuota = 256 * 1024;
 let folders = 0;
 /** What the sequences together have come across. Every kind must have been seen. */
-const seen = { evicted: 0, refused: 0, trimmed: 0, crashes: 0, forgotten: 0, roomFromSettled: 0 };
+const seen = {
+  evicted: 0,
+  evictedAmongSettled: 0,
+  refused: 0,
+  trimmed: 0,
+  crashes: 0,
+  forgotten: 0,
+  roomFromSettled: 0,
+  keptFromTrim: 0,
+  unprojected: 0,
+};
 
 interface Row {
   readonly text: string;
@@ -44,6 +54,9 @@ class Run {
   #waiting: IncomingMessage[] = [];
   #lastSeq = 0;
   #evicted = 0;
+  #keepFrom = Number.MAX_SAFE_INTEGER;
+  /** Since the journal was opened. */
+  #unprojected = 0;
   /** What the file must hold, by seq. */
   readonly #rows = new Map<number, Row>();
   #settled = new Set<number>();
@@ -90,7 +103,9 @@ class Run {
   #trimmable(): Set<number> {
     const old = new Set<number>();
     for (const [seq, row] of this.#rows) {
-      if (this.#settled.has(seq) && this.#nowMs - row.receivedMs >= keepMs) old.add(seq);
+      if (!this.#settled.has(seq) || this.#nowMs - row.receivedMs < keepMs) continue;
+      if (seq < this.#keepFrom) old.add(seq);
+      else seen.keptFromTrim += 1;
     }
     return old;
   }
@@ -131,8 +146,13 @@ class Run {
     if (this.#settings.whenFull === "stop_acking" || !this.#settings.isSmall) assert.deepEqual(lost, []);
     if (lost.length > 0) {
       const kept = [...present].filter((seq) => seq < (lost.at(-1) ?? 0));
-      assert.deepEqual(kept, [], "what is settled goes before what is owed");
+      assert.deepEqual(kept, [], "what is settled goes with what is owed beside it");
+      this.#checkNothingElseWouldDo(present);
+      if (missing.length > lost.length) seen.evictedAmongSettled += 1;
     }
+    const unprojected = missing.filter((seq) => this.#settled.has(seq) && seq >= this.#keepFrom);
+    this.#unprojected += unprojected.length;
+    seen.unprojected += unprojected.length;
     for (const seq of lost) this.#settled.add(seq);
     this.#evicted += lost.length;
     for (const seq of missing) this.#rows.delete(seq);
@@ -142,12 +162,36 @@ class Run {
     if (refused) assert.equal(this.#journal.lastSeq, this.#lastSeq, "a refused commit gives no seq away");
   }
 
+  /** When messages were evicted that were owed: none that is settled and holds a page of its own is left. */
+  #checkNothingElseWouldDo(present: ReadonlySet<number>): void {
+    let runBytes = 0;
+    for (const [seq, { text }] of this.#rows) {
+      if (!present.has(seq)) continue;
+      runBytes = this.#settled.has(seq) ? runBytes + text.length : 0;
+      assert.ok(runBytes === 0 || text.length < 4096, `${seq} is settled, has pages of its own, and stayed`);
+      assert.ok(runBytes < 16 * 4096, `the settled run up to ${seq} stayed`);
+    }
+  }
+
   settle(from: number, count: number): void {
     if (this.#lastSeq === 0) return;
     const lo = 1 + (from % this.#lastSeq);
     const hi = Math.min(this.#lastSeq, lo + count);
     this.#journal.settle(lo, hi);
     for (let seq = lo; seq <= hi; seq += 1) this.#settled.add(seq);
+  }
+
+  /** Every `step`th, as if the others were another database's. */
+  settleEvery(from: number, step: number): void {
+    for (let seq = 1 + (from % (this.#lastSeq + 1)); seq <= this.#lastSeq; seq += step) {
+      this.#journal.settle(seq, seq);
+      this.#settled.add(seq);
+    }
+  }
+
+  keepFrom(seq: number): void {
+    this.#keepFrom = 1 + (seq % (this.#lastSeq + 2));
+    this.#journal.keepFrom(this.#keepFrom);
   }
 
   read(from: number, count: number, maxCount: number): void {
@@ -185,6 +229,8 @@ class Run {
 
   #reopen(): void {
     this.#journal = this.#open();
+    this.#journal.keepFrom(this.#keepFrom);
+    this.#unprojected = 0;
     assert.deepEqual(this.#journal.openingFaults, []);
     if (this.#saved.size < this.#settled.size) seen.forgotten += 1;
     // What was settled and not saved is owed again; where its row has gone, a reader finds nothing there.
@@ -200,6 +246,7 @@ class Run {
   check(): void {
     assert.equal(this.#journal.lastSeq, this.#lastSeq);
     assert.equal(this.#journal.evicted, this.#evicted);
+    assert.equal(this.#journal.unprojected, this.#unprojected);
     const rows = this.#journal.read(0, Number.MAX_SAFE_INTEGER, 1e6);
     assert.deepEqual(
       rows.map(({ seq }) => seq),
@@ -234,6 +281,27 @@ const action: fc.Arbitrary<(run: Run) => void> = fc.oneof(
     weight: 8,
     arbitrary: fc.constant((run: Run) => {
       run.commit();
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc
+      .tuple(fc.integer({ min: 50, max: 300 }), fc.integer({ min: 1, max: 400 }))
+      .map(([count, bytes]) => (run: Run) => {
+        run.append(count, bytes);
+        run.commit();
+      }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(fc.nat(5000), fc.integer({ min: 2, max: 9 })).map(([from, step]) => (run: Run) => {
+      run.settleEvery(from, step);
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.nat(5000).map((seq) => (run: Run) => {
+      run.keepFrom(seq);
     }),
   },
   {

@@ -4,6 +4,7 @@
  */
 import { Fleet } from "../../src/sandbox/devices/fleet.ts";
 import { Random } from "../../src/sandbox/devices/random.ts";
+import { templates } from "./fuzz-corpus.ts";
 import type { Message } from "./publisher.ts";
 
 /** 300 KiB is more than the decoder takes; a little below its 256 KiB is what it has to work through. */
@@ -70,30 +71,39 @@ interface Sample {
   readonly payload: Buffer;
 }
 
+/** Where a message is put that belongs elsewhere. */
 const otherTopics = [
   "application/1/device/2/event/join",
   "application/1/device/2/event/status",
   "application/1/device/2/event/up",
   "application/1/device/2/event/txack",
+  "application/1/device/2/rx",
+  "application/1/device/2/command/down",
   "eu868/gateway/0016c001f153a14c/event/stats",
+  "eu868/gateway/0016c001f153a14c/event/mesh",
+  "eu868/gateway/0016c001f153a14c/event/nonsense",
   "eu868/gateway/0016c001f153a14c/state/conn",
+  "ug65/uplink",
   "nonsense",
   "nonsense/__proto__/constructor",
   "application/1/device/2/event/nonsense",
 ];
 
-export function* fuzzMessages(seed: number, count: number): Generator<Message> {
+/** Without end. */
+export function* fuzzMessages(seed: number): Generator<Message, never> {
   const random = new Random(seed, 7);
-  const samples = honestMessages(seed);
-  for (let n = 0; n < count; n += 1) {
+  const ofFleet = fleetMessages(seed);
+  const ofEveryDialect = templates();
+  for (let n = 0; ; n += 1) {
+    const samples = random.chance(0.5) ? ofFleet : ofEveryDialect;
     const sample = pick(random, samples);
     const payload = n % 2000 === 1999 ? huge(random, n) : hostile(random, sample.payload, samples);
     yield { topic: random.chance(0.75) ? sample.topic : pick(random, otherTopics), payload };
   }
 }
 
-/** Uplinks and all the other events, JSON and protobuf. */
-function honestMessages(seed: number): Sample[] {
+/** Of v4, mostly uplinks, in JSON and protobuf. */
+function fleetMessages(seed: number): Sample[] {
   const startMs = Date.UTC(2026, 0, 1);
   const fleet = new Fleet({ seed, deviceCount: 20, intervalMs: 60_000, startMs, gatewayCount: 3 });
   const samples: Sample[] = [];

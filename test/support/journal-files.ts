@@ -1,6 +1,7 @@
 /**
  * Looks into the databases of a daemon from outside, with SQL of its own: what is committed, settled and
- * quarantined, whatever the daemon believes.
+ * quarantined, whatever the daemon believes. Messages are those of brokers: what the daemon puts into its
+ * journal itself has seqs between theirs, and counts only where it is said.
  */
 import Database from "better-sqlite3";
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
@@ -19,13 +20,17 @@ export interface QuarantinedMessage extends StoredMessage {
 }
 
 export interface JournalContents {
-  /** 0 when there is none. */
+  /** Of any message, the daemon's own too; 0 when there is none. */
   readonly lastSeq: number;
   /** Messages with `seq` above the given one, in order. */
   readonly messages: readonly StoredMessage[];
   isSettled(seq: number): boolean;
+  /** Of all messages up to `lastSeq`, the daemon's own too. */
   readonly settledCount: number;
 }
+
+/** The source that no broker can have. */
+const ofBrokers = "source <> 'flightline'";
 
 /** Old messages are trimmed when they are settled. */
 const newestSeq = `SELECT coalesce(max(seq), 0) FROM (SELECT max(seq) AS seq FROM message
@@ -35,7 +40,9 @@ const newestSeq = `SELECT coalesce(max(seq), 0) FROM (SELECT max(seq) AS seq FRO
 export function readDeadJournal(dir: string, aboveSeq = 0): JournalContents {
   return withCopy(dir, "journal.db", (database) => {
     const messages = database
-      .prepare<[number], StoredMessage>("SELECT seq, topic, payload FROM message WHERE seq > ? ORDER BY seq")
+      .prepare<[number], StoredMessage>(
+        `SELECT seq, topic, payload FROM message WHERE seq > ? AND ${ofBrokers} ORDER BY seq`,
+      )
       .all(aboveSeq);
     const settled = database.prepare<[], { lo: number; hi: number }>("SELECT lo, hi FROM settled").all();
     const lastSeq = Number(database.prepare(newestSeq).pluck().get());
@@ -58,14 +65,22 @@ export function readQuarantine(dir: string): QuarantinedMessage[] {
   );
 }
 
-/** Newest committed seq of a journal that a daemon may have open just now; 0 when there is none yet. */
+/** Newest committed seq, of the daemon's own messages too; 0 when there is no journal yet. */
 export function committedSeq(dir: string): number {
   return askLiveJournal(dir, newestSeq);
 }
 
-/** How many messages the file knows to be settled, while a daemon may have it open. */
-export function settledCount(dir: string): number {
-  return askLiveJournal(dir, "SELECT coalesce(sum(hi - lo + 1), 0) FROM settled");
+/**
+ * How many messages with `seq` above the given one are committed, in a journal that a daemon may have open
+ * just now; 0 when there is none yet. What has been trimmed is not counted.
+ */
+export function committedCount(dir: string, aboveSeq = 0): number {
+  return askLiveJournal(dir, `SELECT count(*) FROM message WHERE seq > ${aboveSeq} AND ${ofBrokers}`);
+}
+
+/** How many messages, the daemon's own too, the file does not know to be settled, while a daemon may have it open. */
+export function unsettledCount(dir: string): number {
+  return askLiveJournal(dir, `SELECT (${newestSeq}) - (SELECT coalesce(sum(hi - lo + 1), 0) FROM settled)`);
 }
 
 /** Pids of the processes that have this file open. */

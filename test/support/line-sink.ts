@@ -1,7 +1,7 @@
 /**
  * A server that takes writes as InfluxDB 3 does and keeps nothing: it judges each line by itself, with the
- * stand-in's parser, and counts. What lines say of each other (a column's type, the number of columns) is
- * not looked at; where that matters, use the stand-in.
+ * stand-in's parser, and counts it under its table, or under the labels that it is given. What lines say of
+ * each other (a column's type, the number of columns) is not looked at; where that matters, use the stand-in.
  */
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -14,19 +14,24 @@ import type { ParsedPoint } from "../../src/sandbox/influxdb/point.ts";
 const maxBodyBytes = 10 * 1024 * 1024;
 const mostColumns = 500;
 
+/** What a line is counted under. */
+type LabelsOf = (point: ParsedPoint) => readonly string[];
+
 export class LineSink implements AsyncDisposable {
   readonly #server: Server;
-  readonly linesByTable = new Map<string, number>();
+  readonly #labelsOf: LabelsOf;
+  readonly #counts = new Map<string, number>();
   /** Lines that InfluxDB would refuse, and why. */
   readonly refused: string[] = [];
   writes = 0;
 
-  private constructor() {
+  private constructor(labelsOf: LabelsOf) {
+    this.#labelsOf = labelsOf;
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }
 
-  static async start(): Promise<LineSink> {
-    const sink = new LineSink();
+  static async start(labelsOf: LabelsOf = ({ table }) => [table]): Promise<LineSink> {
+    const sink = new LineSink(labelsOf);
     sink.#server.listen(0, "127.0.0.1");
     await once(sink.#server, "listening");
     return sink;
@@ -36,8 +41,14 @@ export class LineSink implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  lines(table: string): number {
-    return this.linesByTable.get(table) ?? 0;
+  lines(label: string): number {
+    return this.#counts.get(label) ?? 0;
+  }
+
+  /** All labels that begin so, without that beginning. */
+  linesByLabel(beginning = ""): Record<string, number> {
+    const found = [...this.#counts].filter(([label]) => label.startsWith(beginning));
+    return Object.fromEntries(found.map(([label, count]) => [label.slice(beginning.length), count]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -57,18 +68,18 @@ export class LineSink implements AsyncDisposable {
   async #take(request: IncomingMessage): Promise<204 | 400> {
     const body = await readBody(request, maxBodyBytes);
     this.writes += 1;
-    const tables: string[] = [];
+    const points: ParsedPoint[] = [];
     let refusals = 0;
     for (const result of parseLineProtocol(body, { precision: "nanosecond", nowNs: 0n })) {
       const problem = "error" in result ? result.error : problemOf(result.point);
-      if ("point" in result && problem === undefined) tables.push(result.point.table);
+      if ("point" in result && problem === undefined) points.push(result.point);
       else {
         refusals += 1;
         this.refused.push(`${problem}: ${result.text.slice(0, 300)}`);
       }
     }
-    if (refusals > 0 || tables.length === 0) return 400;
-    for (const table of tables) this.linesByTable.set(table, this.lines(table) + 1);
+    if (refusals > 0 || points.length === 0) return 400;
+    for (const label of points.flatMap(this.#labelsOf)) this.#counts.set(label, this.lines(label) + 1);
     return 204;
   }
 }

@@ -202,7 +202,7 @@ function assertTables(
   }
 }
 
-const instants: ReadonlySet<string> = new Set(["first_seen", "last_seen", "last_uplink"]);
+const instants: ReadonlySet<string> = new Set(["first_seen_ms", "last_seen_ms", "last_uplink_ms"]);
 const firstRunMs = { from: Date.parse(firstStart), to: Date.parse(secondStart) };
 
 /** Times within the first run are those of a receipt: everything else was earlier, or comes later. */

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { Secret } from "../../src/lib/secret.ts";
 import { MemoryLedger } from "../../src/sandbox/ledger.ts";
 import { database, dataFolder, startDaemon, writeConfig } from "../support/daemon.ts";
-import { committedSeq } from "../support/journal-files.ts";
+import { committedCount } from "../support/journal-files.ts";
 import { judge } from "../support/judge.ts";
 import { requireMosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
@@ -42,7 +42,7 @@ test("InfluxDB is away at the start and comes back: all is there, and the newest
     what: "the subscription",
   });
   await publishUplinks(ledger, { url: broker.url, messages: uplinks });
-  await waitFor(() => committedSeq(dataFolder(folder.path)) === uplinks.length, {
+  await waitFor(() => committedCount(dataFolder(folder.path)) === uplinks.length, {
     timeoutMs: deadlineMs,
     what: "all of them in the journal",
   });
@@ -126,7 +126,7 @@ test("a wrong token is said once and loses nothing; the right one delivers; no s
       timeoutMs: deadlineMs,
       what: "a word about the token",
     });
-    await waitFor(() => committedSeq(dataFolder(folder.path)) === uplinks.length, {
+    await waitFor(() => committedCount(dataFolder(folder.path)) === uplinks.length, {
       timeoutMs: deadlineMs,
       what: "all of them in the journal",
     });

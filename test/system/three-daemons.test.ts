@@ -107,7 +107,7 @@ const olderLayout: Tables = {
     {
       tag: "dev_eui device_name application_id",
       float: "rssi dr frequency_num snr margin airtime_ms",
-      integer: "confirmed f_cnt f_port gateway_count spreading_factor bandwidth payload_size",
+      integer: "confirmed f_cnt f_port gateway_count spreading_factor bandwidth payload_bytes",
       string:
         "frequency deduplication_id code_rate dev_addr best_gateway_id device_name_text application_name " +
         "profile_name tenant_name time_source",
@@ -132,7 +132,7 @@ const olderLayout: Tables = {
           gateway_count: 1,
           spreading_factor: 7,
           bandwidth: 125_000,
-          payload_size: 9,
+          payload_bytes: 9,
         },
         { deduplication_id: "3ac7e3c4-4401-4b8d-9386-000000000001" },
         {

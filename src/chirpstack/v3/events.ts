@@ -18,18 +18,20 @@ import type {
   TxAck,
   Uplink,
 } from "../event.ts";
-import { shortestFloat32, toEuiFromBytes, toLocation, toNs } from "../fields.ts";
+import { enumName, toAccuracyM, toEuiFromBytes, toFloat32, toNs } from "../fields.ts";
 import { isJsonObject } from "../lenient-json.ts";
 import { toObject } from "../payload-object.ts";
 import type { SecondsAndNanos } from "../rfc3339.ts";
 import { said } from "./context.ts";
 import type { Context } from "./context.ts";
-import { hasUplinkId, toGatewayId, toModulation, toReceptions } from "./radio.ts";
+import { hasUplinkId, toGatewayId, toModulation, toPlace, toReceptions } from "./radio.ts";
+
+const noBytes = new Uint8Array();
 
 export function toUplink(message: wire.UplinkEvent, context: Context): Uplink | undefined {
   const device = toDevice(message);
   if (device === undefined) return undefined;
-  const { dropped, json } = context;
+  const { dropped } = context;
   const object = objectOf(message.objectJson, context);
   const receptions = toReceptions(message.rxInfo, context);
   const timeNs = toTime(receptions, message.publishedAt, context);
@@ -40,12 +42,12 @@ export function toUplink(message: wire.UplinkEvent, context: Context): Uplink | 
     isIdentified: timeNs !== undefined || hasUplinkId(message.rxInfo),
     device,
     devAddr: toDevAddr(message.devAddr, dropped),
-    adr: message.adr,
-    confirmed: message.confirmedUplink ?? (json === undefined ? false : undefined),
-    dr: said(message.dr, context),
-    fCnt: said(message.fCnt, context),
-    fPort: message.fPort,
-    data: message.data,
+    adr: said(message.adr, false, context),
+    confirmed: said(message.confirmedUplink, false, context),
+    dr: said(message.dr, 0, context),
+    fCnt: said(message.fCnt, 0, context),
+    fPort: said(message.fPort, 0, context),
+    data: said(message.data, noBytes, context),
     object,
     receptions,
     frequencyHz: message.txInfo?.frequency ?? 0,
@@ -90,8 +92,8 @@ export function toAck(message: wire.AckEvent, context: Context): Ack | undefined
     kind: "ack",
     ...head,
     queueItemId: "",
-    acknowledged: message.acknowledged,
-    fCntDown: message.fCnt,
+    acknowledged: said(message.acknowledged, false, context),
+    fCntDown: said(message.fCnt, 0, context),
     dropped: context.dropped.paths(),
   };
 }
@@ -105,10 +107,10 @@ export function toTxAck(message: wire.TxAckEvent, context: Context): TxAck | und
     ...head,
     downlinkId: undefined,
     queueItemId: "",
-    fCntDown: message.fCnt,
+    fCntDown: said(message.fCnt, 0, context),
     gatewayId: toGatewayId(message.gatewayId, "gatewayID", context.dropped),
     frequencyHz: txInfo?.frequency ?? 0,
-    powerDbm: txInfo === undefined ? undefined : said(txInfo.power, context),
+    powerDbm: txInfo === undefined ? undefined : said(txInfo.power, 0, context),
     modulation: toModulation(txInfo),
     dropped: context.dropped.paths(),
   };
@@ -133,19 +135,14 @@ export function toLog(message: wire.ErrorEvent, context: Context): LogMessage | 
     code,
     description: message.error,
     context: new Map(),
-    fCnt: code.startsWith("UPLINK_") ? message.fCnt : undefined,
+    fCnt: code.startsWith("UPLINK_") ? said(message.fCnt, 0, context) : undefined,
     dropped: context.dropped.paths(),
   };
 }
 
-const maxNameLength = 64;
-
 function toCode(message: wire.ErrorEvent, { json, dropped }: Context): string {
-  const sent = json?.["type"];
-  // The name of another version: it is listed as one that the schema does not have, and kept.
-  if (typeof sent === "string" && dropped.hasField(message, "type")) return sent.slice(0, maxNameLength);
-  const type = ErrorEvent_TypeSchema.value[message.type]?.name ?? String(message.type);
-  return v4Codes.get(type) ?? type;
+  const name = enumName(ErrorEvent_TypeSchema, dropped.kept(message, "type"), json?.["type"]);
+  return v4Codes.get(name) ?? name;
 }
 
 export function toStatus(message: wire.StatusEvent, context: Context): Status | undefined {
@@ -154,7 +151,7 @@ export function toStatus(message: wire.StatusEvent, context: Context): Status | 
   return {
     kind: "status",
     ...head,
-    marginDb: said(message.margin, context),
+    marginDb: said(message.margin, 0, context),
     ...toBattery(message, context),
     dropped: context.dropped.paths(),
   };
@@ -166,8 +163,7 @@ const batteryFull = 254;
 const batteryUnknown = 255;
 
 function toBattery(message: wire.StatusEvent, context: Context): Battery {
-  const { externalPowerSource, batteryLevelUnavailable } = message;
-  const level = said(message.batteryLevel, context);
+  const level = said(message.batteryLevel, 0, context);
   const former = context.json?.["battery"];
   // Before it had `batteryLevel`: the number of DevStatusAns itself.
   if (level === undefined && typeof former === "number" && former >= 0 && former <= batteryUnknown) {
@@ -177,19 +173,11 @@ function toBattery(message: wire.StatusEvent, context: Context): Battery {
       batteryPercent: former === 0 || former === batteryUnknown ? undefined : (former / batteryFull) * 100,
     };
   }
-  return {
-    externalPower: externalPowerSource,
-    batteryUnavailable: batteryLevelUnavailable,
-    batteryPercent:
-      externalPowerSource || batteryLevelUnavailable ? undefined : toPercent(level, context.dropped),
-  };
-}
-
-function toPercent(level: number | undefined, dropped: DroppedParts): number | undefined {
-  if (level === undefined) return undefined;
-  if (Number.isFinite(level)) return shortestFloat32(level);
-  dropped.add("batteryLevel");
-  return undefined;
+  const externalPower = said(message.externalPowerSource, false, context);
+  const batteryUnavailable = said(message.batteryLevelUnavailable, false, context);
+  const isMeasured = externalPower !== true && batteryUnavailable !== true;
+  const batteryPercent = isMeasured ? toFloat32(level, "batteryLevel", context.dropped) : undefined;
+  return { externalPower, batteryUnavailable, batteryPercent };
 }
 
 export function toDeviceLocation(message: wire.LocationEvent, context: Context): DeviceLocation | undefined {
@@ -200,9 +188,9 @@ export function toDeviceLocation(message: wire.LocationEvent, context: Context):
   return {
     kind: "location",
     ...head,
-    location: toLocation(location, "location", context.dropped),
-    source: source === 0 ? "" : (LocationSourceSchema.value[source]?.name ?? String(source)),
-    accuracyM: location?.accuracy || undefined,
+    location: toPlace(location, "location", context),
+    source: source === 0 ? "" : enumName(LocationSourceSchema, source, undefined),
+    accuracyM: toAccuracyM(location?.accuracy, context.dropped),
     dropped: context.dropped.paths(),
   };
 }

@@ -1,8 +1,9 @@
 /**
  * `json_v3`, the default dialect of ChirpStack v3, rewritten into its `json`, which protobuf's schema
  * reads. It differs in the ids, hexadecimal instead of base64, in the place of the data rate, and in
- * `object`, which is an object there and text (`objectJSON`) in `json`. What is `json` already stays as it
- * is; the input is not changed.
+ * `object`, which is an object there and text (`objectJSON`) in `json`. Go writes a slice without bytes as null:
+ * `data: null` is a frame without payload, and not unknown. What is `json` already stays as it is; the input is
+ * not changed.
  */
 import type { JsonObject, JsonValue } from "../event.ts";
 import { isJsonObject } from "../lenient-json.ts";
@@ -17,6 +18,7 @@ export function fromJsonV3(json: JsonObject): JsonObject {
   base64Id(rewritten, "devEUI", euiDigits);
   base64Id(rewritten, "devAddr", devAddrDigits);
   base64Id(rewritten, "gatewayID", euiDigits);
+  if (json["data"] === null) rewritten["data"] = "";
   if (Array.isArray(rxInfo)) rewritten["rxInfo"] = rxInfo.map(fromReceptionV3);
   if (isJsonObject(txInfo) && txInfo["dr"] !== undefined) rewritten["dr"] = json["dr"] ?? txInfo["dr"];
   return rewritten;

@@ -1,14 +1,15 @@
 /** The radio side of v3's messages: receptions, their times, and modulation. */
-import { CRCStatus } from "../../proto/v3/v3_pb.js";
-import type { DownlinkTXInfo, UplinkRXInfo, UplinkTXInfo } from "../../proto/v3/v3_pb.js";
+import type {
+  DownlinkTXInfo,
+  Location as WireLocation,
+  UplinkRXInfo,
+  UplinkTXInfo,
+} from "../../proto/v3/v3_pb.js";
 import type { DroppedParts } from "../dropped.ts";
-import type { Modulation, Reception } from "../event.ts";
-import { firstItems, toEuiFromBytes, toLocation, toNs } from "../fields.ts";
+import type { Location, Modulation, Reception } from "../event.ts";
+import { firstItems, maxReceptions, toCrcOk, toEuiFromBytes, toFinite, toLocation, toNs } from "../fields.ts";
 import { said } from "./context.ts";
 import type { Context } from "./context.ts";
-
-/** More receptions than that are not one frame; the binary encoding has no bound of its own. */
-const maxReceptions = 256;
 
 export function toReceptions(rxInfo: readonly UplinkRXInfo[], context: Context): readonly Reception[] {
   const receptions = firstItems(rxInfo, maxReceptions, "rxInfo", context.dropped);
@@ -20,20 +21,29 @@ function toReception(rx: UplinkRXInfo, path: string, context: Context): Receptio
   const gwTimeNs = toReceptionTime(rx, path, dropped);
   return {
     gatewayId: toGatewayId(rx.gatewayId, `${path}.gatewayID`, dropped),
-    rssiDbm: said(rx.rssi, context),
-    snrDb: toSnr(said(rx.loraSnr, context), `${path}.loRaSNR`, dropped),
-    channel: said(rx.channel, context),
+    rssiDbm: said(rx.rssi, 0, context),
+    // A double here.
+    snrDb: toFinite(said(rx.loraSnr, 0, context), `${path}.loRaSNR`, dropped),
+    channel: said(rx.channel, 0, context),
     antenna: rx.antenna,
     gwTimeNs,
     nsTimeNs: undefined,
     hasGpsTime: context.hasGpsTimes && gwTimeNs !== undefined,
-    location: toLocation(rx.location, `${path}.location`, dropped),
-    crcOk: toCrcOk(rx.crcStatus, context),
+    location: toPlace(rx.location, `${path}.location`, context),
+    crcOk: toCrcOk(rx.crcStatus),
   };
 }
 
-function toCrcOk(status: CRCStatus | undefined, context: Context): boolean | undefined {
-  return said(status, context) === undefined ? undefined : status === CRCStatus.CRC_OK;
+export function toPlace(
+  location: WireLocation | undefined,
+  path: string,
+  context: Context,
+): Location | undefined {
+  if (location === undefined) return undefined;
+  const latitude = said(location.latitude, 0, context);
+  const longitude = said(location.longitude, 0, context);
+  const altitude = said(location.altitude, 0, context);
+  return toLocation({ latitude, longitude, altitude }, path, context.dropped);
 }
 
 /** "" when absent, or listed. */
@@ -42,13 +52,6 @@ export function toGatewayId(bytes: Uint8Array, path: string, dropped: DroppedPar
   const eui = toEuiFromBytes(bytes);
   if (eui === undefined) dropped.add(path);
   return eui ?? "";
-}
-
-/** A double here; protobuf can carry NaN. */
-function toSnr(snr: number | undefined, path: string, dropped: DroppedParts): number | undefined {
-  if (snr === undefined || Number.isFinite(snr)) return snr;
-  dropped.add(path);
-  return undefined;
 }
 
 /** 1980-01-06T00:00:00Z in seconds since 1970. */

@@ -24,19 +24,19 @@ export declare const file_v3_v3: GenFile;
  */
 export declare type Location = Message<"v3.Location"> & {
   /**
-   * @generated from field: double latitude = 1;
+   * @generated from field: optional double latitude = 1;
    */
-  latitude: number;
+  latitude?: number | undefined;
 
   /**
-   * @generated from field: double longitude = 2;
+   * @generated from field: optional double longitude = 2;
    */
-  longitude: number;
+  longitude?: number | undefined;
 
   /**
-   * @generated from field: double altitude = 3;
+   * @generated from field: optional double altitude = 3;
    */
-  altitude: number;
+  altitude?: number | undefined;
 
   /**
    * @generated from field: v3.LocationSource source = 4;
@@ -296,9 +296,9 @@ export declare type UplinkEvent = Message<"v3.UplinkEvent"> & {
   txInfo?: UplinkTXInfo | undefined;
 
   /**
-   * @generated from field: bool adr = 7;
+   * @generated from field: optional bool adr = 7;
    */
-  adr: boolean;
+  adr?: boolean | undefined;
 
   /**
    * @generated from field: optional uint32 dr = 8;
@@ -311,14 +311,14 @@ export declare type UplinkEvent = Message<"v3.UplinkEvent"> & {
   fCnt?: number | undefined;
 
   /**
-   * @generated from field: uint32 f_port = 10;
+   * @generated from field: optional uint32 f_port = 10;
    */
-  fPort: number;
+  fPort?: number | undefined;
 
   /**
-   * @generated from field: bytes data = 11;
+   * @generated from field: optional bytes data = 11;
    */
-  data: Uint8Array;
+  data?: Uint8Array | undefined;
 
   /**
    * @generated from field: string object_json = 12 [json_name = "objectJSON"];
@@ -438,14 +438,14 @@ export declare type AckEvent = Message<"v3.AckEvent"> & {
   devEui: Uint8Array;
 
   /**
-   * @generated from field: bool acknowledged = 5;
+   * @generated from field: optional bool acknowledged = 5;
    */
-  acknowledged: boolean;
+  acknowledged?: boolean | undefined;
 
   /**
-   * @generated from field: uint32 f_cnt = 6;
+   * @generated from field: optional uint32 f_cnt = 6;
    */
-  fCnt: number;
+  fCnt?: number | undefined;
 
   /**
    * @generated from field: map<string, string> tags = 7;
@@ -489,9 +489,9 @@ export declare type TxAckEvent = Message<"v3.TxAckEvent"> & {
   devEui: Uint8Array;
 
   /**
-   * @generated from field: uint32 f_cnt = 5;
+   * @generated from field: optional uint32 f_cnt = 5;
    */
-  fCnt: number;
+  fCnt?: number | undefined;
 
   /**
    * @generated from field: map<string, string> tags = 6;
@@ -555,9 +555,9 @@ export declare type ErrorEvent = Message<"v3.ErrorEvent"> & {
   error: string;
 
   /**
-   * @generated from field: uint32 f_cnt = 7;
+   * @generated from field: optional uint32 f_cnt = 7;
    */
-  fCnt: number;
+  fCnt?: number | undefined;
 
   /**
    * @generated from field: map<string, string> tags = 8;
@@ -668,14 +668,14 @@ export declare type StatusEvent = Message<"v3.StatusEvent"> & {
   margin?: number | undefined;
 
   /**
-   * @generated from field: bool external_power_source = 6;
+   * @generated from field: optional bool external_power_source = 6;
    */
-  externalPowerSource: boolean;
+  externalPowerSource?: boolean | undefined;
 
   /**
-   * @generated from field: bool battery_level_unavailable = 7;
+   * @generated from field: optional bool battery_level_unavailable = 7;
    */
-  batteryLevelUnavailable: boolean;
+  batteryLevelUnavailable?: boolean | undefined;
 
   /**
    * @generated from field: optional float battery_level = 8;

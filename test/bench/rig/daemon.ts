@@ -29,11 +29,18 @@ export interface DaemonSettings {
 
 const stopMs = 15_000;
 
+/** How much of the log has been counted, and up to where. */
+interface Committed {
+  readonly count: number;
+  readonly lastSeq: number;
+}
+
 export class Daemon {
   readonly #folder: TemporaryFolder;
   readonly #process: ChildProcess;
   #output = "";
-  #reader: Database.Statement<[], number | null> | undefined;
+  #reader: Database.Statement<[Committed], Committed> | undefined;
+  #committed: Committed = { count: 0, lastSeq: 0 };
 
   private constructor(folder: TemporaryFolder, nodeFlags: readonly string[]) {
     this.#folder = folder;
@@ -86,12 +93,18 @@ export class Daemon {
     return join(this.#folder.path, "data", "journal.db");
   }
 
-  /** Messages committed, ever. Opens a connection that only reads; about 20 µs per call. */
+  /**
+   * Messages of the broker that are committed, ever; the daemon's own are not counted. Opens a connection that
+   * only reads, and reads what is new since the last call: nothing leaves the log within a benchmark.
+   */
   committed(): number {
-    this.#reader ??= new Database(this.journalFile, { readonly: true })
-      .prepare<[], number | null>("SELECT max(seq) FROM message")
-      .pluck();
-    return this.#reader.get() ?? 0;
+    this.#reader ??= new Database(this.journalFile, { readonly: true }).prepare<[Committed], Committed>(
+      `SELECT @count + count(*) FILTER (WHERE source <> 'flightline') AS count,
+              coalesce(max(seq), @lastSeq) AS lastSeq
+         FROM message WHERE seq > @lastSeq`,
+    );
+    this.#committed = this.#reader.get(this.#committed) ?? this.#committed;
+    return this.#committed.count;
   }
 
   /**

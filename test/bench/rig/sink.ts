@@ -9,6 +9,7 @@ export interface SinkReport {
   readonly uplinks: number;
   /** Different uplinks among them. */
   readonly distinct: number;
+  /** Of uplinks, in whatever table. */
   readonly lines: number;
   readonly requests: number;
   /** On the wire. */

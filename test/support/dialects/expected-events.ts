@@ -58,26 +58,26 @@ const v4Events: readonly Row[] = [
   row(
     { time: "2026-03-10T11:57:50", ...pump, event: "txack", ...pumpNames },
     { f_cnt_down: 4, queue_item_id: "9e000000-0000-4000-8000-000000000001", downlink_id: 77 },
-    { tx_gateway_id: "7276ff000b031df7", frequency: 869_525_000, power: 27, spreading_factor: 9 },
+    { tx_gateway_id: "7276ff000b031df7", frequency: 869_525_000, tx_power: 27, spreading_factor: 9 },
   ),
   row(
     { time: "2026-03-10T11:58:00", ...pump, event: "txack", ...pumpNames },
     { f_cnt_down: 5, queue_item_id: "9e000000-0000-4000-8000-000000000002", downlink_id: 78 },
-    { tx_gateway_id: "7276ff000b031df8", frequency: 868_100_000, power: 14, spreading_factor: 7 },
+    { tx_gateway_id: "7276ff000b031df8", frequency: 868_100_000, tx_power: 14, spreading_factor: 7 },
   ),
   row(
     { time: "2026-03-10T11:58:10.015654971", ...pump, event: "log", ...pumpNames },
-    { level: "ERROR", code: "UPLINK_CODEC" },
+    { log_level: "ERROR", log_code: "UPLINK_CODEC" },
     {
-      description: 'JS error: Error: "decodeUplink" is not defined\n    at <eval>\n',
+      log_text: 'JS error: Error: "decodeUplink" is not defined\n    at <eval>\n',
       deduplication_id: "4a000000-0000-4000-8000-0000000000ff",
     },
   ),
   row(
     { time: "2026-03-10T11:58:20", ...pump, event: "log", ...pumpNames },
-    { level: "WARNING", code: "UPLINK_F_CNT_RETRANSMISSION" },
+    { log_level: "WARNING", log_code: "UPLINK_F_CNT_RETRANSMISSION" },
     {
-      description: "Uplink was flagged as re-transmission",
+      log_text: "Uplink was flagged as re-transmission",
       deduplication_id: "4a000000-0000-4000-8000-0000000000fe",
     },
   ),
@@ -99,7 +99,7 @@ const v4Events: readonly Row[] = [
       ...pumpNames,
       deduplication_id: "4a000000-0000-4000-8000-000000000017",
     },
-    { latitude: -33.5, longitude: 151.25, altitude: 0, accuracy: 12.3 },
+    { latitude: -33.5, longitude: 151.25, altitude: 0, location_accuracy: 12.3 },
   ),
   row(
     {
@@ -120,8 +120,8 @@ const v3Events: readonly Row[] = [
     { event: "log" },
     { application_name: "water", device_name: "tank 1" },
     { time_source: "received" },
-    { level: "ERROR", code: "UPLINK_F_CNT_RETRANSMISSION", f_cnt: 260 },
-    { description: "frame-counter did not increment" },
+    { log_level: "ERROR", log_code: "UPLINK_F_CNT_RETRANSMISSION", f_cnt: 260 },
+    { log_text: "frame-counter did not increment" },
   ),
   { time: "2026-03-10T11:52:10", ...scale, event: "join", ...scaleNames, dev_addr: "01a44c71" },
   row(
@@ -130,17 +130,23 @@ const v3Events: readonly Row[] = [
   ),
   row(
     { time: "2026-03-10T11:52:30", ...scale, event: "txack", ...scaleNames },
-    { f_cnt_down: 13, tx_gateway_id: "b827ebfffed7e6e4", frequency: 869_525_000, power: 27 },
+    { f_cnt_down: 13, tx_gateway_id: "b827ebfffed7e6e4", frequency: 869_525_000, tx_power: 27 },
     { spreading_factor: 8 },
   ),
   row(
     { time: "2026-03-10T11:52:40", ...scale, event: "log", ...scaleNames },
-    { level: "ERROR", code: "UPLINK_F_CNT_RETRANSMISSION", f_cnt: 30 },
-    { description: "frame-counter did not increment" },
+    { log_level: "ERROR", log_code: "UPLINK_F_CNT_RETRANSMISSION", f_cnt: 30 },
+    { log_text: "frame-counter did not increment" },
   ),
   row(
     { time: "2026-03-10T11:53:00", ...scale, event: "location", ...scaleNames },
-    { latitude: 46.5, longitude: 7.5, altitude: 600, accuracy: 40, location_source: "GEO_RESOLVER_TDOA" },
+    {
+      latitude: 46.5,
+      longitude: 7.5,
+      altitude: 600,
+      location_accuracy: 40,
+      location_source: "GEO_RESOLVER_TDOA",
+    },
   ),
   row(
     { time: "2026-03-10T11:53:10", ...scale, event: "integration", ...scaleNames },
@@ -157,29 +163,29 @@ const statuses: readonly Row[] = [
       ...pumpNames,
       deduplication_id: "4a000000-0000-4000-8000-000000000020",
     },
-    { margin: -7, battery_level: 88.3, external_power: false, battery_level_unavailable: false },
+    { downlink_snr: -7, battery_level: 88.3, external_power: false, battery_level_unavailable: false },
   ),
   row(
     { time: "2026-03-10T11:59:10" },
     { dev_eui: "70b3d50000000006", ...barns },
     { ...pumpNames, device_name: "lamp", deduplication_id: "4a000000-0000-4000-8000-000000000021" },
-    { margin: 10, external_power: true, battery_level_unavailable: false },
+    { downlink_snr: 10, external_power: true, battery_level_unavailable: false },
   ),
   row(
     { time: "2026-03-10T11:59:20" },
     { dev_eui: "70b3d50000000007", ...barns },
     { ...pumpNames, device_name: "gate", deduplication_id: "4a000000-0000-4000-8000-000000000022" },
-    { margin: 0, external_power: false, battery_level_unavailable: true },
+    { downlink_snr: 0, external_power: false, battery_level_unavailable: true },
   ),
   row(
     { time: "2026-03-10T11:51:10" },
     { dev_eui: "0202030405060708", application_id: "124", site: "barn-7" },
     { application_name: "stables", device_name: "trough", time_source: "event" },
-    { margin: 12, battery_level: 75.59, external_power: false, battery_level_unavailable: false },
+    { downlink_snr: 12, battery_level: 75.59, external_power: false, battery_level_unavailable: false },
   ),
   row(
     { time: "2026-03-10T11:52:50", ...scale, ...scaleNames },
-    { margin: -3, external_power: false, battery_level_unavailable: true },
+    { downlink_snr: -3, external_power: false, battery_level_unavailable: true },
   ),
 ];
 
@@ -191,11 +197,11 @@ const gatewayEvents: readonly Row[] = [
   { time: received, gateway_id: "7276ff000b031dfa", site: "barn-7", event: "conn", online: false },
   row(
     { time: "2026-03-10T11:48:00", ...mast, event: "mesh", relay_id: "0102aabb" },
-    { hops: 3, path: "0102ccdd>0102eeff", rssi: -110, snr: -5, time_source: "event" },
+    { mesh_hops: 3, relay_path: "0102ccdd>0102eeff", rssi: -110, snr: -5, time_source: "event" },
   ),
   row(
     { time: "2026-03-10T11:48:00", ...mast },
-    { event: "mesh", relay_id: "0102ccdd", hops: 1, time_source: "event" },
+    { event: "mesh", relay_id: "0102ccdd", mesh_hops: 1, time_source: "event" },
   ),
 ];
 
@@ -205,10 +211,10 @@ export const expectedEvents: Tables = {
       tag: "dev_eui application_id site building event",
       string:
         "deduplication_id device_name application_name profile_name tenant_name time_source dev_addr " +
-        "region_config_id relay_dev_eui queue_item_id tx_gateway_id level code description location_source " +
+        "region_config_id relay_dev_eui queue_item_id tx_gateway_id log_level log_code log_text location_source " +
         "integration_name event_type",
-      integer: "relay_rssi f_cnt_down downlink_id frequency power spreading_factor f_cnt",
-      float: "relay_snr latitude longitude altitude accuracy",
+      integer: "relay_rssi f_cnt_down downlink_id frequency tx_power spreading_factor f_cnt",
+      float: "relay_snr latitude longitude altitude location_accuracy",
       boolean: "acknowledged",
     },
     [...v4Events, ...v3Events],
@@ -217,7 +223,7 @@ export const expectedEvents: Tables = {
     {
       tag: "dev_eui application_id site",
       string: "deduplication_id device_name application_name profile_name tenant_name time_source",
-      integer: "margin",
+      integer: "downlink_snr",
       float: "battery_level",
       boolean: "external_power battery_level_unavailable",
     },
@@ -227,9 +233,9 @@ export const expectedEvents: Tables = {
     {
       tag: "gateway_id site event relay_id",
       boolean: "online",
-      integer: "hops rssi",
+      integer: "mesh_hops rssi",
       float: "snr",
-      string: "path time_source",
+      string: "relay_path time_source",
     },
     gatewayEvents,
   ),

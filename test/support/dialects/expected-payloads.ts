@@ -8,6 +8,7 @@ import {
   at,
   bed1,
   bed2,
+  bed3,
   cellar,
   north,
   probe,
@@ -46,7 +47,7 @@ const receptions: readonly Row[] = [
   row(
     { time: at.probe, ...probe, gateway_id: "7276ff000b031df9" },
     { rssi: -90, snr: -2.25, margin: 17.75, channel: 0, f_cnt: 12, frequency: 868_500_000 },
-    { spreading_factor: 12, crc_ok: false },
+    { spreading_factor: 12 },
   ),
   row(
     { time: at.tank1, ...tank1, ...roof },
@@ -174,6 +175,7 @@ export const expectedPayloads: Tables = {
         { time: at.bed2, ...bed2 },
         { device_name: "bed 2", f_cnt: 3, f_port: 85, battery: 92, temperature: 24.5, position: "normal" },
       ),
+      { time: at.bed3, ...bed3, battery: 91 },
     ],
   ),
 };

@@ -23,7 +23,7 @@ export const expectedTenantB: Tables = {
     {
       tag: deviceTags,
       string: `deduplication_id code_rate dev_addr region_config_id best_gateway_id ${nameColumns} time_source`,
-      integer: "f_cnt f_port dr gateway_count rssi frequency spreading_factor bandwidth payload_size",
+      integer: "f_cnt f_port dr gateway_count rssi frequency spreading_factor bandwidth payload_bytes",
       float: "snr margin airtime_ms",
       boolean: "adr confirmed",
     },
@@ -32,7 +32,7 @@ export const expectedTenantB: Tables = {
         { time: "2026-03-10T11:54:00", ...rented, ...rentedNames },
         { deduplication_id: "4a000000-0000-4000-8000-000000000030", f_cnt: 1, f_port: 1, dr: 3 },
         { gateway_count: 1, rssi: -50, snr: 9, margin: 21.5, frequency: 868_300_000, spreading_factor: 9 },
-        { bandwidth: 125_000, code_rate: "4/5", airtime_ms: 164.864, payload_size: 2, adr: true },
+        { bandwidth: 125_000, code_rate: "4/5", airtime_ms: 164.864, payload_bytes: 2, adr: true },
         { confirmed: false, dev_addr: "01a44c60", region_config_id: "eu868", time_source: "event" },
         { best_gateway_id: "7276ff000b031df7" },
       ),
@@ -43,13 +43,12 @@ export const expectedTenantB: Tables = {
       tag: `${deviceTags} gateway_id`,
       integer: "rssi channel f_cnt spreading_factor frequency",
       float: "snr margin",
-      boolean: "crc_ok",
     },
     [
       row(
         { time: "2026-03-10T11:54:00", ...rented },
         { gateway_id: "7276ff000b031df7", rssi: -50, snr: 9, margin: 21.5, channel: 0, f_cnt: 1 },
-        { spreading_factor: 9, frequency: 868_300_000, crc_ok: false },
+        { spreading_factor: 9, frequency: 868_300_000 },
       ),
     ],
   ),
@@ -66,7 +65,7 @@ export const expectedTenantB: Tables = {
     {
       tag: deviceTags,
       string: `deduplication_id ${nameColumns} time_source`,
-      integer: "margin",
+      integer: "downlink_snr",
       float: "battery_level",
       boolean: "external_power battery_level_unavailable",
     },
@@ -74,16 +73,16 @@ export const expectedTenantB: Tables = {
       row(
         { time: "2026-03-10T11:54:10", ...rented, ...rentedNames },
         { deduplication_id: "4a000000-0000-4000-8000-000000000031", time_source: "event" },
-        { margin: 5, battery_level: 50, external_power: false, battery_level_unavailable: false },
+        { downlink_snr: 5, battery_level: 50, external_power: false, battery_level_unavailable: false },
       ),
     ],
   ),
   device_event: table(
-    { tag: `${deviceTags} event`, string: `level code description ${nameColumns} time_source` },
+    { tag: `${deviceTags} event`, string: `log_level log_code log_text ${nameColumns} time_source` },
     [
       row(
         { time: "2026-03-10T11:54:20", ...rented, ...rentedNames },
-        { event: "log", level: "INFO", code: "EXPIRED", description: "Queue-item expired" },
+        { event: "log", log_level: "INFO", log_code: "EXPIRED", log_text: "Queue-item expired" },
         { time_source: "event" },
       ),
     ],
@@ -92,7 +91,7 @@ export const expectedTenantB: Tables = {
     {
       tag: deviceTags,
       string: `${nameColumns} profile_id tenant_id dev_addr last_event`,
-      integer: "first_seen last_seen last_uplink f_cnt gateway_count",
+      integer: "first_seen_ms last_seen_ms last_uplink_ms f_cnt gateways_known",
     },
     [
       row(
@@ -101,8 +100,8 @@ export const expectedTenantB: Tables = {
           profile_id: "e3000000-0000-4000-8000-000000000008",
           tenant_id: "7e000000-0000-4000-8000-00000000000b",
         },
-        { dev_addr: "01a44c60", last_event: "up", f_cnt: 1, gateway_count: 1 },
-        { first_seen: rentedUpMs, last_seen: rentedUpMs, last_uplink: rentedUpMs },
+        { dev_addr: "01a44c60", last_event: "up", f_cnt: 1, gateways_known: 1 },
+        { first_seen_ms: rentedUpMs, last_seen_ms: rentedUpMs, last_uplink_ms: rentedUpMs },
       ),
     ],
   ),
@@ -118,7 +117,7 @@ export const expectedSite2: Tables = {
     {
       tag: deviceTags,
       string: "best_gateway_id device_name application_name profile_name time_source",
-      integer: "f_cnt f_port dr gateway_count rssi frequency payload_size",
+      integer: "f_cnt f_port dr gateway_count rssi frequency payload_bytes",
       float: "snr",
       boolean: "adr",
     },
@@ -126,7 +125,7 @@ export const expectedSite2: Tables = {
       row(
         { time: "2026-03-10T11:49:00", ...well, ...wellNames },
         { f_cnt: 44, f_port: 3, dr: 5, gateway_count: 1, rssi: -88, snr: 1.5, frequency: 868_300_000 },
-        { payload_size: 1, adr: true, best_gateway_id: "0016c001f153a14c", time_source: "event" },
+        { payload_bytes: 1, adr: true, best_gateway_id: "0016c001f153a14c", time_source: "event" },
       ),
     ],
   ),
@@ -151,7 +150,7 @@ export const expectedSite2: Tables = {
     {
       tag: deviceTags,
       string: "device_name application_name profile_name profile_id last_event",
-      integer: "first_seen last_seen last_uplink f_cnt gateway_count",
+      integer: "first_seen_ms last_seen_ms last_uplink_ms f_cnt gateways_known",
     },
     [
       row(
@@ -160,19 +159,19 @@ export const expectedSite2: Tables = {
           profile_id: "d3000000-0000-4000-8000-000000000501",
           last_event: "up",
           f_cnt: 44,
-          gateway_count: 1,
+          gateways_known: 1,
         },
-        { first_seen: wellUpMs, last_seen: wellUpMs, last_uplink: wellUpMs },
+        { first_seen_ms: wellUpMs, last_seen_ms: wellUpMs, last_uplink_ms: wellUpMs },
       ),
     ],
   ),
   gateway_event: table(
-    { tag: "gateway_id site event relay_id", boolean: "online", integer: "hops", string: "time_source" },
+    { tag: "gateway_id site event relay_id", boolean: "online", integer: "mesh_hops", string: "time_source" },
     [
       { time: received, ...remote, event: "conn", online: true },
       row(
         { time: "2026-03-10T11:49:30", ...remote },
-        { event: "mesh", relay_id: "0a0b0c0d", hops: 1, time_source: "event" },
+        { event: "mesh", relay_id: "0a0b0c0d", mesh_hops: 1, time_source: "event" },
       ),
     ],
   ),

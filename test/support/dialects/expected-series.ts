@@ -21,6 +21,7 @@ export const trough = { dev_eui: "0202030405060708", application_id: "124", site
 export const scale = { dev_eui: "0202030405060709", application_id: "125", site: "barn-7" };
 export const bed1 = { dev_eui: "24e124136b500201", application_id: "1", site: "barn-7" };
 export const bed2 = { dev_eui: "24e124136b500202", application_id: "1", site: "barn-7" };
+export const bed3 = { dev_eui: "24e124136b500203", application_id: "1", site: "barn-7" };
 
 export const at = {
   north: "2026-03-10T11:55:00.123456789",
@@ -32,4 +33,5 @@ export const at = {
   scale: "2026-03-10T11:52:00.250",
   bed1: "2026-03-10T11:53:00.217376",
   bed2: "2026-03-10T11:53:30",
+  bed3: "2026-03-10T11:53:40",
 };

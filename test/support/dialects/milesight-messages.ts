@@ -64,4 +64,15 @@ export const milesightMessages: readonly Message[] = [
       },
     }),
   },
+  // With a codec, and of the envelope only what the operator wants.
+  {
+    topic: "ug65/decoded",
+    payload: JSON.stringify({
+      battery: 91,
+      applicationID: 1,
+      cellularIP: "10.0.0.1",
+      devEUI: "24e124136b500203",
+      gatewayTime: "2026-03-10T19:53:40+08:00",
+    }),
+  },
 ];

@@ -14,6 +14,8 @@ export class MemoryLog implements MessageLog {
   lastSeq = 0;
   /** Messages handed out by `read`. */
   readCount = 0;
+  /** What `keepFrom` was told. */
+  readonly keptFrom: number[] = [];
 
   append(message: Pick<IncomingMessage, "topic" | "payload"> & Partial<JournalMessage>): JournalMessage {
     this.lastSeq += 1;
@@ -45,6 +47,10 @@ export class MemoryLog implements MessageLog {
 
   settle(lo: number, hi: number): void {
     this.settled.add(lo, hi);
+  }
+
+  keepFrom(seq: number): void {
+    this.keptFrom.push(seq);
   }
 
   /** The quota took them: gone and, for everybody who asks, done. */

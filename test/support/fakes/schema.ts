@@ -2,29 +2,15 @@
  * A database's columns as the forwarder sees them: a schema that starts empty, and a reader that answers
  * from a script. `known` is a keeper for tests that are about something else: nothing is ever asked.
  */
+import { SchemaCache } from "../../../src/influx/schema-cache.ts";
+import { aborted, sleep } from "../../../src/lib/abort.ts";
 import { Fault } from "../../../src/lib/fault.ts";
-import type { SchemaKeeper, SchemaReading } from "../../../src/pipeline/schema-first.ts";
-import type { ColumnType, Schema, TableColumn } from "../../../src/telemetry/column-types.ts";
+import type { SchemaKeeper, SchemaReading } from "../../../src/pipeline/schema-keeper.ts";
 
-export class MemorySchema implements Schema {
-  readonly tables = new Map<string, Map<string, ColumnType>>();
-  version = 0;
-
-  columnsOf(table: string): Map<string, ColumnType> {
-    const columns = this.tables.get(table) ?? new Map<string, ColumnType>();
-    this.tables.set(table, columns);
-    return columns;
-  }
-
-  learn(columns: readonly TableColumn[]): boolean {
-    let contradicted = false;
-    for (const { table, column, type } of columns) {
-      const ours = this.columnsOf(table);
-      if (ours.has(column) && ours.get(column) !== type) contradicted = true;
-      ours.set(column, type);
-    }
-    if (contradicted) this.version += 1;
-    return contradicted;
+/** Without tables whose columns are limited. */
+export class MemorySchema extends SchemaCache {
+  constructor() {
+    super({ isPayloadTable: () => false });
   }
 }
 
@@ -44,22 +30,28 @@ export class ScriptedReader {
   async read(signal: AbortSignal): Promise<SchemaReading> {
     signal.throwIfAborted();
     const number = this.askedMs.push(this.#uptimeMs());
-    if (this.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, this.latencyMs));
+    if (this.latencyMs > 0) await sleep(this.latencyMs, signal);
     signal.throwIfAborted();
     return this.answer(number);
   }
 }
 
-/** A keeper of an empty schema that is never contradicted. */
+/** A keeper of an empty schema that nobody else writes to. */
 export function known(): SchemaKeeper {
   const columns = new MemorySchema();
   const answer = { kind: "known" } as const;
   return {
     columns,
-    version: 0,
+    get version() {
+      return columns.version;
+    },
     isKnown: true,
+    recoveries: 0,
     read: () => Promise.resolve(answer),
     readAgain: () => Promise.resolve(answer),
+    confirm: (taken) => columns.confirm(taken),
+    giveUp: (refused) => columns.giveUp(refused),
+    run: aborted,
   };
 }
 

@@ -98,6 +98,19 @@ describe("uplinks", () => {
     assert.equal(uplink.regionConfigId, "us915_0");
   });
 
+  test("only a bad checksum is one: without any, nothing is said of it", () => {
+    const rxInfo = [{}, { crcStatus: "NO_CRC" }, { crcStatus: "BAD_CRC" }, { crcStatus: "CRC_OK" }];
+    const expected = [undefined, undefined, false, true];
+    for (const payload of [toJsonBytes, toProtobufBytes].map((encode) =>
+      encode({ ...climateUplink(), rxInfo }),
+    )) {
+      assert.deepEqual(
+        decodeUplink(payload).receptions.map(({ crcOk }) => crcOk),
+        expected,
+      );
+    }
+  });
+
   test("FSK and LR-FHSS have their own modulation, and none is none", () => {
     const fsk = decodeUplink(
       changed({ txInfo: { frequency: 868_800_000, modulation: { fsk: { datarate: 50_000 } } } }),
@@ -144,6 +157,9 @@ describe("parts that do not fit", () => {
     const uplink = decodeUplink(
       changed({
         fCnt: 1.5,
+        fPort: -1,
+        adr: 1,
+        data: "*",
         confirmed: "maybe",
         time: "2025-02-30T00:00:00Z",
         devAddr: 17,
@@ -163,9 +179,12 @@ describe("parts that do not fit", () => {
       }),
     );
     assert.deepEqual([...uplink.dropped].sort(), [
+      "adr",
       "confirmed",
+      "data",
       "devAddr",
       "fCnt",
+      "fPort",
       "object",
       "rxInfo[0].channel",
       "rxInfo[0].crcStatus",
@@ -182,7 +201,17 @@ describe("parts that do not fit", () => {
     assert.equal(uplink.receptions[1]?.rssiDbm, -90);
     assert.deepEqual([uplink.receptions[0]?.channel, uplink.receptions[0]?.crcOk], [undefined, undefined]);
     assert.deepEqual([uplink.confirmed, uplink.fCnt, uplink.dr], [undefined, undefined, 5]);
+    assert.deepEqual([uplink.adr, uplink.fPort, uplink.data], [undefined, undefined, undefined]);
     assert.equal(uplink.device.deviceName, "barn 7 north");
+  });
+
+  test("what is left out is zero in both encodings, as proto3 has it", () => {
+    const json = { deviceInfo: { devEui: "24e124538b223213" } };
+    for (const payload of [toJsonBytes(json), toProtobufBytes(json)]) {
+      const { adr, confirmed, dr, fCnt, fPort, data } = decodeUplink(payload);
+      assert.deepEqual([adr, confirmed, dr, fCnt, fPort], [false, false, 0, 0, 0]);
+      assert.deepEqual(data, new Uint8Array());
+    }
   });
 
   test("null is absent, not wrong", () => {

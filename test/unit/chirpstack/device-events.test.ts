@@ -133,6 +133,11 @@ describe("ack and txack", () => {
     assert.deepEqual(decodeJson("ack", ackEvent()), { ...expected, acknowledged: true });
     const timeout = decodeJson("ack", { ...ackEvent(), acknowledged: false });
     assert.deepEqual(timeout, { ...expected, acknowledged: false });
+    const left = decodeJson("ack", { deviceInfo });
+    assert.deepEqual([left.acknowledged, left.fCntDown], [false, 0], "left out, as proto3 does with zeros");
+    const wrong = decodeJson("ack", { ...ackEvent(), acknowledged: "yes", fCntDown: -1 });
+    assert.deepEqual([wrong.acknowledged, wrong.fCntDown], [undefined, undefined]);
+    assert.deepEqual([...wrong.dropped].sort(), ["acknowledged", "fCntDown"]);
   });
 
   test("a txack says which gateway sent it, where, how and how loud", () => {
@@ -155,9 +160,10 @@ describe("ack and txack", () => {
     assert.deepEqual(decodeJson("txack", bare).powerDbm, undefined);
     assert.deepEqual(decodeJson("txack", bare).frequencyHz, 0);
     assert.equal(decodeJson("txack", { ...bare, txInfo: { frequency: 868_100_000 } }).powerDbm, 0);
-    const loud = decodeJson("txack", { ...bare, txInfo: { power: "loud" }, downlinkId: -1 });
-    assert.deepEqual([loud.powerDbm, loud.downlinkId], [undefined, undefined]);
-    assert.deepEqual([...loud.dropped].sort(), ["downlinkId", "txInfo.power"]);
+    const wrong = { txInfo: { power: "loud" }, downlinkId: -1, fCntDown: 1.5 };
+    const loud = decodeJson("txack", { ...bare, ...wrong });
+    assert.deepEqual([loud.powerDbm, loud.downlinkId, loud.fCntDown], [undefined, undefined, undefined]);
+    assert.deepEqual([...loud.dropped].sort(), ["downlinkId", "fCntDown", "txInfo.power"]);
   });
 
   test("fields that our schema leaves out are skipped in protobuf", () => {
@@ -200,7 +206,8 @@ describe("log", () => {
     const newer = decodeJson("log", { deviceInfo, level: "FATAL", code: `TOO_${"LONG".repeat(1000)}` });
     assert.deepEqual([newer.level, newer.code.length], ["FATAL", 64]);
     assert.deepEqual([...newer.dropped].sort(), ["code", "level"]);
-    assert.equal(decodeJson("log", { deviceInfo, code: ["EXPIRED"] }).code, "UNKNOWN");
+    const wrong = decodeJson("log", { deviceInfo, level: { is: "ERROR" }, code: ["EXPIRED"] });
+    assert.deepEqual([wrong.level, wrong.code], ["", ""], "nobody said INFO");
   });
 });
 
@@ -234,6 +241,10 @@ describe("status", () => {
     const wrong = decodeJson("status", { deviceInfo, margin: "good", batteryLevel: "full" });
     assert.deepEqual([wrong.marginDb, wrong.batteryPercent], [undefined, undefined]);
     assert.deepEqual([...wrong.dropped].sort(), ["batteryLevel", "margin"]);
+    const flags = { externalPowerSource: 0, batteryLevelUnavailable: "no" };
+    const unclear = decodeJson("status", { deviceInfo, ...flags });
+    assert.deepEqual([unclear.externalPower, unclear.batteryUnavailable], [undefined, undefined]);
+    assert.deepEqual([...unclear.dropped].sort(), ["batteryLevelUnavailable", "externalPowerSource"]);
     const event = create(StatusEventSchema, { deviceInfo, margin: 3, batteryLevel: Number.NaN });
     const noNumber = decodeBytes("status", toBinary(StatusEventSchema, event));
     assert.deepEqual([noNumber.marginDb, noNumber.batteryPercent], [3, undefined]);
@@ -272,6 +283,13 @@ describe("location", () => {
       ["location.accuracy"],
     ]);
     assert.deepEqual(cells({ latitude: 91 }), [undefined, "", undefined, ["location"]]);
+    for (const name of ["latitude", "longitude"]) {
+      const half = { latitude: 1, longitude: 2, [name]: "north" };
+      assert.deepEqual(cells(half), [undefined, "", undefined, [`location.${name}`]]);
+    }
+    const flat = { latitude: 1, longitude: 2, altitude: undefined };
+    const high = { latitude: 1, longitude: 2, altitude: "high" };
+    assert.deepEqual(cells(high), [flat, "", undefined, ["location.altitude"]]);
     const event = create(LocationEventSchema, {
       deviceInfo,
       location: { accuracy: Number.POSITIVE_INFINITY },

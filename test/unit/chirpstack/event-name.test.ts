@@ -87,6 +87,20 @@ test("a command is no event, whoever gave it and whatever it holds", () => {
   assert.equal(noCommand.ok ? "" : noCommand.fault.code, "decode_unknown_event");
 });
 
+test("what a gateway says on a topic that nobody knows is not taken for its going offline", () => {
+  const gatewayId = "0016c001f153a14c";
+  const message = toJsonBytes({ gatewayId, x: 1 });
+  for (const topic of [`eu868/gateway/${gatewayId}/event/foo`, `gateway/${gatewayId}/state/foo`]) {
+    assert.deepEqual(decode(topic, message), unmapped("gateway/other"));
+    assert.deepEqual(decode(topic, noise), unmapped("gateway/other"));
+  }
+  const silent = decode("site-a", message);
+  assert.equal(silent.ok ? "" : silent.fault.code, "decode_unknown_event");
+  // Milesight's topics are free text.
+  const free = toJsonBytes({ devEUI: "24e124538b223213", gatewaySN: "6222", data: "AQI=" });
+  assert.equal(decodedUplink("farm/gateway/ug65/event/data", free).device.devEui, "24e124538b223213");
+});
+
 test("frames and answers on gateway topics are not looked into", () => {
   const cases: [string, string][] = [
     ["eu868/gateway/0016c001f153a14c/event/up", "gateway/up"],

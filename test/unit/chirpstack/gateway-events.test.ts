@@ -125,11 +125,20 @@ describe("stats", () => {
       "rxPacketsReceived",
       "txPacketsPerStatus.TOO_LATE",
     ]);
-    assert.equal(event.rxReceivedOk, 38);
+    assert.deepEqual([event.rxReceived, event.rxReceivedOk], [undefined, 38]);
+    const wrong = { rxPacketsReceivedOk: -1, txPacketsReceived: 0.5, txPacketsEmitted: true };
+    const { rxReceived, rxReceivedOk, txReceived, txEmitted } = decodeJson("gateway/stats", {
+      ...stats,
+      ...wrong,
+    });
+    assert.deepEqual(
+      [rxReceived, rxReceivedOk, txReceived, txEmitted],
+      [41, undefined, undefined, undefined],
+    );
   });
 
   test("metadata, statuses and bands are bounded, the same in both encodings", () => {
-    const metadata: JsonObject = { motd: `${"x".repeat(255)}🌩 and so on`, ["k".repeat(65)]: "v" };
+    const metadata: JsonObject = { banner: `${"x".repeat(255)}🌩 and so on`, ["k".repeat(65)]: "v" };
     for (let index = 0; index < 100; index += 1) metadata[`key${index}`] = "v";
     const txPacketsPerStatus = Object.fromEntries(Array.from({ length: 70 }, (_, index) => [`S${index}`, 1]));
     const bands = Array.from({ length: 70 }, () => ({ name: "L" }));
@@ -137,12 +146,20 @@ describe("stats", () => {
     const event = decodeJson("gateway/stats", json);
     assert.deepEqual(decodeBytes("gateway/stats", toProtobufBytes(json, GatewayStatsSchema)), event);
     assert.equal(event.metadata.size, 64);
-    assert.equal(event.metadata.get("motd"), "x".repeat(255), "a surrogate pair is not cut through");
+    assert.equal(event.metadata.get("banner"), "x".repeat(255), "a surrogate pair is not cut through");
     assert.deepEqual([event.txByStatus.size, event.dutyCycle.length], [64, 64]);
-    assert.ok(event.dropped.includes("metadata.motd"));
+    assert.ok(event.dropped.includes("metadata.banner"));
     assert.ok(event.dropped.includes(`metadata.${"k".repeat(64)}`));
     assert.ok(event.dropped.includes("dutyCycleStats.bands[64…]"));
     assert.ok(event.dropped.length <= 70);
+  });
+
+  test("of too much metadata the same keys stay in whatever order they come", () => {
+    const entries = Array.from({ length: 100 }, (_, index): [string, string] => [`key${index}`, "v"]);
+    const stats = (list: typeof entries): JsonObject => ({ gatewayId, metadata: Object.fromEntries(list) });
+    const event = decodeJson("gateway/stats", stats(entries));
+    assert.deepEqual(decodeJson("gateway/stats", stats(entries.toReversed())), event);
+    assert.equal(event.metadata.size, 64);
   });
 });
 

@@ -88,10 +88,10 @@ describe("an uplink of a Milesight gateway", () => {
       ...expectedUplink,
       timeNs: gatewayTimeNs,
       device: { ...device, applicationName: "" },
-      adr: false,
+      adr: undefined,
       fCnt: undefined,
-      fPort: 0,
-      data: new Uint8Array(),
+      fPort: undefined,
+      data: undefined,
       object: { battery: 92, temperature: 24.5 },
       receptions: [],
       frequencyHz: 0,
@@ -172,6 +172,16 @@ describe("an uplink of a Milesight gateway", () => {
     assert.equal(reception?.location, undefined);
     assert.equal(reception?.rssiDbm, undefined);
     assert.equal(reception?.snrDb, undefined);
+  });
+
+  test("at a place without its altitude is at that place, on no known height", () => {
+    const placeOf = (place: JsonObject): unknown =>
+      uplinkFrom({ ...milesightUplink(), rxInfo: [{ mac: "24e124fffef54092", ...place }] }).receptions[0]
+        ?.location;
+    const flat = { latitude: 47.1, longitude: 8.5, altitude: undefined };
+    assert.deepEqual(placeOf({ latitude: 47.1, longitude: 8.5 }), flat);
+    assert.equal(placeOf({ latitude: 47.1, altitude: 512 }), undefined);
+    assert.equal(placeOf({ latitude: 0, longitude: 0 }), undefined);
   });
 });
 

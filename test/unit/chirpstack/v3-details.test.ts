@@ -89,6 +89,7 @@ describe("v3 details", () => {
     assert.deepEqual(logOf(77), ["77", undefined, []]);
     assert.deepEqual(logOf("DATA_UP_MIC"), ["DATA_UP_MIC", undefined, ["type"]]);
     assert.deepEqual(logOf("X".repeat(500)), ["X".repeat(64), undefined, ["type"]]);
+    assert.deepEqual(logOf(1.5), ["", undefined, ["type"]]);
   });
 
   test("a battery level of 0 with a flag is no empty battery, without one it is", () => {
@@ -114,13 +115,13 @@ describe("v3 details", () => {
     assert.deepEqual(batteryOf(255), [false, true, undefined]);
     assert.deepEqual(batteryOf(127), [false, false, 50]);
     assert.deepEqual(batteryOf(254), [false, false, 100]);
-    assert.deepEqual(batteryOf(256), [false, false, undefined]);
+    assert.deepEqual(batteryOf(256), [undefined, undefined, undefined]);
   });
 
   test("an objectJSON that is no object is listed, and the measurement around it kept", () => {
     const objectOf = (objectJSON: string): unknown[] => {
       const event = uplinkFrom({ ...samples.uplink().json, objectJSON });
-      assert.equal(event.data.length, 9);
+      assert.equal(event.data?.length, 9);
       return [event.object, event.dropped];
     };
     assert.deepEqual(objectOf('{"a":1'), [undefined, ["objectJSON"]]);
@@ -164,6 +165,66 @@ describe("v3 details", () => {
     assert.equal(event.receptions[0]?.rssiDbm, undefined);
     assert.equal(event.receptions[0]?.snrDb, undefined);
     assert.deepEqual(event.dropped, ["rxInfo[0].rssi", "rxInfo[0].loRaSNR"]);
+  });
+
+  test("only a bad checksum is one: without any, nothing is said of it", () => {
+    const { json } = samples.uplink();
+    const statuses = ["NO_CRC", "BAD_CRC", "CRC_OK"];
+    const rxInfo = statuses.map((crcStatus) => ({ gatewayID: gatewayIds[0], crcStatus }));
+    assert.deepEqual(
+      uplinkFrom({ ...json, rxInfo }).receptions.map(({ crcOk }) => crcOk),
+      [undefined, false, true],
+    );
+  });
+
+  const silent = { devEUI: samples.uplink().json["devEUI"] ?? null };
+  /** Name and event of a message that says nothing but its device: what it has in JSON, and in protobuf. */
+  const silentEvents: readonly [name: string, keys: readonly string[], inProtobuf: object][] = [
+    [
+      "up",
+      ["adr", "confirmedUplink", "dr", "fCnt", "fPort", "data"],
+      {
+        adr: false,
+        confirmed: false,
+        dr: 0,
+        fCnt: 0,
+        fPort: 0,
+        data: new Uint8Array(),
+      },
+    ],
+    ["ack", ["acknowledged", "fCnt"], { acknowledged: false, fCntDown: 0 }],
+    ["txack", ["fCnt"], { fCntDown: 0 }],
+    [
+      "status",
+      ["margin", "externalPowerSource", "batteryLevelUnavailable"],
+      {
+        marginDb: 0,
+        externalPower: false,
+        batteryUnavailable: false,
+      },
+    ],
+  ];
+
+  for (const [name, keys, inProtobuf] of silentEvents) {
+    test(`what a ${name} does not say is zero in protobuf; in JSON it is unknown, like what does not fit`, () => {
+      const unknown = Object.fromEntries(Object.keys(inProtobuf).map((key) => [key, undefined]));
+      const bytes = decodeFormerProtobuf(name, protobuf({ 1: 123n, 4: hex(samples.devEui) }));
+      assert.ok(bytes.ok);
+      assert.deepEqual({ ...bytes.value, ...inProtobuf }, bytes.value);
+      const absent = fromJson(name, silent);
+      assert.deepEqual({ ...absent, ...unknown }, absent);
+      const wrong = fromJson(name, { ...silent, ...Object.fromEntries(keys.map((key) => [key, "*"])) });
+      assert.deepEqual({ ...wrong, ...unknown }, wrong);
+      assert.deepEqual(wrong.dropped.toSorted(), keys.toSorted());
+    });
+  }
+
+  test("an error about an uplink that does not name it has no counter; in protobuf it is 0", () => {
+    const about = { ...silent, type: "UPLINK_CODEC" };
+    const json = fromJson("log", about);
+    const bytes = decodeFormerProtobuf("log", protobuf({ 1: 123n, 4: hex(samples.devEui), 5: 3 }));
+    assert.ok(json.kind === "log" && bytes.ok && bytes.value.kind === "log");
+    assert.deepEqual([json.fCnt, bytes.value.fCnt], [undefined, 0]);
   });
 
   test("a frame counter that is absent is 0 in protobuf; in JSON it is unknown, like one that does not fit", () => {

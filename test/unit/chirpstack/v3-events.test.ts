@@ -80,7 +80,7 @@ const expectedUplink = {
       nsTimeNs: undefined,
       hasGpsTime: false,
       location: undefined,
-      crcOk: false,
+      crcOk: undefined,
     },
   ],
   frequencyHz: 868_300_000,
@@ -241,16 +241,23 @@ describe("v3 json_v3", () => {
     });
   }
 
+  test("a frame without payload is null there, and data that is not said is unknown", () => {
+    const { data: _, ...json } = samples.uplink().jsonV3;
+    const withData = fromJson("up", samples.uplink().jsonV3);
+    assert.deepEqual(fromJson("up", { ...json, data: null }), { ...withData, data: new Uint8Array() });
+    assert.deepEqual(fromJson("up", json), { ...withData, data: undefined });
+  });
+
   test("an uplink without gateway metadata, data and object is an uplink", () => {
-    const { rxInfo: _, ...json } = samples.uplink().jsonV3;
-    const event = fromJson("up", { ...json, applicationID: 123, data: null, object: null });
+    const { rxInfo: _, data: __, ...json } = samples.uplink().jsonV3;
+    const event = fromJson("up", { ...json, applicationID: 123, object: null });
     assert.deepEqual(event, {
       ...expectedUplink,
       devAddr: "",
       confirmed: undefined,
       modulation: undefined,
       receptions: [],
-      data: new Uint8Array(),
+      data: undefined,
       object: undefined,
       timeNs: undefined,
       isIdentified: false,

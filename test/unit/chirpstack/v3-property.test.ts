@@ -88,7 +88,7 @@ const uplink = fc
       publishedAt: timestamp,
     },
     {
-      requiredKeys: ["applicationId", "devEui", "dr", "fCnt", "confirmedUplink"],
+      requiredKeys: ["applicationId", "devEui", "adr", "dr", "fCnt", "fPort", "data", "confirmedUplink"],
     },
   )
   .map((parts): UplinkEvent =>
@@ -98,6 +98,9 @@ const uplink = fc
 /** As v3 encodes it, which has no `optional`: zeros stay out. */
 function withoutZeros(message: UplinkEvent): Uint8Array<ArrayBuffer> {
   const copy = fromBinary(UplinkEventSchema, toBinary(UplinkEventSchema, message));
+  if (copy.adr === false) delete copy.adr;
+  if (copy.fPort === 0) delete copy.fPort;
+  if (copy.data?.length === 0) delete copy.data;
   if (copy.dr === 0) delete copy.dr;
   if (copy.fCnt === 0) delete copy.fCnt;
   if (copy.confirmedUplink === false) delete copy.confirmedUplink;
@@ -105,6 +108,9 @@ function withoutZeros(message: UplinkEvent): Uint8Array<ArrayBuffer> {
     if (rx.rssi === 0) delete rx.rssi;
     if (rx.loraSnr === 0) delete rx.loraSnr;
     if (rx.channel === 0) delete rx.channel;
+    if (rx.location?.latitude === 0) delete rx.location.latitude;
+    if (rx.location?.longitude === 0) delete rx.location.longitude;
+    if (rx.location?.altitude === 0) delete rx.location.altitude;
     if (rx.crcStatus === CRCStatus.NO_CRC) delete rx.crcStatus;
   }
   return new Uint8Array(toBinary(UplinkEventSchema, copy));

@@ -72,7 +72,7 @@ test("what the screen says stands below the block, and the next block below that
     counters: newCounters(),
     journal: { lastSeq: 0, backlog: 0, evicted: 0, waiting: 0, lastCommitMs: 0 },
     quarantineEvicted: 0,
-    registry: { devices: 0, gateways: 0, lag: 0, evicted: 0 },
+    registry: { devices: 0, gateways: 0, lag: 0, evicted: 0, missed: 0, statsLeftOut: 0 },
     sources: [],
     databases: [{ name: "lorawan", state: "up" }],
     latencyMs: { p50: undefined, p99: undefined },

@@ -75,7 +75,7 @@ describe("hostile names", () => {
     const [escape] = profiles.filter(({ profile_name }) => profile_name.startsWith("\u001b"));
     assert.deepEqual(
       escape?.keys.map(({ path }) => path),
-      [`${nasty[0]}_mV`, `${nasty[0]}Version`, nasty[0]],
+      [nasty[0], `${nasty[0]}Version`, `${nasty[0]}_mV`],
     );
   });
 

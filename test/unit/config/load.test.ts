@@ -16,6 +16,7 @@ test("two urls and a database are enough, and everything else has its default", 
   const config = configOf(`node = "barn-7"\n${minimal}`);
   assert.deepEqual(config, {
     node: "barn-7",
+    nodeIntervalMs: 60_000,
     mqtt: [
       {
         name: "mqtt",
@@ -293,6 +294,60 @@ device_tags = ["site", "room", "room", "_x"]
   ]);
 });
 
+test("how often a row about ourselves is written: a duration from ten seconds on, or none at all", () => {
+  const said = (interval: string): string => `${minimal}[telemetry]\nnode_interval = "${interval}"\n`;
+  for (const [interval, ms] of [
+    ["0s", 0],
+    ["10s", 10_000],
+    ["15m", 900_000],
+    ["24h", 86_400_000],
+  ] as const)
+    assert.equal(configOf(said(interval)).nodeIntervalMs, ms, interval);
+  const expected = 'expected "0s" for none, or a duration from 10s to 24h';
+  assert.match(
+    complaints(loadText(said("9s")))[0] ?? "",
+    new RegExp(`^8 telemetry.node_interval ${expected}`),
+  );
+  for (const wrong of ["25h", "often", "-1m"])
+    assert.match(complaints(loadText(said(wrong)))[0] ?? "", /^8 telemetry.node_interval expected/, wrong);
+});
+
+test("a route to the main database has no say in its retention, and is told so", () => {
+  const route = (retention: string): string =>
+    `${minimal}retention = "90d"\n[[route]]\nmatch = { tenant = "farm" }\ndatabase = "lorawan"\n${retention}\n`;
+  assert.deepEqual(complaints(loadText(route(""))), []);
+  assert.deepEqual(complaints(loadText(route('retention = "90d"'))), []);
+  assert.deepEqual(complaints(loadText(route('retention = "1y"'))), [
+    "11 route[0].retention [influxdb] says otherwise of the same database, which can have one",
+  ]);
+});
+
+test("a device tag may be chosen under another name, which is checked as any other", () => {
+  const text = (tags: string): string =>
+    `${minimal}[tags]\nsite = "s"\n[telemetry]\ndevice_tags = [${tags}]\n`;
+  const result = loadText(text('"building", { key = "asset id", as = "asset" }'));
+  assert.ok(result.ok);
+  assert.deepEqual(result.config.telemetry.deviceTags, [
+    { key: "building", name: "building" },
+    { key: "asset id", name: "asset" },
+  ]);
+  const wrong = loadText(
+    text(
+      '"site-id", { key = "a", as = "site" }, { key = "b", as = "f_cnt" }, { key = "" , as = "c" }, { key = "d" }',
+    ),
+  );
+  const form = 'expected the key of a device tag, or { key = "…", as = "…" }, found a table';
+  assert.deepEqual(complaints(wrong), [
+    "10 telemetry.device_tags[0] expected a tag name: 1 to 64 letters, digits and _, not beginning with _",
+    '10 telemetry.device_tags[1] "site" is a tag already: a point can have it once',
+    '10 telemetry.device_tags[2].as "f_cnt" is a column of ours: choose another name',
+    '10 telemetry.device_tags[3].key expected the key of a device tag in ChirpStack: 1 to 256 characters on one line, found ""',
+    `10 telemetry.device_tags[4] ${form}`,
+  ]);
+  assert.ok(!wrong.ok);
+  assert.equal(wrong.problems[0]?.hint, '{ key = "site-id", as = "…" } gives it another name');
+});
+
 test("the key __proto__ is unknown like any other, and changes no object", () => {
   const result = loadText(`["__proto__"]\nverify = 1\n${minimal}[tags]\n"__proto__" = "x"\n`);
   assert.deepEqual(complaints(result), ["1 __proto__ unknown key", "10 tags.__proto__ unknown key"]);
@@ -353,5 +408,17 @@ test("an empty file name is called that", () => {
   assert.equal(
     result.problems.map(formatProblem).join(""),
     '"": is not the name of a file\n    name one: --config flightline.toml\n',
+  );
+});
+
+test("a payload key cannot be renamed onto a tag, static or of the device", () => {
+  const profile = '[[profile]]\nmatch = { profile = "p" }\nrename = { a = "site", b = "house" }\n';
+  const tags = '[tags]\nsite = "x"\n[telemetry]\ndevice_tags = [{ key = "building id", as = "house" }]\n';
+  assert.deepEqual(
+    complaints(loadText(`${minimal}\n${tags}${profile}`)).map((line) => line.replace(/^\d+ /, "")),
+    [
+      'profile[0].rename.a "site" is a tag: choose another name',
+      'profile[0].rename.b "house" is a tag: choose another name',
+    ],
   );
 });

@@ -16,7 +16,7 @@ import { routeOf } from "../../../src/pipeline/route.ts";
 const sources = ["mqtt", "field"];
 const schema = table({ influxdb: influxSchema, route: routesSchema.prefault([]) }).superRefine(
   (raw, context) => {
-    checkRoutes(raw.route, sources, context);
+    checkRoutes(raw.route, raw.influxdb, sources, context);
   },
   evenIfBroken,
 );
@@ -156,6 +156,18 @@ describe("[[route]]", () => {
     );
   });
 
+  test("the retention of [influxdb]'s own database is said there, with whatever token a route writes", () => {
+    const main = { match: { tenant: "farm" }, database: "main" };
+    assert.deepEqual(complaints(main), []);
+    assert.deepEqual(complaints({ ...main, retention: "90d" }), []);
+    for (const route of [main, { ...main, token: "t0" }, { ...main, token: "t1" }]) {
+      assert.match(complaints({ ...route, retention: "1y" })[0] ?? "", /^route\.0\.retention: \[influxdb\]/);
+    }
+    const { retention: _, ...without } = influxdb;
+    const result = schema.safeParse({ influxdb: without, route: [{ ...main, retention: "90d" }] });
+    assert.equal(result.success, false, "[influxdb] says that the database is there");
+  });
+
   test("no table, however wrong, makes the check throw", () => {
     fc.assert(
       fc.property(
@@ -175,6 +187,7 @@ describe("[[route]]", () => {
         ),
         (route) => {
           schema.safeParse({ influxdb, route });
+          for (const main of route) schema.safeParse({ influxdb: main, route });
         },
       ),
     );

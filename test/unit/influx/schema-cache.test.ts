@@ -112,28 +112,69 @@ describe("a payload's table that is fuller than was thought", () => {
   });
 });
 
-describe("what is not stored yet", () => {
-  test("is what came or changed, once", () => {
-    const schema = cache([column("old", "float"), column("same", "float")]);
-    assert.deepEqual(schema.takeUnsaved(), []);
-    claim(schema, [column("claimed", "boolean"), column("same", "float")]);
-    schema.learn([column("old", "string"), column("heard", "integer")]);
-    assert.deepEqual(schema.takeUnsaved(), [
-      column("claimed", "boolean"),
-      column("old", "string"),
-      column("heard", "integer"),
-    ]);
-    assert.deepEqual(schema.takeUnsaved(), []);
+describe("a claim", () => {
+  test("is confirmed by what InfluxDB says, and by lines that it has taken", () => {
+    const schema = cache();
+    claim(schema, [column("a", "float"), column("b", "float"), column("c", "float")]);
+    const confirmed = (): boolean[] => ["a", "b", "c", "d"].map((name) => schema.isConfirmed(table, name));
+    assert.deepEqual(confirmed(), [false, false, false, false]);
+    schema.learn([column("a", "float")]);
+    schema.confirm([column("b", "float")]);
+    assert.deepEqual(confirmed(), [true, true, false, false]);
+    assert.equal(schema.version, 0, "it was as it was claimed");
   });
 
-  test("has no claim that was given up", () => {
-    const schema = cache([], { payloadColumns: 2 });
-    claim(schema, [column("a", "float"), column("b", "float")]);
-    schema.learn([column("c", "float")]);
-    assert.deepEqual(
-      schema.takeUnsaved().map((each) => each.column),
-      ["a", "c"],
-    );
+  test("of another type than that of lines that were taken is set right, and what was fitted is stale", () => {
+    const schema = cache();
+    const held = schema.columnsOf(table);
+    held.set("a", "string");
+    schema.confirm([column("a", "float"), column("new", "float")]);
+    assert.deepEqual([held.get("a"), held.get("new"), schema.version], ["float", "float", 1]);
+    assert.ok(schema.isConfirmed(table, "new"));
+  });
+
+  test("that is given up is free, and what was fitted to it is stale", () => {
+    const schema = cache([column("known", "float")]);
+    claim(schema, [column("a", "string"), column("b", "float")]);
+    schema.giveUp([column("a", "string"), column("known", "float"), column("never", "float", "other")]);
+    assert.deepEqual([...schema.columnsOf(table).keys()], ["known", "b"], "what is confirmed stays");
+    assert.equal(schema.version, 1);
+    schema.giveUp([column("a", "string"), column("known", "float")]);
+    assert.equal(schema.version, 1, "there was nothing to give up");
+  });
+
+  test("of another type than the refused one stays", () => {
+    const schema = cache();
+    claim(schema, [column("a", "float")]);
+    schema.giveUp([column("a", "string")]);
+    assert.deepEqual([schema.columnsOf(table).get("a"), schema.version], ["float", 0]);
+  });
+});
+
+describe("what is not stored yet", () => {
+  test("is what is confirmed and came or changed, until it is saved", () => {
+    const schema = cache([column("old", "float"), column("same", "float")]);
+    assert.deepEqual(schema.unsaved(), []);
+    claim(schema, [column("claimed", "boolean"), column("taken", "float")]);
+    schema.learn([column("same", "float"), column("old", "string"), column("heard", "integer")]);
+    schema.confirm([column("taken", "float")]);
+    const unsaved = [column("old", "string"), column("heard", "integer"), column("taken", "float")];
+    assert.deepEqual(schema.unsaved(), unsaved);
+    assert.deepEqual(schema.unsaved(), unsaved, "asking for it does not save it");
+    schema.saved(unsaved.slice(0, 1));
+    assert.deepEqual(schema.unsaved(), unsaved.slice(1));
+    schema.saved(unsaved);
+    schema.learn([column("old", "string")]);
+    assert.deepEqual(schema.unsaved(), []);
+  });
+
+  test("is not saved by a save of what it was before", () => {
+    const schema = cache();
+    schema.learn([column("a", "float")]);
+    const before = schema.unsaved();
+    schema.learn([column("a", "string")]);
+    schema.saved(before);
+    assert.deepEqual(schema.unsaved(), [column("a", "string")]);
   });
 });
 
@@ -171,7 +212,9 @@ describe("limits", () => {
     assert.deepEqual([schema.columnsOf("one").size, schema.columnsOf("two").size], [1, 0]);
     claim(schema, [column("b", "float", "one")]);
     assert.equal(schema.columnsOf("one").size, 2);
-    assert.deepEqual(schema.takeUnsaved().length, 2);
+    schema.learn([column("a", "float", "one"), column("a", "float", "two")]);
+    assert.deepEqual(schema.unsaved(), [column("a", "float", "one")]);
+    assert.equal(schema.isConfirmed("two", "a"), false);
   });
 });
 
@@ -230,21 +273,33 @@ describe("for any schema and any claims", () => {
     );
   });
 
-  test("the store's copy, fed with what was unsaved, becomes the cache again where nothing was given up", () => {
+  const typesOf = (found: ReadonlyMap<string, TableColumn>): Map<string, ColumnType> =>
+    new Map([...found].map(([name, { type }]) => [name, type]));
+
+  test("the store's copy, fed with what was unsaved, has what InfluxDB has said or taken, and nothing else", () => {
     fc.assert(
-      fc.property(columns, columns, (claims, theirs) => {
+      fc.property(columns, columns, columns, (claims, taken, theirs) => {
         const schema = cache();
         const stored = new Map<string, TableColumn>();
+        const heard = new Map<string, TableColumn>();
         const save = (): void => {
-          for (const each of schema.takeUnsaved()) stored.set(`${each.table} ${each.column}`, each);
+          const unsaved = schema.unsaved();
+          for (const each of unsaved) stored.set(`${each.table} ${each.column}`, each);
+          schema.saved(unsaved);
         };
         claim(schema, claims);
         save();
-        schema.learn(theirs);
+        schema.confirm(taken);
         save();
+        schema.learn(theirs);
+        schema.giveUp(claims);
+        save();
+        for (const each of [...taken, ...theirs]) heard.set(`${each.table} ${each.column}`, each);
+        assert.deepEqual(typesOf(stored), typesOf(heard));
         const again = cache([...stored.values()]);
-        for (const name of ["telemetry_x", "uplink"]) {
-          assert.deepEqual(new Map(again.columnsOf(name)), new Map(schema.columnsOf(name)));
+        for (const { table: of, column: name, type } of heard.values()) {
+          assert.equal(again.columnsOf(of).get(name), type);
+          assert.ok(again.isConfirmed(of, name));
         }
       }),
     );

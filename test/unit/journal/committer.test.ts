@@ -216,6 +216,31 @@ test("settlement that no append carries is saved after five seconds, in one comm
   await run.stop();
 });
 
+test("settlement that may wait is saved with the next commit, or with what may not, or after five minutes", async (t) => {
+  const dir = folder(t);
+  const journal = openJournal(t, dir);
+  journal.commit(messages(10), 0);
+  const run = runCommitter(t, journal);
+  const saved = () => query(join(dir, "journal.db"), "SELECT lo, hi FROM settled");
+  run.committer.settle(1, 1, true);
+  await run.advance(60_000);
+  assert.deepEqual(run.groups, []);
+  run.submit("a");
+  await run.advance(250);
+  assert.deepEqual([run.groups, saved()], [[1], [[1, 1]]]);
+  run.committer.settle(2, 2, true);
+  await run.advance(60_000);
+  run.committer.settle(3, 3);
+  await run.advance(5000);
+  assert.deepEqual([run.groups, saved()], [[1, 0], [[1, 3]]]);
+  run.committer.settle(4, 4, true);
+  await run.advance(299_999);
+  assert.deepEqual(run.groups, [1, 0]);
+  await run.advance(1);
+  assert.deepEqual([run.groups, saved()], [[1, 0, 0], [[1, 4]]]);
+  await run.stop();
+});
+
 test("settling what is settled already writes nothing", async (t) => {
   const journal = openJournal(t, folder(t));
   journal.commit(messages(10), 0);

@@ -108,6 +108,10 @@ export function messages(count: number, bytes = 100): IncomingMessage[] {
   return Array.from({ length: count }, (_, index) => message(`${index} `.padEnd(bytes, "x")));
 }
 
+export function range(lo: number, hi: number): number[] {
+  return Array.from({ length: hi - lo + 1 }, (_, index) => lo + index);
+}
+
 export function seqs(journal: Pick<Journal, "read">): number[] {
   return journal.read(0, Number.MAX_SAFE_INTEGER, 1_000_000).map(({ seq }) => seq);
 }
@@ -126,6 +130,39 @@ export function query(file: string, sql: string): unknown[] {
 export function number(file: string, sql: string): number {
   const [row] = query(file, sql);
   return Number(Array.isArray(row) ? row[0] : undefined);
+}
+
+export interface Work {
+  statements: number;
+  /** Given or changed by them. */
+  rows: number;
+}
+
+/** Counts what databases do that are opened from now on. */
+export function countWork(t: TestContext): Work {
+  const work: Work = { statements: 0, rows: 0 };
+  const { prepare } = Database.prototype;
+  t.mock.method(Database.prototype, "prepare", function (this: Database.Database, sql: string) {
+    const statement: Database.Statement = Reflect.apply(prepare, this, [sql]);
+    const counted = <T>(result: T, rowsOf: (result: T) => number): T => {
+      work.statements += 1;
+      work.rows += rowsOf(result);
+      return result;
+    };
+    const { run, get, all, iterate } = statement;
+    statement.run = (...values) => counted(run.apply(statement, values), ({ changes }) => changes);
+    statement.get = (...values) => counted(get.apply(statement, values), () => 1);
+    statement.all = (...values) => counted(all.apply(statement, values), ({ length }) => length);
+    statement.iterate = function* (...values) {
+      counted(undefined, () => 0);
+      for (const row of iterate.apply(statement, values)) {
+        work.rows += 1;
+        yield row;
+      }
+    };
+    return statement;
+  });
+  return work;
 }
 
 export interface RunningCommitter {

@@ -120,12 +120,13 @@ test("a seq is never given twice, also when everything was trimmed or evicted", 
   const second = openJournal(t, dir, { maxSizeBytes: 1024 * 1024 });
   assert.equal(second.lastSeq, 50);
   second.commit(messages(4, 150_000), startMs);
-  // Everything before it must go for this one.
+  // Everything before it must go for the second of these.
   second.commit(messages(1, 450_000), startMs);
-  assert.deepEqual([seqs(second), second.evicted], [[55], 4]);
+  second.commit(messages(1, 450_000), startMs);
+  assert.deepEqual([seqs(second), second.evicted], [[56], 5]);
   const third = openJournal(t, dir);
-  assert.equal(third.lastSeq, 55);
-  assert.equal(third.commit([message("next")], startMs)[0]?.seq, 56);
+  assert.equal(third.lastSeq, 56);
+  assert.equal(third.commit([message("next")], startMs)[0]?.seq, 57);
 });
 
 test("when the newest rows are gone too, the counter alone keeps the seq", (t) => {

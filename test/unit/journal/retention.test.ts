@@ -3,7 +3,18 @@ import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
 import type { IncomingMessage } from "../../../src/journal/message.ts";
-import { folder, hourMs, message, messages, number, openJournal, seqs, startMs } from "./fixture.ts";
+import {
+  folder,
+  hourMs,
+  message,
+  messages,
+  number,
+  openJournal,
+  query,
+  range,
+  seqs,
+  startMs,
+} from "./fixture.ts";
 
 const minuteMs = 60_000;
 
@@ -14,10 +25,6 @@ function aged(count: number, hours: number, changes: Partial<IncomingMessage> = 
 
 /** Received before the clock of the machine was ever set. */
 const unset = { receivedMs: 5000, clockTrusted: false };
-
-function range(lo: number, hi: number): number[] {
-  return Array.from({ length: hi - lo + 1 }, (_, index) => lo + index);
-}
 
 test("settled messages stay for keep_settled and then leave with a commit", (t) => {
   const journal = openJournal(t, folder(t));
@@ -109,95 +116,60 @@ test("a clock that went back trims nothing", (t) => {
   assert.deepEqual(seqs(journal), range(1, 10));
 });
 
-const small = { maxSizeBytes: 1024 * 1024 };
-
-test("drop_oldest: settled messages of any age go first, and do not count as evicted", (t) => {
-  const journal = openJournal(t, folder(t), small);
-  journal.commit(messages(40, 10_000), startMs);
-  journal.settle(1, 10);
-  journal.settle(21, 30);
-  while (seqs(journal).includes(10)) journal.commit(messages(1, 10_000), startMs);
-  assert.equal(journal.evicted, 0);
-  const present = new Set(seqs(journal));
-  for (const seq of range(11, 20)) assert.ok(present.has(seq), `${seq} is owed`);
-  while (seqs(journal).includes(30)) journal.commit(messages(1, 10_000), startMs);
-  assert.equal(journal.evicted, 0);
-  for (const seq of [...range(11, 20), ...range(31, 40)]) assert.ok(seqs(journal).includes(seq));
+test("what is still to be projected stays, settled and old as it may be, until it is not kept any longer", (t) => {
+  const journal = openJournal(t, folder(t), { keepSettledMs: 0 });
+  journal.commit(aged(300, 100), startMs);
+  journal.settle(1, 100);
+  journal.settle(102, 300);
+  journal.keepFrom(151);
+  for (let n = 1; n <= 10; n += 1) journal.commit([], startMs + n * minuteMs);
+  assert.deepEqual(seqs(journal), [101, ...range(151, 300)]);
+  journal.keepFrom(301);
+  for (let n = 11; n <= 20; n += 1) journal.commit([], startMs + n * minuteMs);
+  assert.deepEqual(seqs(journal), [101]);
+  assert.equal(journal.unprojected, 0);
 });
 
-test("drop_oldest: then the oldest unsettled ones, counted, settled, and gone for good", (t) => {
+test("what lies before the oldest message is one settled interval, whatever became of it", (t) => {
   const dir = folder(t);
-  const journal = openJournal(t, dir, small);
-  for (let n = 0; n < 300; n += 1) journal.commit(messages(1, 10_000), startMs);
-  const left = seqs(journal);
-  const gone = 300 - left.length;
-  assert.ok(gone > 150);
-  assert.deepEqual(left, range(gone + 1, 300), "the newest are kept");
-  assert.equal(journal.evicted, gone);
-  assert.equal(journal.backlog, left.length);
-  assert.deepEqual(journal.settled.intervals, [{ lo: 1, hi: gone }]);
-  assert.equal(openJournal(t, dir, small).evicted, gone);
+  const journal = openJournal(t, dir);
+  journal.commit(aged(100, 1), startMs);
+  for (let seq = 1; seq <= 40; seq += 2) journal.settle(seq, seq);
+  journal.settle(70, 80);
+  journal.commit([], startMs);
+  journal.close();
+  // Rows that are gone without a word, as after the repair of a damaged file.
+  const file = join(dir, "journal.db");
+  const other = new Database(file);
+  other.exec("DELETE FROM message WHERE seq <= 60");
+  other.close();
+  const next = openJournal(t, dir);
+  assert.equal(next.backlog, 100 - 20 - 11);
+  next.commit([], startMs + minuteMs);
+  const expected = [
+    { lo: 1, hi: 60 },
+    { lo: 70, hi: 80 },
+  ];
+  assert.deepEqual(next.settled.intervals, expected);
+  assert.equal(next.backlog, 29);
+  assert.deepEqual(
+    query(file, "SELECT lo, hi FROM settled"),
+    expected.map(({ lo, hi }) => [lo, hi]),
+  );
 });
 
-test("drop_oldest: one step of eviction leaves most of a small journal", (t) => {
-  const journal = openJournal(t, folder(t), small);
-  let stored = 0;
-  while (journal.evicted === 0) {
-    journal.commit(messages(1, 5000), startMs);
-    stored += 1;
+test("what a failed commit would have trimmed is not taken for gone", (t) => {
+  const journal = openJournal(t, folder(t));
+  journal.commit(aged(50, 100), startMs);
+  journal.settle(1, 10);
+  const broken = message("x", { receivedMs: Number.NaN });
+  for (let n = 1; n <= 3; n += 1) {
+    assert.throws(() => journal.commit([broken], startMs + n * minuteMs), { code: "journal_write_failed" });
   }
-  assert.ok(journal.evicted < stored / 4, `${journal.evicted} of ${stored}`);
-});
-
-test("drop_oldest: evicted ones that were settled already are not counted", (t) => {
-  const journal = openJournal(t, folder(t), small);
-  journal.commit(messages(70, 10_000), startMs);
-  // Every second one: each group that is dropped holds settled and unsettled ones.
-  for (let seq = 1; seq <= 70; seq += 2) journal.settle(seq, seq);
-  for (let n = 0; n < 90; n += 1) journal.commit(messages(1, 10_000), startMs);
-  const present = new Set(seqs(journal));
-  const lost = range(1, 160).filter((seq) => !present.has(seq) && (seq > 70 || seq % 2 === 0));
-  assert.ok(lost.length > 0);
-  assert.equal(journal.evicted, lost.length);
-});
-
-test("long topics fill the quota, not the disk", (t) => {
-  const journal = openJournal(t, folder(t), small);
-  const topic = "ü".repeat(30_000);
-  const group = Array.from({ length: 5 }, () => message("x", { topic }));
-  for (let n = 0; n < 12; n += 1) journal.commit(group, startMs);
-  assert.ok(journal.evicted > 30, `${journal.evicted}`);
-  assert.deepEqual(seqs(journal).slice(-5), range(56, 60));
-});
-
-test("what can never fit drops nothing", (t) => {
-  const journal = openJournal(t, folder(t), small);
-  journal.commit(messages(40, 10_000), startMs);
-  assert.throws(() => journal.commit(messages(1, 2_000_000), startMs), {
-    code: "journal_full",
-    disposition: "retry",
-    hint: "raise [journal] max_size",
-  });
-  assert.deepEqual(seqs(journal), range(1, 40));
-  assert.equal(journal.evicted, 0);
-});
-
-test("stop_acking: nothing is dropped, and it goes on once some have been settled", (t) => {
-  const journal = openJournal(t, folder(t), { ...small, whenFull: "stop_acking" });
-  const full = { code: "journal_full", disposition: "retry", layer: "journal" };
-  let stored = 0;
-  assert.throws(() => {
-    for (; stored < 1000; stored += 1) journal.commit(messages(1, 10_000), startMs);
-  }, full);
-  assert.ok(stored > 50 && stored < 110);
-  assert.throws(() => journal.commit(messages(1, 10_000), startMs), full);
-  assert.deepEqual(seqs(journal), range(1, stored));
-  assert.equal(journal.lastSeq, stored);
-  journal.settle(5, 9);
-  assert.equal(journal.commit(messages(1, 10_000), startMs)[0]?.seq, stored + 1);
-  assert.equal(journal.evicted, 0);
-  const present = new Set(seqs(journal));
-  for (const seq of [...range(1, 4), ...range(10, stored + 1)]) assert.ok(present.has(seq), `${seq}`);
+  assert.equal(journal.backlog, 40);
+  assert.deepEqual(journal.settled.intervals, [{ lo: 1, hi: 10 }]);
+  for (let n = 4; n <= 6; n += 1) journal.commit([], startMs + n * minuteMs);
+  assert.deepEqual(seqs(journal), range(11, 50));
 });
 
 test("the file stays within its quota and keeps its pages, and gives them back when the log has shrunk", (t) => {

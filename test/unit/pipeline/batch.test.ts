@@ -14,6 +14,7 @@ function ready(seq: number, text: string): ReadyMessage {
     uptimeMs: 0,
     text,
     lineCount: text.split("\n").length,
+    unconfirmed: [],
     droppedCount: 0,
     isOwn: false,
   };

@@ -225,6 +225,7 @@ test("a message that was written out of patience has the same time when NTP has 
         offsetMs: (key) => journal.boots.offsetMs(key),
         settings: { tags: [], deviceTags: [], profiles: [] },
         schema: new MemorySchema(),
+        mayClaim: () => true,
         destination: { name: "main", isMine: undefined, isDefault: true },
         leftOut: new LeftOutReport(() => {}),
         counters: newCounters(),

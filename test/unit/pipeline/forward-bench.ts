@@ -14,7 +14,7 @@ import { Deduplicator } from "../../../src/pipeline/deduplicator.ts";
 import { Forward } from "../../../src/pipeline/forward.ts";
 import { LatencyWindow } from "../../../src/pipeline/latency.ts";
 import type { QuarantinedMessage } from "../../../src/pipeline/ports.ts";
-import type { SchemaKeeper } from "../../../src/pipeline/schema-first.ts";
+import type { SchemaKeeper } from "../../../src/pipeline/schema-keeper.ts";
 import { MemoryLog } from "../../support/fakes/memory-log.ts";
 import { RecordingLog } from "../../support/fakes/recording-log.ts";
 import { known } from "../../support/fakes/schema.ts";

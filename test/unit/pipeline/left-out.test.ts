@@ -12,35 +12,54 @@ describe("columns without room", () => {
   test("ten are named, the others counted", () => {
     const { faults, report } = setUp();
     const names = Array.from({ length: 13 }, (_, n) => `c${n}`);
-    report.add({ profileName: "EM300", table: "climate", names, count: 13 });
+    report.add({ profileName: "EM300", table: "climate", names, count: 13, isTableFull: true });
     const [fault] = faults;
     assert.equal(fault?.code, "fields_left_out");
     assert.match(
       fault.message,
-      /^the table "climate" has no room for "c0", .*"c9" and 3 more from .*"EM300"/,
+      /^the table "climate" is full and has no room for "c0", .*"c9" and 3 more from .*"EM300"/,
     );
     assert.doesNotMatch(fault.message, /c10/);
   });
 
   test("few are all named, and names of any length or content stay on the line", () => {
     const { faults, report } = setUp();
-    report.add({ profileName: "", table: "t", names: ["a\nb", "x".repeat(1000)], count: 2 });
+    report.add({
+      profileName: "",
+      table: "t",
+      names: ["a\nb", "x".repeat(1000)],
+      count: 2,
+      isTableFull: true,
+    });
     const message = faults[0]?.message ?? "";
     assert.match(message, /"a\\nb", "x+…": they are not written$/);
     assert.ok(message.length < 300);
   });
 
+  test("who can mend it is told how: drop, another table, or the configuration of gateways", () => {
+    const { faults, report } = setUp();
+    const wide = { profileName: "EM300", table: "climate", names: ["a"], count: 1, isTableFull: false };
+    report.add(wide);
+    report.add(wide);
+    assert.match(faults.pop()?.hint ?? "", /in drop under \[\[profile\]\]/);
+    assert.equal(faults.length, 0, "said once");
+    report.add({ profileName: "EM300", table: "climate", names: ["a"], count: 1, isTableFull: true });
+    report.add({ profileName: "", table: "gateway_stats", names: ["meta_a"], count: 1, isTableFull: true });
+    assert.match(faults[0]?.hint ?? "", /another table under \[\[profile\]\]/);
+    assert.match(faults[1]?.hint ?? "", /\[metadata\]/);
+  });
+
   test("said once for each profile and table, a thousand times at most", () => {
     const { faults, report } = setUp();
     const add = (profileName: string, table: string): void => {
-      report.add({ profileName, table, names: ["a"], count: 1 });
+      report.add({ profileName, table, names: ["a"], count: 1, isTableFull: true });
     };
     for (let round = 0; round < 3; round += 1) {
       add("p", "t");
       add("p", "u");
       add("q", "t");
     }
-    report.add({ profileName: "r", table: "t", names: [], count: 0 });
+    report.add({ profileName: "r", table: "t", names: [], count: 0, isTableFull: true });
     assert.equal(faults.length, 3);
     for (let n = 0; n < 5000; n += 1) add(`p${n}`, "t");
     assert.equal(faults.length, 1000);

@@ -45,6 +45,7 @@ function setUp({ decode: planted = decode, ...more }: SetUp = {}) {
     offsetMs: () => undefined,
     settings: { tags: [], deviceTags: [], profiles: [] },
     schema: new MemorySchema(),
+    mayClaim: () => true,
     destination: main,
     leftOut: new LeftOutReport((fault) => faults.push(fault)),
     counters: newCounters(),
@@ -388,6 +389,15 @@ describe("prepare: rows of our own", () => {
     assert.deepEqual(runMain(own([])).done, [1], "without a row there is nothing to send");
     assert.deepEqual([...counters.unmapped], [[ownTopic, 1]]);
   });
+
+  test("what cannot be read is quarantined, once, whoever it was for", () => {
+    const torn = { ...own([row]), payload: Buffer.from('{"version":1,"points":[["gateway_st') };
+    const [entry] = setUp().run(torn).quarantined;
+    assert.equal(entry?.fault.code, "own_row_unreadable");
+    const isMine = (): boolean => true;
+    const chunk = setUp({ destination: { name: "farm", isMine, isDefault: false } }).run(torn);
+    assert.deepEqual([chunk.quarantined, chunk.ready, chunk.done], [[], [], []]);
+  });
 });
 
 describe("prepare: destinations", () => {
@@ -462,23 +472,31 @@ describe("prepare: columns", () => {
   test("what finds no room is said once for each device profile and table", () => {
     const schema = new MemorySchema();
     for (let n = 0; n < 200; n += 1) schema.columnsOf("telemetry_em300_th").set(`c${n}`, "float");
-    const { run, faults } = setUp({ schema });
-    const [ready] = run(uplink(1), uplink(2)).ready;
+    const { run, faults, counters } = setUp({ schema });
+    const [ready] = run(
+      uplink(1, { object: { temperature: 1, humidity: 2 } }),
+      uplink(2, { object: { temperature: 3 } }),
+    ).ready;
     assert.ok(ready !== undefined && !ready.text.includes("temperature"), "the row goes without it");
+    assert.match(ready.text, /^telemetry_em300_th,.*f_cnt=1i,.*fields_left_out=2i /m);
+    assert.equal(counters.fieldsLeftOut, 3);
     assert.deepEqual(
       faults.map(({ code, layer, disposition }) => [code, layer, disposition]),
       [["fields_left_out", "device", "drop"]],
     );
     assert.match(
       faults[0]?.message ?? "",
-      /"telemetry_em300_th" has no room for .*"temperature".*"EM300-TH"/,
+      /"telemetry_em300_th" is full and has no room for .*"temperature".*"EM300-TH"/,
     );
   });
 
   test("what the mapping leaves out is said too", () => {
     const object = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`key${n}`, n]));
-    const { run, faults } = setUp();
-    run(uplink(1, { object }));
+    const { run, faults, counters } = setUp();
+    const [ready] = run(uplink(1, { object })).ready;
     assert.match(faults[0]?.message ?? "", /and \d+ more/);
+    const told = /fields_left_out=(\d+)i/.exec(ready?.text ?? "")?.[1];
+    assert.ok(told !== undefined);
+    assert.equal(counters.fieldsLeftOut, Number(told), "counted once, whoever left it out");
   });
 });

@@ -6,13 +6,23 @@ import type { Event, GatewayConn, GatewayStats, Status, Uplink } from "../../../
 import type { IncomingMessage, JournalMessage } from "../../../src/journal/message.ts";
 import { Fault } from "../../../src/lib/fault.ts";
 import { failed, ok, type Result } from "../../../src/lib/result.ts";
-import { ownSource, ownTopic, packOwn } from "../../../src/pipeline/own-message.ts";
+import {
+  type OwnMessage,
+  ownSource,
+  ownTopic,
+  packOwn,
+  unpackOwn,
+} from "../../../src/pipeline/own-message.ts";
+import { noFacts } from "../../../src/pipeline/route.ts";
 
 /** 2026-03-01T00:00:00Z, the start of five minutes. */
 export const startMs = Date.UTC(2026, 2, 1);
 export const minuteMs = 60_000;
 
-export const settings = { tags: [{ name: "site", value: "barn" }], deviceTags: ["room"] };
+export const settings = {
+  tags: [{ name: "site", value: "barn" }],
+  deviceTags: [{ key: "room", name: "room" }],
+};
 
 const nothing = { isIdentified: true, dropped: [] };
 const gatewayIds = ["0016c001f1500001", "0016c001f1500002"];
@@ -136,9 +146,15 @@ export function received(
 
 /** A message of ours that holds no row: time passes with it. */
 export function timeMark(atMs: number): IncomingMessage {
-  const facts = { source: "", tenantId: "", tenantName: "", applicationId: "", applicationName: "" };
-  const payload = packOwn({ points: [], facts });
+  const payload = packOwn({ points: [], facts: noFacts });
   return { ...received("junk", atMs), source: ownSource, topic: ownTopic, payload };
+}
+
+/** What a message of ours holds. */
+export function ownMessage({ payload }: Pick<IncomingMessage, "payload">): OwnMessage {
+  const unpacked = unpackOwn(payload);
+  if (!unpacked.ok) throw unpacked.fault;
+  return unpacked.value;
 }
 
 function toJson(_key: string, value: unknown): unknown {

@@ -10,7 +10,7 @@ import { Journal } from "../../../src/journal/journal.ts";
 import type { IncomingMessage } from "../../../src/journal/message.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { Wakeup } from "../../../src/lib/wakeup.ts";
-import { ownSource, unpackOwn } from "../../../src/pipeline/own-message.ts";
+import { ownSource } from "../../../src/pipeline/own-message.ts";
 import { Projector, type ProjectorDeps } from "../../../src/pipeline/project.ts";
 import { OwnRows } from "../../../src/pipeline/project-rows.ts";
 import type { StoredRegistry } from "../../../src/state/registry-store.ts";
@@ -18,7 +18,7 @@ import { State } from "../../../src/state/state.ts";
 import type { Point } from "../../../src/telemetry/point.ts";
 import { RecordingLog } from "../../support/fakes/recording-log.ts";
 import { folder, journalConfig, ManualClock } from "../journal/fixture.ts";
-import { eventOf, settings, startMs } from "./project-events.ts";
+import { eventOf, ownMessage, settings, startMs } from "./project-events.ts";
 
 /** Who looks at messages one by one, without a marker. */
 export const plainEvents: ProjectorDeps["events"] = {
@@ -93,7 +93,7 @@ export function ownRows(dir: string): Point[] {
     journal
       .read(1, journal.lastSeq, 1_000_000)
       .filter(({ source }) => source === ownSource)
-      .flatMap(({ payload }) => unpackOwn(payload).points),
+      .flatMap((message) => ownMessage(message).points),
   );
 }
 
@@ -154,6 +154,9 @@ export function start(t: TestContext, dir: string, options: LifeOptions = {}): L
         step();
         clock.advance(perReadMs);
         return committer.read(lo, hi, maxCount);
+      },
+      keepFrom(seq) {
+        committer.keepFrom(seq);
       },
     },
     journalId: journal.id,

@@ -9,7 +9,7 @@ import type { IncomingMessage } from "../../../src/journal/message.ts";
 import { MemoryLog } from "../../support/fakes/memory-log.ts";
 import { RecordingLog } from "../../support/fakes/recording-log.ts";
 import { VirtualTime } from "../../support/fakes/virtual-time.ts";
-import { received, settings, startMs, stats, uplink } from "./project-events.ts";
+import { ownMessage, received, settings, startMs, stats, uplink } from "./project-events.ts";
 import { plainEvents } from "./project-fixture.ts";
 
 const empty: StoredRegistry = { devices: [], gateways: [], sums: [], position: undefined };
@@ -125,6 +125,34 @@ describe("saving", () => {
     await bench.time.advance(301_000);
     assert.equal(bench.saves.length, 2);
     assert.equal(bench.lastSave?.devices.length, 1);
+  });
+
+  test("the log is told from where on it is needed: at the start, and after each save that succeeds", async (t) => {
+    const position = { seq: 2, logTimeMs: startMs, uptimeMs: 0, bootKey: 1, sumsFromMs: 0 };
+    const log = new MemoryLog();
+    for (const message of manyDevices(2)) log.append(message);
+    const load = () => ({ ...empty, position: { ...position, journalId: log.id } });
+    const bench: Bench = new Bench(t, {
+      log,
+      store: {
+        load,
+        save: () => {
+          if (bench.saveFault !== undefined) throw bench.saveFault;
+        },
+      },
+    });
+    await bench.time.settle();
+    assert.deepEqual(log.keptFrom, [3]);
+    for (const message of manyDevices(5, 10)) log.append(message);
+    bench.activity.notify();
+    bench.saveFault = full;
+    await bench.time.settle();
+    bench.committer.commit();
+    await bench.time.advance(310_000);
+    assert.deepEqual(log.keptFrom, [3], "what a failed save would cover is still needed");
+    bench.saveFault = undefined;
+    await bench.time.advance(60_000);
+    assert.deepEqual(log.keptFrom, [3, 8]);
   });
 
   test("no save before every row that was made is durable", async (t) => {
@@ -311,9 +339,8 @@ describe("limits", () => {
     const rows: { readonly timeNs: bigint; readonly count: unknown }[] = [];
     const submit = bench.committer.submit.bind(bench.committer);
     bench.committer.submit = (message, committed) => {
-      for (const point of JSON.parse(Buffer.from(message.payload).toString()).points) {
-        const count = point.fields.find(({ name }: { name: string }) => name === "stats_count").value;
-        rows.push({ timeNs: BigInt(point.timeNs), count });
+      for (const { timeNs, fields } of ownMessage(message).points) {
+        rows.push({ timeNs, count: fields.find(({ name }) => name === "stats_count")?.value });
       }
       submit(message, committed);
       committed();

@@ -64,6 +64,15 @@ function execute(dir: string, file: string, sql: string): void {
   }
 }
 
+function newestSeq(dir: string): number {
+  const database = new Database(join(dir, "journal.db"), { readonly: true });
+  try {
+    return Number(database.prepare("SELECT max(seq) FROM message").pluck().get());
+  } finally {
+    database.close();
+  }
+}
+
 function removeDatabase(dir: string, name: string): void {
   for (const suffix of [".db", ".db-wal", ".db-shm", ".id"])
     rmSync(join(dir, name + suffix), { force: true });
@@ -249,8 +258,43 @@ describe("logs with gaps, and other logs", () => {
     execute(dir, "journal.db", "DELETE FROM message WHERE seq BETWEEN 20 AND 99");
     const { projector } = await live(t, dir);
     assert.equal(projector.lag, 0);
+    assert.equal(projector.missed, 80);
     const sums = ofTable(ownRows(dir), "gateway_stats");
     assert.equal(sums.at(-1)?.timeNs, ns(startMs + 55 * minuteMs));
+  });
+
+  test("a sum that a gap cuts through is not made: a row of what is left would replace the whole one", async (t) => {
+    for (const savedCount of [0, 20, 61]) {
+      const saved = dataFolder(t);
+      journalled(saved, hour.slice(0, savedCount));
+      await live(t, saved);
+      const from = newestSeq(saved) + 1;
+      journalled(saved, hourAndEnd.slice(savedCount));
+      const whole = dataFolder(t, saved);
+      await live(t, whole);
+      const rows = new Set(distinctRows(whole));
+      for (const [first, last] of [
+        [0, 0],
+        [0, 9],
+        [4, 5],
+        [7, 40],
+      ] as const) {
+        const dir = dataFolder(t, saved);
+        execute(
+          dir,
+          "journal.db",
+          `DELETE FROM message WHERE seq BETWEEN ${from + first} AND ${from + last}`,
+        );
+        const { projector } = await live(t, dir);
+        const about = `${savedCount} saved, then ${first} to ${last} gone`;
+        const sums = ofTable(ownRows(dir), "gateway_stats").map(rowText);
+        for (const sum of sums) assert.ok(rows.has(sum), `${about}: ${sum}`);
+        assert.ok(sums.length > 0, `${about}: what comes later is made`);
+        assert.ok(projector.statsLeftOut > 0, about);
+        const missed = savedCount === 0 && first === 0 ? 0 : last - first + 1;
+        assert.equal(projector.missed, missed, `${about}: what was gone before all else is not counted`);
+      }
+    }
   });
 
   test("a log whose newest messages are gone is read to its end", async (t) => {
@@ -265,7 +309,27 @@ describe("logs with gaps, and other logs", () => {
     for (let n = 0; n < 20; n += 1) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(life.projector.lag, 0);
     await life.stop();
-    assert.equal(storedRegistry(dir).position?.seq, 120);
+    assert.equal(
+      storedRegistry(dir).position?.seq,
+      10,
+      "of the last message: the next one comes after a gap",
+    );
+    journalled(dir, [timeMark(startMs)]);
+    const { projector } = await live(t, dir);
+    assert.deepEqual([projector.lag, projector.missed], [0, 110]);
+  });
+
+  test("a clock that was ahead where the log begins does not keep sums from being made for as long", async (t) => {
+    const dir = dataFolder(t);
+    const aheadMs = startMs + 400 * 24 * 60 * minuteMs;
+    journalled(dir, [received("junk", startMs), timeMark(aheadMs), ...hourAndEnd]);
+    execute(dir, "journal.db", "DELETE FROM message WHERE seq = 1");
+    await live(t, dir);
+    const counts = ofTable(ownRows(dir), "gateway_stats").map((row) => Number(field(row, "stats_count")));
+    assert.equal(
+      counts.reduce((sum, count) => sum + count, 0),
+      60,
+    );
   });
 
   test("where the beginning of the log is gone, a sum that it cuts through is not made again", async (t) => {

@@ -1,7 +1,9 @@
 /** When a database is asked for its columns, and what becomes of the answer. */
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
-import { keepSchema, type SchemaReading } from "../../../src/pipeline/schema-first.ts";
+import type { Fault } from "../../../src/lib/fault.ts";
+import { Wakeup } from "../../../src/lib/wakeup.ts";
+import { keepSchema, type SchemaReading } from "../../../src/pipeline/schema-keeper.ts";
 import type { ColumnType } from "../../../src/telemetry/column-types.ts";
 import { MemorySchema, schemaFault, ScriptedReader } from "../../support/fakes/schema.ts";
 import { VirtualTime } from "../../support/fakes/virtual-time.ts";
@@ -14,13 +16,24 @@ function temperature(type: ColumnType): SchemaReading {
   return { kind: "read", columns: [{ table: telemetry, column: "temperature", type }] };
 }
 
+const away: SchemaReading = { kind: "retry", fault: schemaFault("away") };
+
 function setUp(t: TestContext) {
   const time = VirtualTime.install(t);
   const reader = new ScriptedReader(time);
   const cache = new MemorySchema();
-  const said: string[] = [];
-  const keeper = keepSchema({ reader, cache, clock: time, report: ({ code }) => said.push(code) });
-  return { time, reader, cache, said, keeper };
+  const faults: Fault[] = [];
+  const activity = new Wakeup();
+  const keeper = keepSchema({ reader, cache, clock: time, report: (fault) => faults.push(fault), activity });
+  const stop = new AbortController();
+  const running = keeper.run(stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await running;
+    assert.equal(time.timersSet, 0);
+  });
+  const said = (): string[] => faults.map(({ code }) => code);
+  return { time, reader, cache, faults, said, activity, keeper, stop, running };
 }
 
 describe("schema keeper", () => {
@@ -46,34 +59,99 @@ describe("schema keeper", () => {
     assert.deepEqual(await keeper.read(never), { kind: "known" });
   });
 
-  test("after three looks in a row that failed work goes on without, which is said once; each is another", async (t) => {
-    const { reader, cache, said, keeper } = setUp(t);
-    reader.answer = () => ({ kind: "retry", fault: schemaFault("away") });
+  test("after three looks in a row that failed work goes on without, which is said once, with what it means", async (t) => {
+    const { reader, faults, said, keeper } = setUp(t);
+    reader.answer = () => away;
     const outcomes: string[] = [];
     for (let look = 1; look <= 6; look += 1) {
       outcomes.push((await keeper.read(never)).kind);
-      if (look === 3) assert.deepEqual(said, [], "whoever hears of a failure says it");
+      if (look === 2) assert.deepEqual(said(), [], "whoever hears of a failure says it");
     }
-    assert.deepEqual(outcomes, ["retry", "retry", "retry", "known", "known", "known"]);
-    assert.deepEqual([said, keeper.isKnown, reader.askedMs.length], [["away"], false, 6]);
-    reader.answer = () => temperature("string");
-    assert.deepEqual(await keeper.read(never), { kind: "known" });
-    assert.equal(keeper.isKnown, true);
-    assert.equal(cache.columnsOf(telemetry).get("temperature"), "string");
-    assert.deepEqual(said, ["away"]);
+    assert.deepEqual(outcomes, ["retry", "retry", "known", "known", "known", "known"]);
+    assert.deepEqual([said(), keeper.isKnown, reader.askedMs.length], [["away"], false, 3]);
+    assert.equal(faults[0]?.message, "away; writing goes on with the column types that are known from here");
   });
 
-  test("a look that succeeds begins the count anew", async (t) => {
+  test("then looks go on in the background, from 30 s to 5 min apart, and nobody waits for them", async (t) => {
     const { time, reader, said, keeper } = setUp(t);
-    reader.answer = (number) => (number === 3 ? empty : { kind: "retry", fault: schemaFault("away") });
+    reader.answer = () => away;
+    reader.latencyMs = 5000;
+    const looks = [keeper.read(never), keeper.read(never)];
+    await time.advance(5000);
+    for (let look = 2; look <= 3; look += 1) {
+      looks.push(keeper.read(never));
+      await time.advance(5000);
+    }
+    await Promise.all(looks);
+    const [firstOnesEndMs, asked] = [time.uptimeMs(), reader.askedMs.length];
+    assert.equal(asked, 3);
+    for (let second = 0; second < 1200; second += 1) {
+      await time.advance(1000);
+      const before = time.uptimeMs();
+      assert.deepEqual(
+        [await keeper.read(never), await keeper.readAgain(never)],
+        [{ kind: "known" }, { kind: "known" }],
+      );
+      assert.equal(time.uptimeMs(), before);
+    }
+    const began = [firstOnesEndMs - 5000, ...reader.askedMs.slice(3)];
+    assert.deepEqual(
+      began.slice(1).map((ms, index) => ms - (began[index] ?? 0)),
+      [30_000, 60_000, 120_000, 240_000, 300_000, 300_000],
+    );
+    assert.deepEqual(said(), ["away"]);
+  });
+
+  test("a look in the background that succeeds is learned, and told to whoever waits", async (t) => {
+    const { time, reader, cache, activity, said, keeper } = setUp(t);
+    cache.columnsOf(telemetry).set("temperature", "float");
+    reader.answer = (number) => (number < 5 ? away : temperature("string"));
+    for (let look = 1; look <= 3; look += 1) await keeper.read(never);
+    const before = activity.version;
+    await time.advance(89_000);
+    assert.deepEqual([reader.askedMs.length, keeper.recoveries, activity.version], [4, 0, before]);
+    await time.advance(2000);
+    assert.deepEqual([reader.askedMs.length, keeper.recoveries, keeper.version], [5, 1, 1]);
+    assert.ok(activity.version > before);
+    assert.equal(keeper.isKnown, true);
+    assert.equal(cache.columnsOf(telemetry).get("temperature"), "string");
+    await time.advance(3_600_000);
+    assert.deepEqual([reader.askedMs.length, said()], [5, ["away"]], "nobody looks without a cause");
+  });
+
+  test("whoever stops while a look in the background hangs waits for nothing", async (t) => {
+    const { time, reader, keeper, stop, running } = setUp(t);
+    reader.answer = () => away;
+    for (let look = 1; look <= 3; look += 1) await keeper.read(never);
+    reader.latencyMs = 1_000_000;
+    await time.advance(40_000);
+    assert.equal(reader.askedMs.length, 4);
+    stop.abort(new Error("the end"));
+    await running;
+    assert.equal(time.timersSet, 0);
+  });
+
+  test("a look that succeeds begins the count anew, and what fails after it is said again", async (t) => {
+    const { time, reader, said, keeper } = setUp(t);
+    reader.answer = (number) => (number === 3 ? empty : away);
     const outcomes = [(await keeper.read(never)).kind];
-    for (let look = 2; look <= 7; look += 1) {
+    for (let look = 2; look <= 6; look += 1) {
       const again = keeper.readAgain(never);
       await time.advance(1000);
       outcomes.push((await again).kind);
     }
-    assert.deepEqual(outcomes, ["retry", "retry", "known", "retry", "retry", "retry", "known"]);
-    assert.deepEqual([said, keeper.isKnown], [["away"], true]);
+    assert.deepEqual(outcomes, ["retry", "retry", "known", "retry", "retry", "known"]);
+    assert.deepEqual([said(), keeper.isKnown, keeper.recoveries], [["away"], true, 1]);
+    reader.answer = () => empty;
+    await time.advance(30_000);
+    assert.equal(keeper.recoveries, 2);
+    reader.answer = () => away;
+    for (let look = 1; look <= 3; look += 1) {
+      const again = keeper.readAgain(never);
+      await time.advance(1000);
+      await again;
+    }
+    assert.deepEqual(said(), ["away", "away"]);
   });
 
   test("a database that will not say is reported once, and work goes on", async (t) => {
@@ -83,7 +161,7 @@ describe("schema keeper", () => {
     const again = keeper.readAgain(never);
     await time.advance(1000);
     assert.deepEqual(await again, { kind: "known" });
-    assert.deepEqual([said, keeper.isKnown, reader.askedMs.length], [["unavailable"], true, 2]);
+    assert.deepEqual([said(), keeper.isKnown, reader.askedMs.length], [["unavailable"], true, 2]);
   });
 
   test("another look begins after the call, a second after the last one at least, and is shared", async (t) => {

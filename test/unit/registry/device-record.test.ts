@@ -41,6 +41,8 @@ describe("what an event teaches", () => {
       gateways: new Map([[gatewayId, noonMs]]),
       power: undefined,
       rowDay: midnightMs / dayMs,
+      changeRowMs: undefined,
+      isRowOwed: false,
     });
     assert.equal(rowDue, true);
   });
@@ -120,6 +122,86 @@ describe("facts and rows", () => {
     assert.equal(late.rowDue, false);
   });
 
+  test("the first interval that is learned wants a row, and later ones do not", () => {
+    let record: DeviceRecord | undefined;
+    const due = [0, 1, 2, 3, 5, 8].map((step) => {
+      const event = uplink(noonMs + step * minuteMs + (step > 3 ? 30_000 : 0), 10 + step);
+      const observation = observeDevice(record, event, seenAt(timeMsOf(event)));
+      ({ record } = observation);
+      return [observation.rowDue, record.intervalMs];
+    });
+    assert.deepEqual(due, [
+      [true, undefined],
+      [false, undefined],
+      [false, undefined],
+      [true, minuteMs],
+      [false, minuteMs],
+      [false, minuteMs],
+    ]);
+  });
+
+  test("two network servers that call it differently make one row an hour, not one with each event", () => {
+    let record = known();
+    const rows: (readonly [number, string])[] = [];
+    for (let minute = 1; minute <= 180; minute += 1) {
+      const atMs = noonMs + minute * minuteMs;
+      const event = uplink(atMs, 10 + minute, { device: renamed(minute % 2 === 0 ? "barn 7" : "b-007") });
+      const observation = observeDevice(record, event, seenAt(atMs));
+      record = observation.record;
+      if (observation.rowDue) rows.push([minute, record.deviceName]);
+    }
+    assert.deepEqual(rows, [
+      [1, "b-007"],
+      // The first interval that is known.
+      [3, "b-007"],
+      [61, "b-007"],
+      [121, "b-007"],
+    ]);
+  });
+
+  test("a change within the hour is owed: the next event after it makes the row, once", () => {
+    const at = (minutes: number, deviceName: string, fCnt: number) =>
+      [
+        uplink(noonMs + minutes * minuteMs, fCnt, { device: renamed(deviceName) }),
+        seenAt(noonMs + minutes * minuteMs),
+      ] as const;
+    const first = observeDevice(known(), ...at(1, "b", 11));
+    const second = observeDevice(first.record, ...at(30, "c", 12));
+    const third = observeDevice(second.record, ...at(62, "c", 13));
+    const fourth = observeDevice(third.record, ...at(200, "c", 14));
+    assert.deepEqual(
+      [first, second, third, fourth].map(({ rowDue, record }) => [rowDue, record.isRowOwed]),
+      [
+        [true, false],
+        [false, true],
+        [true, false],
+        [false, false],
+      ],
+    );
+  });
+
+  test("the row of a new day says what was owed, and does not count as one of a change", () => {
+    const tomorrow = midnightMs + dayMs;
+    const events = [
+      [tomorrow - 30 * minuteMs, "b"],
+      [tomorrow - 20 * minuteMs, "c"],
+      [tomorrow, "c"],
+      [tomorrow + minuteMs, "c"],
+      [tomorrow + 40 * minuteMs, "d"],
+    ] as const;
+    let record = known();
+    const due = events.map(([atMs, name], index) => {
+      const observation = observeDevice(
+        record,
+        uplink(atMs, 20 + index, { device: renamed(name) }),
+        seenAt(atMs),
+      );
+      record = observation.record;
+      return observation.rowDue;
+    });
+    assert.deepEqual(due, [true, false, true, false, true]);
+  });
+
   test("an event of a backlog does not bring an old name back", () => {
     const record = learn([uplink(noonMs + hourMs, 20, { device: renamed("new") })], known());
     const late = observeDevice(
@@ -155,7 +237,7 @@ describe("retained messages", () => {
     const before = known();
     const event = uplink(noonMs + hourMs, 20, { device: renamed("new"), receptions: [reception("b0")] });
     const { record, rowDue } = retained(before, event, noonMs + 2 * hourMs);
-    assert.deepEqual(record, { ...before, deviceName: "new" });
+    assert.deepEqual(record, { ...before, deviceName: "new", changeRowMs: noonMs + hourMs });
     assert.equal(rowDue, true);
     const powered = retained(before, status(noonMs + hourMs), noonMs + 2 * hourMs);
     assert.equal(powered.record, before);

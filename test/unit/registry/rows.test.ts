@@ -3,6 +3,8 @@ import { describe, test } from "node:test";
 import { deviceRow, gatewayConnRow, gatewayStatsRow, nodeRow } from "../../../src/registry/rows.ts";
 import type { NodeFigures } from "../../../src/registry/rows.ts";
 import type { StatsSum } from "../../../src/registry/records.ts";
+import type { ColumnType } from "../../../src/telemetry/column-types.ts";
+import { fit } from "../../../src/telemetry/fit.ts";
 import { encodeLine } from "../../../src/telemetry/line-protocol.ts";
 import { points } from "../../../src/telemetry/points.ts";
 import { parseLineProtocol } from "../../support/line-protocol-parser.ts";
@@ -25,7 +27,10 @@ const tagged = {
     { name: "site", value: "hof" },
     { name: "region", value: "zh" },
   ],
-  deviceTags: ["building", "room"],
+  deviceTags: [
+    { key: "building", name: "building" },
+    { key: "room", name: "room" },
+  ],
 };
 const timeNs = toNs(midnightMs) + 123n;
 
@@ -48,20 +53,27 @@ describe("device", () => {
       tenant_id: device.tenantId,
       dev_addr: "01a44c4c",
       last_event: "status",
-      first_seen: midnightMs,
-      last_seen: midnightMs + 5 * minuteMs,
-      last_uplink: midnightMs + 3 * 90_500,
+      first_seen_ms: midnightMs,
+      last_seen_ms: midnightMs + 5 * minuteMs,
+      last_uplink_ms: midnightMs + 3 * 90_500,
       f_cnt: 10,
       interval_s: 90.5,
-      gateway_count: 1,
+      gateways_known: 1,
       battery_level: 88.3,
       external_power: false,
       battery_level_unavailable: false,
-      margin: 9,
+      downlink_snr: 9,
     });
     const types = typesOf(row);
     for (const name of ["interval_s", "battery_level"]) assert.equal(types[name], "float", name);
-    for (const name of ["first_seen", "last_seen", "last_uplink", "f_cnt", "gateway_count", "margin"])
+    for (const name of [
+      "first_seen_ms",
+      "last_seen_ms",
+      "last_uplink_ms",
+      "f_cnt",
+      "gateways_known",
+      "downlink_snr",
+    ])
       assert.equal(types[name], "integer", name);
   });
 
@@ -72,14 +84,22 @@ describe("device", () => {
       "application_name",
       "battery_level",
       "battery_level_unavailable",
+      "downlink_snr",
       "external_power",
-      "first_seen",
-      "gateway_count",
+      "first_seen_ms",
       "last_event",
-      "last_seen",
-      "margin",
+      "last_seen_ms",
       "profile_name",
     ]);
+  });
+
+  test("leaves out the flags of a status that does not tell them", () => {
+    const unknown = { externalPower: undefined, batteryUnavailable: undefined };
+    const fields = fieldsOf(deviceRow(learn([status(midnightMs, unknown)]), timeNs, noTags));
+    assert.equal(fields["battery_level"], 88.3);
+    for (const name of ["external_power", "battery_level_unavailable"]) {
+      assert.equal(Object.hasOwn(fields, name), false, name);
+    }
   });
 
   test("has the tags that the device's uplinks have", () => {
@@ -175,15 +195,9 @@ describe("gateway_stats", () => {
     );
   });
 
-  test("names that come out the same get a column each, and none takes one of ours", () => {
+  test("names that come out the same get a column each", () => {
     const clashing = {
       ...sum,
-      txByStatus: new Map([
-        ["FAILED", 2],
-        ["received", 1],
-        ["Too Late", 1],
-        ["TOO_LATE", 3],
-      ]),
       metadata: new Map([
         ["temp", "2"],
         ["Temp", "1"],
@@ -197,12 +211,6 @@ describe("gateway_stats", () => {
     const fields = fieldsOf(row);
     assert.equal(row.fields.length, Object.keys(fields).length);
     const expected = {
-      tx_failed: 7,
-      tx_failed_: 2,
-      tx_received: 9,
-      tx_received_: 1,
-      tx_too_late: 3,
-      tx_too_late_: 1,
       meta_temp: 1,
       meta_temp_: 2,
       duty_cycle_a_b: 0.2,
@@ -220,6 +228,22 @@ describe("gateway_stats", () => {
     };
     assert.deepEqual(gatewayStatsRow(turned, noTags), gatewayStatsRow(sum, noTags));
   });
+
+  test("however many keys gateways invent, their table stays small, and rows tell what is not in it", () => {
+    const columns = new Map<string, ColumnType>();
+    const rows = Array.from({ length: 30 }, (_, gateway) => {
+      const keys = Array.from({ length: 30 }, (__, key): [string, string] => [`k-${gateway}-${key}`, "v"]);
+      const row = gatewayStatsRow({ ...sum, metadata: new Map(keys) }, tagged);
+      return fieldsOf(fit(row, { columnsOf: () => columns }).point);
+    });
+    // Of 200: time, fields_left_out.
+    assert.equal(columns.size, 200);
+    const last = rows.at(-1);
+    assert.equal(last?.["fields_left_out"], 30);
+    assert.equal(last["rx_received"], 100, "what is counted is in every row");
+    assert.equal(last["duty_cycle_p"], 0.75, "and what has its column is filled");
+    assert.equal(Object.hasOwn(rows[0] ?? {}, "fields_left_out"), false);
+  });
 });
 
 const figures: NodeFigures = {
@@ -232,9 +256,14 @@ const figures: NodeFigures = {
   received: 100,
   committed: 99,
   written: 80,
+  ownWritten: 7,
+  projected: 8,
   duplicates: 3,
+  retainedUntimed: 9,
+  statsLeftOut: 10,
   retries: 4,
   held: 5,
+  waitingForClock: 11,
   qos0Received: 6,
   clockTrusted: true,
   diskFreeBytes: 1e9,
@@ -259,9 +288,14 @@ describe("flightline_node", () => {
       received: 100,
       committed: 99,
       written: 80,
+      own_written: 7,
+      projected: 8,
       duplicates: 3,
+      retained_untimed: 9,
+      stats_left_out: 10,
       retries: 4,
       held: 5,
+      waiting_for_clock: 11,
       qos0_received: 6,
       clock_trusted: true,
       disk_free_bytes: 1e9,
@@ -286,7 +320,7 @@ describe("flightline_node", () => {
   test("what could not be measured is absent", () => {
     const blind = { ...figures, oldestUnsentS: undefined, diskFreeBytes: undefined, journalBytes: undefined };
     const names = nodeRow(blind, "gateway-7", timeNs, noTags).fields.map(({ name }) => name);
-    assert.equal(names.length, 17);
+    assert.equal(names.length, 22);
     assert.ok(!names.includes("oldest_unsent_s"));
   });
 });

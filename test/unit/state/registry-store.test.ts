@@ -58,6 +58,8 @@ const unknownDevice: DeviceRecord = {
   gateways: new Map(),
   power: undefined,
   rowDay: undefined,
+  changeRowMs: undefined,
+  isRowOwed: false,
 };
 
 const knownDevice: DeviceRecord = {
@@ -92,6 +94,8 @@ const knownDevice: DeviceRecord = {
     marginDb: -3,
   },
   rowDay: 20_513,
+  changeRowMs: nowMs - 60_000,
+  isRowOwed: true,
 };
 
 const powerOnly: DeviceRecord = {
@@ -100,7 +104,7 @@ const powerOnly: DeviceRecord = {
   power: {
     atMs: nowMs,
     batteryPercent: undefined,
-    externalPower: false,
+    externalPower: undefined,
     batteryUnavailable: true,
     marginDb: undefined,
   },
@@ -144,7 +148,7 @@ const sum: StatsSum = {
   ]),
   dutyCycle: new Map([["band 1", 0.25]]),
   metadata: new Map([["model", "box"]]),
-  location: { latitude: 48.1, longitude: 11.5, altitude: 500 },
+  location: { latitude: 48.1, longitude: 11.5, altitude: undefined },
 };
 
 const position = {

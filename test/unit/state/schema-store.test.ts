@@ -121,3 +121,10 @@ test("when it cannot be stored, that is said, and nothing of it was", (t) => {
   assert.match(fault?.message ?? "", /SQLITE_FULL/);
   assert.deepEqual(store.load(farm), [column("a", "float")]);
 });
+
+test("a bug is no fault of the disk's", (t) => {
+  const store = new SchemaStore(open(t, folder(t)), () => undefined);
+  const broken = [{ ...column("a", "float"), column: new Date(0) as unknown as string }];
+  assert.throws(() => store.save(farm, broken), TypeError);
+  assert.deepEqual(store.load(farm), []);
+});

@@ -26,7 +26,7 @@ test("the report has the sums, not the parts", () => {
     journal: { lastSeq: 9, backlog: 3, evicted: 7, waiting: 1, lastCommitMs: 0.5 },
     quarantineEvicted: 0,
     sources: [source("a", "connected"), source("b", "waiting"), source("c", "connecting")],
-    registry: { devices: 20, gateways: 3, lag: 0, evicted: 0 },
+    registry: { devices: 20, gateways: 3, lag: 0, evicted: 0, missed: 0, statsLeftOut: 0 },
     databases: [
       { name: "lorawan", state: "up" },
       { name: "hillfarm", state: "away" },
@@ -37,17 +37,20 @@ test("the report has the sums, not the parts", () => {
     received: 10,
     committed: 9,
     written: 4,
+    ownWritten: undefined,
     points: 12,
     backlog: 3,
     quarantined: 1,
     quarantineEvicted: undefined,
     notMapped: 2,
+    projected: undefined,
     retainedUntimed: undefined,
     duplicates: 1,
     held: 2,
     waitingForClock: undefined,
     retries: undefined,
     droppedParts: undefined,
+    fieldsLeftOut: undefined,
     receivedQos0: undefined,
     evicted: 7,
     brokers: "1/3",
@@ -56,18 +59,26 @@ test("the report has the sums, not the parts", () => {
     gateways: 3,
     registryLag: undefined,
     registryEvicted: undefined,
+    registryMissed: undefined,
+    statsLeftOut: undefined,
     p99Ms: 1235,
   });
-  const odd = { ...snapshot.counters, waitingForClock: 5, retries: 6, droppedParts: 7, receivedQos0: 8 };
-  const { waitingForClock, retries, droppedParts, receivedQos0 } = reportDetails({
+  const odd = { waitingForClock: 5, retries: 6, droppedParts: 7, fieldsLeftOut: 9, receivedQos0: 8 };
+  const { waitingForClock, retries, droppedParts, fieldsLeftOut, receivedQos0 } = reportDetails({
     ...snapshot,
-    counters: odd,
+    counters: { ...snapshot.counters, ...odd },
   });
-  assert.deepEqual([waitingForClock, retries, droppedParts, receivedQos0], [5, 6, 7, 8]);
+  assert.deepEqual({ waitingForClock, retries, droppedParts, fieldsLeftOut, receivedQos0 }, odd);
   assert.equal(reportDetails({ ...snapshot, quarantineEvicted: 9 })["quarantineEvicted"], 9);
-  const behind = { ...snapshot, registry: { devices: 20, gateways: 3, lag: 4, evicted: 5 } };
-  assert.equal(reportDetails(behind)["registryLag"], 4);
-  assert.equal(reportDetails(behind)["registryEvicted"], 5);
+  const registry = { ...snapshot.registry, lag: 4, evicted: 5, missed: 6, statsLeftOut: 7 };
+  const { registryLag, registryEvicted, registryMissed, statsLeftOut } = reportDetails({
+    ...snapshot,
+    registry,
+  });
+  assert.deepEqual([registryLag, registryEvicted, registryMissed, statsLeftOut], [4, 5, 6, 7]);
+  const unsent = { ...snapshot.counters, ownWritten: 3, projected: 4, retained: 5 };
+  const { ownWritten, projected, retainedUntimed } = reportDetails({ ...snapshot, counters: unsent });
+  assert.deepEqual([ownWritten, projected, retainedUntimed], [3, 4, 5]);
   const databases = [
     { name: "lorawan", state: "up" as const },
     { name: "hillfarm", state: "untried" as const },

@@ -17,7 +17,11 @@ import type { Field, Point } from "../../../src/telemetry/point.ts";
 import { points } from "../../../src/telemetry/points.ts";
 import { parseLineProtocol } from "../../support/line-protocol-parser.ts";
 
-const settings = { tags: [{ name: "site", value: "s1" }], deviceTags: ["building"], profiles: [] };
+const settings = {
+  tags: [{ name: "site", value: "s1" }],
+  deviceTags: [{ key: "building", name: "building" }],
+  profiles: [],
+};
 const time = { timeNs: 1_749_818_692_653_481_123n, timeSource: "event" };
 
 const device: DeviceInfo = {
@@ -158,7 +162,7 @@ describe("device_event", () => {
       downlink_id: "77i",
       tx_gateway_id: "0016c001f153a14c",
       frequency: "869525000i",
-      power: "27i",
+      tx_power: "27i",
       spreading_factor: "9i",
       ...names,
       time_source: "event",
@@ -170,9 +174,9 @@ describe("device_event", () => {
 
   test("a log names the uplink that it is about", () => {
     assert.deepEqual(cells(log), {
-      level: "ERROR",
-      code: "UPLINK_CODEC",
-      description: "JS error: decodeUplink is not defined\n  at line 42",
+      log_level: "ERROR",
+      log_code: "UPLINK_CODEC",
+      log_text: "JS error: decodeUplink is not defined\n  at line 42",
       f_cnt: "153i",
       ...common,
       deduplication_id: "d-2",
@@ -186,7 +190,7 @@ describe("device_event", () => {
       latitude: 47.1,
       longitude: 8.5,
       altitude: 512,
-      accuracy: 20,
+      location_accuracy: 20,
       location_source: "GEO_RESOLVER_TDOA",
       ...common,
     });
@@ -197,14 +201,14 @@ describe("device_event", () => {
     assert.deepEqual(cells(integration), { integration_name: "loracloud", event_type: "modem", ...common });
   });
 
-  test("what did not fit is absent, not its zero", () => {
-    const dropped = ["fCntDown", "acknowledged"];
-    assert.deepEqual(cells({ ...ack, acknowledged: false, fCntDown: 0, dropped }), {
+  test("what is not known is absent, not its zero", () => {
+    assert.deepEqual(cells({ ...ack, acknowledged: undefined, fCntDown: undefined }), {
       queue_item_id: "q-1",
       ...common,
     });
-    const inVersion3 = cells({ ...txack, fCntDown: 0, dropped: ["fCnt"] });
-    assert.equal(Object.hasOwn(inVersion3, "f_cnt_down"), false);
+    assert.equal(Object.hasOwn(cells({ ...txack, fCntDown: undefined }), "f_cnt_down"), false);
+    const flat = cells({ ...location, location: { latitude: 47.1, longitude: 8.5, altitude: undefined } });
+    assert.deepEqual([flat["latitude"], Object.hasOwn(flat, "altitude")], [47.1, false]);
     const silent = cells({
       ...txack,
       fCntDown: 0,
@@ -213,7 +217,7 @@ describe("device_event", () => {
       downlinkId: undefined,
     });
     assert.equal(silent["f_cnt_down"], "0i", "0 is a counter's first value");
-    for (const name of ["frequency", "power", "downlink_id"]) {
+    for (const name of ["frequency", "tx_power", "downlink_id"]) {
       assert.equal(Object.hasOwn(silent, name), false, name);
     }
   });
@@ -230,7 +234,7 @@ describe("device_status", () => {
       "building=barn-7",
     ]);
     assert.deepEqual(cells(status), {
-      margin: "10i",
+      downlink_snr: "10i",
       battery_level: 88.3,
       external_power: false,
       battery_level_unavailable: false,
@@ -251,9 +255,10 @@ describe("device_status", () => {
     assert.equal(cells({ ...status, batteryPercent: 0 })["battery_level"], 0, "an empty one is");
   });
 
-  test("flags that did not fit are absent", () => {
-    const dropped = ["externalPowerSource", "batteryLevelUnavailable"];
-    assert.deepEqual(cells({ ...status, marginDb: undefined, batteryPercent: undefined, dropped }), common);
+  test("flags that are not known are absent", () => {
+    const unknown = { externalPower: undefined, batteryUnavailable: undefined };
+    const cellsOf = cells({ ...status, ...unknown, marginDb: undefined, batteryPercent: undefined });
+    assert.deepEqual(cellsOf, common);
   });
 });
 
@@ -268,8 +273,8 @@ describe("gateway_event", () => {
       "relay_id=0102aabb",
     ]);
     assert.deepEqual(cells(heartbeat), {
-      hops: "3i",
-      path: "0102ccdd>0102eeff",
+      mesh_hops: "3i",
+      relay_path: "0102ccdd>0102eeff",
       rssi: "-112i",
       snr: -4,
       time_source: "event",
@@ -282,7 +287,7 @@ describe("gateway_event", () => {
   });
 
   test("a relay that the border gateway hears itself is one hop away", () => {
-    assert.deepEqual(cells({ ...heartbeat, path: [] }), { hops: "1i", time_source: "event" });
+    assert.deepEqual(cells({ ...heartbeat, path: [] }), { mesh_hops: "1i", time_source: "event" });
   });
 
   test("a path with a hop missing says neither its length nor its way", () => {

@@ -3,12 +3,18 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { JsonValue } from "../../../src/chirpstack/event.ts";
 import { Exploder, isPlausibleTime } from "../../../src/telemetry/explode.ts";
+import type { ItemFate } from "../../../src/telemetry/flatten.ts";
 import { uplinkNs } from "./payload-uplink.ts";
 
-function take(items: JsonValue[], member = "t"): { indexes: number[]; times: bigint[] } {
+interface Taken {
+  readonly fates: readonly ItemFate[] | undefined;
+  readonly times: bigint[];
+}
+
+function take(items: JsonValue[], member = "t"): Taken {
   const exploder = new Exploder(new Map([["history", member]]), uplinkNs);
-  const indexes = [...exploder.take("history", items)];
-  return { indexes, times: exploder.items.map(({ timeNs }) => timeNs) };
+  const fates = exploder.take("history", items);
+  return { fates, times: exploder.items.map(({ timeNs }) => timeNs) };
 }
 
 function timeOf(t: JsonValue): bigint | undefined {
@@ -80,7 +86,7 @@ test("an item of the uplink's very nanosecond does not overwrite the uplink's ro
   assert.equal(timeOf("2025-06-13T12:44:52.653481123Z"), uplinkNs + 1n);
 });
 
-test("only objects with a plausible time are taken, and only below the named key", () => {
+test("only objects with a plausible time become rows, and only below the named key", () => {
   const items = [
     { t: 1_650_881_694 },
     7,
@@ -90,16 +96,28 @@ test("only objects with a plausible time are taken, and only below the named key
     { u: 1_650_881_694 },
     { t: "2022-04-25T10:14:55Z" },
   ];
-  assert.deepEqual(take(items).indexes, [0, 6]);
-  assert.deepEqual(take(items, "u").indexes, [5]);
+  const no = "no time";
+  assert.deepEqual(take(items).fates, ["row", no, no, no, no, no, "row"]);
+  assert.deepEqual(take(items, "u").fates, [no, no, no, no, no, "row", no]);
   const exploder = new Exploder(new Map([["history", "t"]]), uplinkNs);
-  assert.deepEqual([...exploder.take("other", items)], []);
+  assert.equal(exploder.take("other", items), undefined);
   assert.equal(exploder.items.length, 0);
 });
 
-test("one message makes at most 256 rows", () => {
-  const items = Array.from({ length: 300 }, (_, index) => ({ t: 1_650_881_694 + index }));
-  assert.equal(take(items).indexes.length, 256);
+test("an array whose items have no such member is another one, which has the name by chance", () => {
+  assert.equal(take([]).fates, undefined);
+  assert.equal(take([20.5, null, "x", { u: 1_650_881_694 }, [{ t: 1_650_881_694 }]]).fates, undefined);
+  assert.equal(take([{ a: 1 }], "toString").fates, undefined);
+  assert.deepEqual(take([{ t: null }]).fates, ["no time"]);
+});
+
+test("one message makes at most 256 rows, of all its arrays", () => {
+  const items = Array.from({ length: 200 }, (_, index) => ({ t: 1_650_881_694 + index }));
+  const exploder = new Exploder(new Map(["a", "b"].map((path) => [path, "t"])), uplinkNs);
+  assert.deepEqual(new Set(exploder.take("a", items)), new Set(["row"]));
+  const fates = exploder.take("b", items) ?? [];
+  assert.equal(fates.indexOf("no room"), 56);
+  assert.equal(fates.lastIndexOf("row"), 55);
 });
 
 test("any values: times are plausible, distinct, and the same each time", () => {

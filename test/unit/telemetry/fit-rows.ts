@@ -25,7 +25,7 @@ export const point = (fields: readonly Field[], tags: readonly Tag[] = []): Poin
 
 export const payload = (fields: readonly Field[], tags: readonly Tag[] = []): Point => ({
   ...point(fields, tags),
-  isPayload: true,
+  openFrom: 0,
 });
 
 export const namesOf = ({ tags, fields }: Pick<Point, "tags" | "fields">): string[] =>

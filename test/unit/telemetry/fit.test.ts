@@ -155,17 +155,43 @@ describe("a table of 200 columns", () => {
       [{ name: "a", value: "1" }],
     );
     const fitted = fitInto(columns, row);
-    assert.deepEqual(namesOf(fitted.row), ["a", "c1", "x_num"]);
+    assert.deepEqual(namesOf(fitted.row), ["a", "fields_left_out", "c1", "x_num"]);
     assert.deepEqual(fitted.leftOut, ["new", "c2"]);
     assert.deepEqual(columns.get("a"), "tag");
-    assert.equal(columns.size, 201);
+    assert.equal(columns.size, 202);
+  });
+
+  test("gets every column of ours, and the row says how much was left out of it", () => {
+    const columns = full(200);
+    const ours = [string("device_name"), integer("f_cnt")];
+    const row = { ...payload([...ours, float("new"), float("c1"), float("newer")]), openFrom: 2 };
+    const fitted = fitInto(columns, row);
+    assert.deepEqual(fitted.row.fields, [
+      ...ours,
+      { name: "fields_left_out", type: "integer", value: 2 },
+      float("c1"),
+    ]);
+    assert.equal(fitted.row.openFrom, 3);
+    assert.deepEqual(fitted.leftOut, ["new", "newer"]);
+    assert.deepEqual(fitInto(columns, fitted.row), { row: fitted.row, leftOut: [] }, "once is enough");
+    const before = { ...payload([integer("fields_left_out", 40), float("new"), float("c1")]), openFrom: 1 };
+    assert.deepEqual(fitInto(columns, before).row.fields, [integer("fields_left_out", 41), float("c1")]);
+    const nothingLeft = { ...payload([string("device_name"), float("new")]), openFrom: 1 };
+    assert.deepEqual(namesOf(fitInto(columns, nothingLeft).row), ["device_name", "fields_left_out"]);
+  });
+
+  test("counts what was left out beside a column of that name", () => {
+    const columns = full(200);
+    columns.set("fields_left_out", "string");
+    const { row } = fitInto(columns, payload([float("new"), float("c1")]));
+    assert.deepEqual(row.fields, [{ name: "fields_left_out_num", type: "float", value: 1 }, float("c1")]);
   });
 
   test("takes the last free places in the order of the row", () => {
     const columns = full(198);
     const fitted = fitInto(columns, payload([float("p"), string("q"), float("r"), float("c1")]));
-    assert.deepEqual([namesOf(fitted.row), fitted.leftOut], [["p", "q", "c1"], ["r"]]);
-    assert.equal(columns.size, 200);
+    assert.deepEqual([namesOf(fitted.row), fitted.leftOut], [["fields_left_out", "p", "q", "c1"], ["r"]]);
+    assert.equal(columns.size, 201);
   });
 
   test("a new one does not borrow the column beside another", () => {
@@ -173,19 +199,19 @@ describe("a table of 200 columns", () => {
     columns.delete("c199");
     columns.set("x_num", "float");
     const fitted = fitInto(columns, payload([float("x"), float("c1")]));
-    assert.deepEqual([namesOf(fitted.row), fitted.leftOut], [["c1"], ["x"]]);
+    assert.deepEqual([namesOf(fitted.row), fitted.leftOut], [["fields_left_out", "c1"], ["x"]]);
   });
 
   test("a table that is not there yet has `time` too", () => {
     const fields = Array.from({ length: 210 }, (_, index) => float(`k${index}`));
     const columns: Columns = new Map();
     const fitted = fitInto(columns, payload(fields, [{ name: "a", value: "1" }]));
-    assert.equal(fitted.row.fields.length, 198);
+    assert.equal(fitted.row.fields.length, 1 + 198);
     assert.equal(fitted.leftOut.length, 12);
-    assert.equal(columns.size, 199);
+    assert.equal(columns.size, 200);
   });
 
-  test("our own tables have no such limit", () => {
+  test("rows whose columns are all ours know no such limit", () => {
     const columns = full(200);
     const fitted = fitInto(columns, point([float("new")]));
     assert.deepEqual([namesOf(fitted.row), fitted.leftOut], [["new"], []]);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import type { JsonObject, JsonValue } from "../../../src/chirpstack/event.ts";
 import { flatten } from "../../../src/telemetry/flatten.ts";
 import type { Flattened, FlattenOptions } from "../../../src/telemetry/flatten.ts";
@@ -28,20 +28,59 @@ test("names lose leading underscores and control characters, and are never empty
   assert.deepEqual(flat({ _type: 1, "": 2, __: 3, "a\nb": 4, "\t": 5 }), {
     type: 1,
     value: 2,
-    value_: 3,
+    value_: 5,
     ab: 4,
-    value__: 5,
+    value__: 3,
   });
 });
 
-test("names that meet get underscores in their order", () => {
-  const object = { a_b: 1, a: { b: 2 }, _a_b: 3, time: 4 };
-  assert.deepEqual(flat(object, { reserved: ["time", "time_"] }), {
-    a_b: 1,
-    a_b_: 2,
-    a_b__: 3,
-    time__: 4,
+describe("a name that several want", () => {
+  const wanted = (object: JsonObject, rename: Record<string, string> = {}): Record<string, unknown> => {
+    const rules = { ...defaultMapping, rename: new Map(Object.entries(rename)) };
+    const reversed = Object.fromEntries(Object.entries(object).toReversed());
+    const reserved = ["time", "time_"];
+    assert.deepEqual(flat(reversed, { rules, reserved }), flat(object, { rules, reserved }));
+    return flat(object, { rules, reserved });
+  };
+
+  test("is that of the key which is called so, before those that come to it by joining or cleaning", () => {
+    const object = { a_b: 1, a: { b: 2 }, _a_b: 3, time: 4 };
+    assert.deepEqual(wanted(object), { a_b: 1, a_b_: 3, a_b__: 2, time__: 4 });
+    assert.deepEqual(wanted({ _type: "full data", type: "x" }), { type: "x", type_: "full data" });
+    assert.deepEqual(wanted({ "a\nb": 1, ab: 2 }), { ab: 2, ab_: 1 });
   });
+
+  test("is that of the renamed key, before the one which is called so", () => {
+    assert.deepEqual(wanted({ temp: 1, temperature: 2 }, { temp: "temperature" }), {
+      temperature: 1,
+      temperature_: 2,
+    });
+    assert.deepEqual(wanted({ x: 1, y: 2 }, { x: "y", y: "x" }), { y: 1, x: 2 });
+    assert.deepEqual(wanted({ c: { d: 1 }, c_d: 2, x: 3 }, { c_d: "x" }), { x: 2, x_: 1, x__: 3 });
+  });
+
+  test("is not taken by the `_` of a loser", () => {
+    assert.deepEqual(wanted({ a: 1, _a: 2, a_: 3 }), { a: 1, a_: 3, a__: 2 });
+    assert.deepEqual(wanted({ time: 1, time__: 2 }), { time__: 2, time___: 1 });
+  });
+
+  test("may be scaled: the rules are those of the name that a key gets", () => {
+    const linear = new Map([["temperature", { factor: 0.1, offset: 0 }]]);
+    const rules = { ...defaultMapping, rename: new Map([["temp", "temperature"]]), linear };
+    for (const object of [
+      { temp: 215, temperature: 9 },
+      { temperature: 9, temp: 215 },
+    ])
+      assert.deepEqual(flat(object, { rules }), { temperature: 21.5, temperature_: 9 });
+  });
+});
+
+test("keys are visited in the order of their code units, items in their own", () => {
+  const object = { b: 1, "10": 2, "9": 3, Z: 4, a: { d: 5, c: [6, 7] }, ä: 8, "\u{1F404}": 9, "\uFF21": 10 };
+  assert.deepEqual(
+    flattened(object).fields.map(({ name }) => name),
+    ["10", "9", "Z", "a_c_0", "a_c_1", "a_d", "b", "ä", "\u{1F404}", "\uFF21"],
+  );
 });
 
 test("own keys called __proto__ are columns like any other", () => {
@@ -68,6 +107,20 @@ test("leaves beyond the room are named; null takes no room", () => {
   assert.deepEqual(leftOut, ["e"]);
 });
 
+test("which leaves find room does not depend on the order of keys, nor on what a sentinel is", () => {
+  const keys = Array.from({ length: 250 }, (_, index) => `k${index}`);
+  const of = (order: readonly string[], value: number): string[] => {
+    const sentinels = new Map(keys.slice(0, 100).map((key) => [key, new Set([327.67])]));
+    const rules = { ...defaultMapping, sentinels };
+    const object = Object.fromEntries(order.map((key) => [key, value]));
+    return [...flattened(object, { rules, maxFields: 200 }).leftOut];
+  };
+  const expected = keys.toSorted().slice(200, 220);
+  assert.deepEqual(of(keys, 1), expected);
+  assert.deepEqual(of(keys.toReversed(), 1), expected);
+  assert.deepEqual(of(keys, 327.67), expected);
+});
+
 test("all that is left out is counted; the first twenty are named, briefly", () => {
   const object = Object.fromEntries(
     Array.from({ length: 60 }, (_, index) => [`${index}\n${"k".repeat(300)}`, 1]),
@@ -75,7 +128,7 @@ test("all that is left out is counted; the first twenty are named, briefly", () 
   const { leftOut, leftOutCount } = flattened(object, { maxFields: 10 });
   assert.equal(leftOutCount, 50);
   assert.equal(leftOut.length, 20);
-  for (const name of leftOut) assert.match(name, /^\d+k{60,98}$/);
+  for (const name of leftOut) assert.match(name, /^\d+k{60,99}$/);
 });
 
 test("depth is bounded for callers other than the decoder", () => {
@@ -106,14 +159,15 @@ test("strings are cut at 16 Ki characters", () => {
   assert.equal(String(flat({ s: "x".repeat(20_000) })["s"]).length, 16_384);
 });
 
-test("a quantity is its value, at any depth, whatever texts are beside it", () => {
+test("a quantity is its value, at any depth, with texts that describe it", () => {
   const object = {
     a: { value: 10, unit: "W⋅m⁻²", displayName: "Radiation" },
     b: [{ value: "2.50", unit: "V" }, { c: { unit: "", value: true } }],
     d: { value: null, unit: "%" },
     e: { displayName: "Moisture", value: 0.3 },
+    f: { value: 7, unit: "V", name: "Battery", label: "B", description: "of the node" },
   };
-  assert.deepEqual(flat(object), { a: 10, b_0: 2.5, b_1_c: true, e: 0.3 });
+  assert.deepEqual(flat(object), { a: 10, b_0: 2.5, b_1_c: true, e: 0.3, f: 7 });
   const rules = { ...defaultMapping, valueUnit: false };
   assert.deepEqual(flat({ a: object.a }, { rules }), {
     a_value: 10,
@@ -132,6 +186,8 @@ test("what is more or less than a quantity stays as it is", () => {
       nested: { value: [1], unit: "V" },
       bare: { value: 1 },
       number: { value: 1, unit: 5 },
+      named: { value: 1, unit: "V", name: 3 },
+      faulty: { value: 21.4, unit: "C", status: "sensor_fault", time: "2025-06-13T10:00:00Z" },
     }),
     {
       value: 1,
@@ -145,6 +201,13 @@ test("what is more or less than a quantity stays as it is", () => {
       bare_value: 1,
       number_value: 1,
       number_unit: 5,
+      named_value: 1,
+      named_unit: "V",
+      named_name: 3,
+      faulty_value: 21.4,
+      faulty_unit: "C",
+      faulty_status: "sensor_fault",
+      faulty_time: "2025-06-13T10:00:00Z",
     },
   );
 });
@@ -173,8 +236,8 @@ test("a renamed key is cleaned and made unique like any other", () => {
   const rules = { ...defaultMapping, rename };
   const object = { temperature: 1, temp: 2, b: { c: 3 }, d: 4, _e: 5, q: { value: 6, unit: "V" } };
   assert.deepEqual(flat(object, { rules, reserved: ["time"] }), {
-    temperature: 1,
-    temperature_: 2,
+    temperature: 2,
+    temperature_: 1,
     xy: 3,
     time_: 4,
     e: 5,

@@ -29,21 +29,21 @@ test("says of every key what becomes of it, by the defaults", () => {
     nested: { nothing: {} },
   });
   assert.deepEqual(words(trace), [
-    "temp: column temp, float",
-    "open: column open, boolean",
-    "battery: column battery, float; text made number",
-    "wind: column wind, float; value of {value, unit}",
-    "time: column time_, float; time is taken or reserved, suffix added",
-    "gone: null: no field",
     "bad: not a finite number: no field",
+    "battery: column battery, float; text made number",
+    "gone: null: no field",
     "list: empty: no field",
     "nested_nothing: empty: no field",
+    "open: column open, boolean",
+    "temp: column temp, float",
+    "time: column time_, float; time is taken or reserved, suffix added",
+    "wind: column wind, float; value of {value, unit}",
   ]);
   assert.equal(trace.mapping, undefined);
   assert.equal(trace.table, "telemetry_em300_th");
   assert.deepEqual(
     trace.keys.map((key) => key.values),
-    [[21.5], [true], ["3.10"], [2], [5], [null], [Number.NaN], [[]], [{}]],
+    [[Number.NaN], ["3.10"], [null], [[]], [{}], [true], [21.5], [5], [2]],
   );
 });
 
@@ -62,8 +62,8 @@ test("and by a [[profile]], which it counts as the file does", () => {
   assert.deepEqual(words(trace), [
     "TempC: sentinel: no field in column temperature",
     "Volt: column battery, float; renamed from Volt; scaled to 3.652",
-    "model: dropped",
     "big: too large once scaled: no field in column big",
+    "model: dropped",
     "probe: column probe, float",
   ]);
   assert.equal(trace.mapping, 2);
@@ -79,23 +79,56 @@ test("keys of exploded items are told once for each fate, with all their values"
   const trace = explain({ history }, { sentinel: { t: [327.67] } });
   assert.deepEqual(words(trace), [
     "history: exploded into 3 rows of their own time",
-    "history: timestamp: the time of its row",
     "history: t: column t, float",
+    "history: timestamp: the time of its row",
     "history: t: sentinel: no field in column t",
   ]);
-  assert.deepEqual(trace.keys[2]?.values, [20, 21]);
-  assert.deepEqual(trace.keys[1]?.values, [1_650_881_694, 1_650_881_700, 1_650_881_706]);
+  assert.deepEqual(trace.keys[1]?.values, [20, 21]);
+  assert.deepEqual(trace.keys[2]?.values, [1_650_881_694, 1_650_881_700, 1_650_881_706]);
+});
+
+test("items that cannot be rows are told once, with all of them", () => {
+  const lost = [{ timestamp: 1204, t: 1 }, { t: 2 }];
+  const trace = explain({ history: [lost[0] ?? null, { timestamp: 1_650_881_694, t: 20 }, lost[1] ?? null] });
+  assert.deepEqual(words(trace), [
+    "history: exploded into 1 row of their own time",
+    "history: no time that can be right: left out and counted in fields_left_out",
+    "history: t: column t, float",
+    "history: timestamp: the time of its row",
+  ]);
+  assert.deepEqual(trace.keys[1]?.values, lost);
+  assert.deepEqual(words(explain({ history: lost })), [
+    "history: no time that can be right: left out and counted in fields_left_out",
+  ]);
+});
+
+test("keys that meet are told with the names that they got", () => {
+  assert.deepEqual(
+    words(explain({ type: 1, _type: 2, temperature: 3, temp: 4 }, { rename: { temp: "temperature" } })),
+    [
+      "_type: column type_, float; type is taken or reserved, suffix added",
+      "temp: column temperature, float; renamed from temp",
+      "temperature: column temperature_, float; temperature is taken or reserved, suffix added",
+      "type: column type, float",
+    ],
+  );
 });
 
 test("an array whose items have a time each is pointed out when it is not exploded", () => {
   const trace = explain({ logs: [{ volume: 3, date: "2025-06-13T10:00:00Z" }], wifi: [{ mac: "x" }] });
   assert.deepEqual(words(trace), [
     "logs: flattened; its items have a time each, in date",
-    "logs_0_volume: column logs_0_volume, float",
     "logs_0_date: column logs_0_date, string",
+    "logs_0_volume: column logs_0_volume, float",
     "wifi_0_mac: column wifi_0_mac, string",
   ]);
   assert.equal(trace.keys[0]?.timeMember, "date");
+  const [time, date] = ["2025-06-13T10:00:00Z", "2025-06-13T09:00:00Z"];
+  for (const item of [
+    { time, date },
+    { date, time },
+  ])
+    assert.equal(explain({ logs: [item] }).keys[0]?.timeMember, "date");
 });
 
 test("what finds no room is told, and the trace itself is bounded", () => {

@@ -7,6 +7,7 @@ import type { DeviceRecord, StatsSum } from "../../../src/registry/records.ts";
 import { deviceRow, gatewayConnRow, gatewayStatsRow, nodeRow } from "../../../src/registry/rows.ts";
 import { compileTelemetry, tagsSchema, telemetrySchema } from "../../../src/telemetry/config.ts";
 import { ownColumns, takenForDeviceTags, takenForStaticTags } from "../../../src/telemetry/own-columns.ts";
+import { fit } from "../../../src/telemetry/fit.ts";
 import type { Point } from "../../../src/telemetry/point.ts";
 import { points } from "../../../src/telemetry/points.ts";
 import { tagLayout } from "../../../src/telemetry/tags.ts";
@@ -73,6 +74,12 @@ function fullEvents(): (DeviceEvent | MeshHeartbeat)[] {
   ];
 }
 
+/** As it is written to a table that has no column left for what gateways name. */
+function inFullTable(row: Point): Point {
+  const names = Array.from({ length: 200 }, (_, index) => `full_${index}`);
+  return fit(row, { columnsOf: () => new Map(names.map((name) => [name, "float"])) }).point;
+}
+
 function registryRows(): Point[] {
   const { device } = climate();
   const record: DeviceRecord = {
@@ -84,9 +91,11 @@ function registryRows(): Point[] {
     session: { devAddr: "01a44c4c", sinceMs: 1, lastFCnt: 1, lastUplinkMs: 2 },
     intervalMs: 600_000,
     intervalSamplesMs: [],
-    gateways: new Map(),
+    gateways: new Map([["0016c001f153a14c", 2]]),
     power: { atMs: 1, batteryPercent: 50, externalPower: false, batteryUnavailable: false, marginDb: 1 },
     rowDay: undefined,
+    changeRowMs: undefined,
+    isRowOwed: false,
   };
   const sum: StatsSum = {
     gatewayId: "0016c001f153a14c",
@@ -100,7 +109,10 @@ function registryRows(): Point[] {
     rxReceivedOk: 1,
     txReceived: 1,
     txEmitted: 1,
-    txByStatus: new Map([["TOO_LATE", 1]]),
+    txByStatus: new Map([
+      ["TOO_LATE", 1],
+      ["OTHER", 1],
+    ]),
     dutyCycle: new Map([["g", 0.5]]),
     metadata: new Map([["model", "x"]]),
     location,
@@ -115,9 +127,14 @@ function registryRows(): Point[] {
     received: 1,
     committed: 1,
     written: 1,
+    ownWritten: 1,
+    projected: 1,
     duplicates: 1,
+    retainedUntimed: 1,
+    statsLeftOut: 1,
     retries: 1,
     held: 1,
+    waitingForClock: 1,
     qos0Received: 1,
     clockTrusted: true,
     diskFreeBytes: 1,
@@ -130,6 +147,7 @@ function registryRows(): Point[] {
   return [
     deviceRow(record, 1n, settings),
     gatewayStatsRow(sum, settings),
+    inFullTable(gatewayStatsRow(sum, settings)),
     gatewayConnRow("0016c001f153a14c", true, 1n, settings),
     nodeRow(figures, "gw-1", 1n, settings),
   ];
@@ -187,23 +205,30 @@ test("a tag that is called like a column of ours would rename it: that is why ea
 describe("what a tag may be called", () => {
   const accepts = (schema: z.ZodType, value: unknown): boolean => schema.safeParse(value).success;
   const isStatic = (name: string): boolean => accepts(tagsSchema, { [name]: "x" });
-  const isDevice = (name: string): boolean => accepts(telemetrySchema, { device_tags: [name] });
+  const isDevice = (name: string): boolean => {
+    const isRight = accepts(telemetrySchema, { device_tags: [name] });
+    assert.equal(accepts(telemetrySchema, { device_tags: [{ key: "as it is", as: name }] }), isRight);
+    return isRight;
+  };
 
   test("words that people use are free", () => {
-    for (const name of ["site", "region", "room", "floor", "building", "customer", "type", "zone", "group"]) {
+    for (const name of [
+      ..."site region room floor building customer type zone group".split(" "),
+      ..."level code power description accuracy path hops first_seen".split(" "),
+    ]) {
       assert.ok(isStatic(name) && isDevice(name), name);
     }
   });
 
   test("a device tag may have the names of columns that only gateways and nodes have", () => {
-    for (const name of ["version", "path", "online", "received", "stats_count"]) {
+    for (const name of ["version", "relay_path", "online", "received", "stats_count"]) {
       assert.ok(isDevice(name), name);
       assert.ok(!isStatic(name), name);
     }
   });
 
   test("`event`, `node` and a device's own columns are ours for both", () => {
-    for (const name of ["event", "node", "gateway_id", "battery_level", "code", "from_history"]) {
+    for (const name of ["event", "node", "gateway_id", "battery_level", "log_code", "from_history"]) {
       assert.ok(!isStatic(name) && !isDevice(name), name);
     }
   });
@@ -214,7 +239,7 @@ test("a payload's `event`, `node` and `relay_id` keep their names", () => {
   const row = points({ ...climate(), object }, time, settings).points.at(-1);
   assert.deepEqual(
     row?.fields.slice(3).map(({ name }) => name),
-    ["event", "node", "relay_id", "gateway_id_"],
+    ["event", "gateway_id_", "node", "relay_id"],
   );
   assert.deepEqual([...tagLayout(settings).reserved].toSorted(), [
     "application_id",
@@ -242,13 +267,16 @@ test("one layout for one settings object", () => {
 
 test("the tables of the configuration become settings, static tags in their order", () => {
   const tags = tagsSchema.parse({ site: "s", region: "r" });
-  const telemetry = telemetrySchema.parse({ device_tags: ["floor"] });
+  const telemetry = telemetrySchema.parse({ device_tags: ["floor", { key: "asset id", as: "asset" }] });
   assert.deepEqual(compileTelemetry(tags, telemetry, []), {
     tags: [
       { name: "site", value: "s" },
       { name: "region", value: "r" },
     ],
-    deviceTags: ["floor"],
+    deviceTags: [
+      { key: "floor", name: "floor" },
+      { key: "asset id", name: "asset" },
+    ],
     profiles: [],
   });
 });

@@ -94,7 +94,8 @@ export const logPayloads: readonly DevicePayload[] = [
       ],
     },
     profile: { explode: { logs: "date" }, unit: { volume: "L to m3" } },
-    columns: { state: "OK", volume: 120.345, logs_2_date: "never", logs_2_volume: 0 },
+    columns: { state: "OK", volume: 120.345 },
+    leftOut: ["logs_2 (no usable time)"],
     history: [
       { time: "2025-06-13T10:00:00Z", columns: { volume: 120.1 } },
       { time: "2025-06-13T11:00:00Z", columns: { volume: 120.222 } },

@@ -97,9 +97,17 @@ export const milesightPayloads: readonly DevicePayload[] = [
   },
   {
     maker: "Milesight",
-    device: "EM300-TH without a clock: the stored items stay where they are",
-    object: { history: [{ timestamp: 1204, temperature: 20.1, humidity: 50 }] },
-    columns: { history_0_timestamp: 1204, history_0_temperature: 20.1, history_0_humidity: 50 },
+    device: "EM300-TH, whose clock was set between two measurements",
+    object: {
+      temperature: 20.3,
+      history: [
+        { timestamp: 1204, temperature: 20.1, humidity: 50 },
+        { timestamp: 1_665_561_758, temperature: 20.2, humidity: 51 },
+      ],
+    },
+    columns: { temperature: 20.3 },
+    leftOut: ["history_0 (no usable time)"],
+    history: [{ time: "2022-10-12T08:02:38Z", columns: { temperature: 20.2, humidity: 51 } }],
   },
   {
     maker: "Milesight",

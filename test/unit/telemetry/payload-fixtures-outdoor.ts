@@ -78,7 +78,7 @@ export const outdoorPayloads: readonly DevicePayload[] = [
     maker: "Digital Matter",
     device: "G62: keys that InfluxDB keeps for itself",
     object: { _type: "full data", time: "2026-01-02T11:40:59.000Z", ignition: true, batV: 12.4, type: "x" },
-    columns: { type: "full data", time_: "2026-01-02T11:40:59.000Z", ignition: true, batV: 12.4, type_: "x" },
+    columns: { type_: "full data", time_: "2026-01-02T11:40:59.000Z", ignition: true, batV: 12.4, type: "x" },
   },
   {
     maker: "Adeunis",

@@ -72,7 +72,7 @@ const wildMappings: readonly (readonly ProfileMapping[])[] = [
   mappings([
     {
       table: "wild",
-      rename: { x: "y2", x_y: "ab", b: "z" },
+      rename: { x: "y2", x_y: "ab", b: "z", k7: "K8", K9: "k_9", k_3: "k3" },
       drop: ["y", "constructor"],
       scale: { ab: 1e300, y2: { factor: 0.1, offset: -3 } },
       sentinel: { value: [327.67, 65_535, "007"], ab: ["text"] },
@@ -116,6 +116,65 @@ test("any object gives valid rows, the same each time, and never throws", () => 
   );
   assert.ok(payloadFields > 3000, `${payloadFields} fields`);
   assert.ok(historyRows > 20, `${historyRows} rows of history`);
+});
+
+/** Its keys in another order at every level, as a hash map has them; arrays keep theirs. */
+function shuffled(value: JsonValue, random: () => number): JsonValue {
+  if (value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map((item) => shuffled(item, random));
+  const entries = Object.entries(value).map(([key, member]) => ({ key, member, place: random() }));
+  entries.sort((a, b) => a.place - b.place);
+  return Object.fromEntries(entries.map(({ key, member }) => [key, shuffled(member, random)]));
+}
+
+/** Numbers from 0 to 1, the same for the same seed. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+/** Far more keys than a row has room for, on several levels, with names that meet. */
+function manyKeys(): fc.Arbitrary<JsonObject> {
+  const key = fc.tuple(fc.constantFrom("k", "_k", "x_y", "k_", "K"), fc.nat({ max: 150 }));
+  const keys = fc.uniqueArray(
+    key.map(([name, number]) => `${name}${number}`),
+    { minLength: 60, maxLength: 150 },
+  );
+  const level = keys.map((names) => Object.fromEntries(names.map((name, index) => [name, index])));
+  return fc
+    .tuple(level, level, level, anyObject())
+    .map(([top, inX, inK, any]) => ({ ...top, x: inX, k: inK, ...any }));
+}
+
+test("any object: the order of its keys, on any level, changes nothing", () => {
+  let collisions = 0;
+  let crowded = 0;
+  let moved = 0;
+  const object = fc.oneof(anyObject(), anyObject(), manyKeys());
+  fc.assert(
+    fc.property(object, fc.constantFrom(...wildMappings), fc.nat(), (object, profiles, seed) => {
+      const uplink = payloadUplink(object);
+      const other = payloadUplink(shuffled(object, randomFrom(seed)) as JsonObject);
+      const rows = rowsOf(uplink, profiles);
+      assert.deepEqual(rowsOf(other, profiles), rows);
+      const trace = explainPayload(uplink, uplinkNs, layout, profiles);
+      const otherTrace = explainPayload(other, uplinkNs, layout, profiles);
+      assert.deepEqual(
+        otherTrace.keys.map(({ path, outcome }) => `${path}: ${outcome}`),
+        trace.keys.map(({ path, outcome }) => `${path}: ${outcome}`),
+      );
+      if (JSON.stringify(other.object) !== JSON.stringify(object)) moved += 1;
+      if (trace.keys.some(({ rules }) => rules.includes("suffix added"))) collisions += 1;
+      if ((rows.leftOut?.count ?? 0) > 20) crowded += 1;
+    }),
+    { numRuns: 500, seed: 13 },
+  );
+  assert.ok(moved > 200, `${moved} in another order`);
+  assert.ok(collisions > 100, `${collisions} with names that meet`);
+  assert.ok(crowded > 50, `${crowded} with more keys than room`);
 });
 
 test("any object: the trace tells of every field, and changes nothing", () => {

@@ -21,7 +21,7 @@ describe("rows", () => {
     for (const [index, row] of history.entries()) {
       assert.equal(row.table, live?.table);
       assert.deepEqual(row.tags, live?.tags);
-      assert.equal(row.isPayload, true);
+      assert.equal(row.openFrom, 2);
       assert.equal(row.timeNs, 1_650_881_694_000_000_000n + BigInt(index));
       assert.deepEqual(fieldsOf(row), { device_name: "barn 7 north", from_history: true, t: index + 2 });
     }
@@ -52,8 +52,8 @@ describe("rows", () => {
     }
   });
 
-  test("a counter that did not fit the event is not in them", () => {
-    const [row] = rowsOf({ ...payloadUplink({ a: 1 }), dropped: ["fPort"] }).points;
+  test("a port that is not known is not in them", () => {
+    const [row] = rowsOf({ ...payloadUplink({ a: 1 }), fPort: undefined }).points;
     assert.deepEqual(Object.keys(fieldsOf(row)), ["device_name", "f_cnt_", "a"]);
   });
 
@@ -73,14 +73,14 @@ describe("rows", () => {
       "device_name",
       "f_cnt_",
       "f_port",
-      "site_",
-      "floor_",
-      "time_",
-      "f_port_",
-      "from_history_",
-      "fields_left_out_",
       "f_cnt__",
       "f_cnt___",
+      "f_port_",
+      "fields_left_out_",
+      "floor_",
+      "from_history_",
+      "site_",
+      "time_",
     ]);
   });
 
@@ -118,7 +118,7 @@ describe("room", () => {
     assert.equal(leftOut?.table, "climate");
     assert.equal(leftOut?.profileName, "EM300-TH");
     assert.equal(leftOut?.names.length, 20);
-    assert.equal(leftOut?.names[0], `k${kept}`);
+    assert.equal(leftOut?.names[0], Object.keys(many).toSorted()[kept]);
   });
 
   test("what an item of a history has too much is counted in its row", () => {
@@ -128,6 +128,49 @@ describe("room", () => {
     assert.equal(leftOut?.names.length, 20);
   });
 
+  test("items without a time that can be right make no columns: they are counted and named", () => {
+    const history = [
+      { timestamp: 1204, t: 1 },
+      { timestamp: 1_650_881_694, t: 2 },
+      { t: 3 },
+      null,
+      { timestamp: null, t: 4 },
+    ];
+    const { points, leftOut } = rowsOf(payloadUplink({ a: 1, history }));
+    assert.deepEqual(
+      points.map((point) => Object.entries(fieldsOf(point)).slice(1)),
+      [
+        [
+          ["f_cnt_", 153],
+          ["f_port", 84],
+          ["fields_left_out", 3],
+          ["a", 1],
+        ],
+        [
+          ["from_history", true],
+          ["t", 2],
+        ],
+      ],
+    );
+    assert.deepEqual(leftOut?.names, [
+      "history_0 (no usable time)",
+      "history_2 (no usable time)",
+      "history_4 (no usable time)",
+    ]);
+    assert.equal(leftOut.count, 3);
+  });
+
+  test("a message with nothing but such items has a row that counts them", () => {
+    const object = { history: [{ timestamp: 0, t: 1 }] };
+    const { points, leftOut } = rowsOf(payloadUplink(object));
+    assert.deepEqual(points.map(fieldsOf), [
+      { device_name: "barn 7 north", f_cnt_: 153, f_port: 84, fields_left_out: 1 },
+    ]);
+    assert.equal(leftOut?.count, 1);
+    const dropped = rowsOf(payloadUplink(object), mappings([{ drop: ["history_0"] }]));
+    assert.deepEqual(dropped, { points: [], leftOut: undefined });
+  });
+
   test("items beyond the rows that a message may make are left out, not flattened", () => {
     const history = Array.from({ length: 300 }, (_, index) => ({
       timestamp: 1_650_881_694 + index,
@@ -135,7 +178,9 @@ describe("room", () => {
     }));
     const { points, leftOut } = rowsOf(payloadUplink({ a: 1, history }));
     assert.equal(points.length, 257);
-    assert.deepEqual(leftOut?.names, ["history_64…"]);
+    assert.deepEqual(leftOut?.names.slice(0, 2), ["history_256…", "history_257…"]);
+    assert.equal(leftOut.count, 44);
+    assert.equal(fieldsOf(points[0])["fields_left_out"], 44);
     assert.deepEqual(Object.keys(fieldsOf(points[0])).slice(3), ["fields_left_out", "a"]);
   });
 });

@@ -41,7 +41,10 @@ export const layout = tagLayout({
     { name: "site", value: "x" },
     { name: "f_cnt", value: "a tag like a column of ours" },
   ],
-  deviceTags: ["building", "floor"],
+  deviceTags: [
+    { key: "building", name: "building" },
+    { key: "floor", name: "floor" },
+  ],
 });
 
 export function rowsOf(uplink: Uplink, profiles: readonly ProfileMapping[] = []): PayloadRows {

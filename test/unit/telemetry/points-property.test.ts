@@ -43,7 +43,11 @@ test("any object gives rows that InfluxDB reads back whole, the same each time",
       .array(fc.tuple(keys, tie("value")), { maxLength: 5 })
       .map((entries) => Object.fromEntries(entries) as JsonObject),
   }));
-  const settings = { tags: [{ name: "site", value: "s" }], deviceTags: ["building"], profiles: [] };
+  const settings = {
+    tags: [{ name: "site", value: "s" }],
+    deviceTags: [{ key: "building", name: "building" }],
+    profiles: [],
+  };
   const decoded = decode(upTopic, toJsonBytes(climateUplink()));
   assert.ok(decoded.ok && decoded.value.kind === "up");
   const uplink = decoded.value;

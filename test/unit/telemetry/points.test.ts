@@ -5,7 +5,7 @@ import { decode } from "../../../src/chirpstack/decode.ts";
 import type { DeviceEvent, Uplink } from "../../../src/chirpstack/event.ts";
 import type { Point } from "../../../src/telemetry/point.ts";
 import { points as mapped } from "../../../src/telemetry/points.ts";
-import type { TelemetrySettings } from "../../../src/telemetry/settings.ts";
+import type { DeviceTag, TelemetrySettings } from "../../../src/telemetry/settings.ts";
 import { slug, telemetryTable } from "../../../src/telemetry/table.ts";
 import { climateUplink, toJsonBytes, upTopic } from "../chirpstack/samples.ts";
 
@@ -19,6 +19,9 @@ function points(
 ): readonly Point[] {
   return mapped(event, rowTime, { ...settings, profiles: [] }).points;
 }
+
+/** By the names that they have in ChirpStack. */
+const deviceTagsOf = (...names: string[]): DeviceTag[] => names.map((name) => ({ key: name, name }));
 
 function uplinkOf(changes: Record<string, unknown> = {}): Uplink {
   const result = decode(upTopic, toJsonBytes({ ...climateUplink(), ...changes }));
@@ -55,7 +58,7 @@ describe("uplink", () => {
       bandwidth: 125_000,
       code_rate: "4/5",
       airtime_ms: 56.576,
-      payload_size: 9,
+      payload_bytes: 9,
       adr: true,
       confirmed: false,
       dev_addr: "01a44c4c",
@@ -76,7 +79,7 @@ describe("uplink", () => {
       "rssi",
       "frequency",
       "spreading_factor",
-      "payload_size",
+      "payload_bytes",
     ];
     for (const name of integers) assert.equal(typeOf(row, name), "integer", name);
     for (const name of ["snr", "margin", "airtime_ms", "ns_delay_ms"])
@@ -102,10 +105,26 @@ describe("uplink", () => {
       "frequency",
       "airtime_ms",
       "best_gateway_id",
+      "gateway_count",
     ]) {
       assert.equal(Object.hasOwn(fields, name), false, name);
     }
-    assert.equal(fields["gateway_count"], 0);
+  });
+
+  test("gateways without an id are none to count", () => {
+    const fields = fieldsOf(points(uplinkOf({ rxInfo: [{ rssi: -70 }] }), time, noTags)[0]);
+    assert.deepEqual([fields["rssi"], Object.hasOwn(fields, "gateway_count")], [-70, false]);
+  });
+
+  test("an empty frame has 0 bytes and a time on air; one of unknown data has neither", () => {
+    const empty = fieldsOf(points(uplinkOf({ data: "", fPort: 0, adr: false }), time, noTags)[0]);
+    assert.deepEqual([empty["payload_bytes"], empty["airtime_ms"]], [0, 41.216]);
+    assert.deepEqual([empty["f_port"], empty["adr"]], [0, false]);
+    const wrong = uplinkOf({ data: "*", fPort: "*", adr: "*", dr: "*", confirmed: "*" });
+    const fields = fieldsOf(points(wrong, time, noTags)[0]);
+    for (const name of ["payload_bytes", "airtime_ms", "f_port", "adr", "dr", "confirmed"]) {
+      assert.equal(Object.hasOwn(fields, name), false, name);
+    }
   });
 
   test("what the dialect does not say gives no column", () => {
@@ -148,7 +167,7 @@ describe("uplink_rx", () => {
   test("one row per gateway, its best antenna by snr and then rssi", () => {
     const rxInfo = [
       { gatewayId: "AA", antenna: 0, rssi: -80, snr: 3 },
-      { gatewayId: "bb", rssi: -60, snr: "?" },
+      { gatewayId: "bb", rssi: -60, snr: "?", crcStatus: "BAD_CRC" },
       { gatewayId: "aa", antenna: 1, rssi: -70, snr: 3, channel: 2, crcStatus: "CRC_OK" },
       { gatewayId: "aa", antenna: 2, rssi: -60, snr: 2.9 },
       { rssi: -10, snr: -20 },
@@ -223,7 +242,7 @@ describe("telemetry", () => {
       device_name: 7,
       fields_left_out: 8,
     };
-    const settings = { tags: [{ name: "site", value: "x" }], deviceTags: ["floor"] };
+    const settings = { tags: [{ name: "site", value: "x" }], deviceTags: deviceTagsOf("floor") };
     const row = points(uplinkOf({ object }), time, settings).at(-1);
     assert.deepEqual(
       row?.fields.map((field) => field.name),
@@ -231,44 +250,44 @@ describe("telemetry", () => {
         "device_name",
         "f_cnt",
         "f_port",
-        "f_cnt_",
-        "site_",
-        "floor_",
-        "time_",
-        "time__",
-        "gateway_id_",
         "device_name_",
+        "f_cnt_",
         "fields_left_out_",
+        "floor_",
+        "gateway_id_",
+        "site_",
+        "time__",
+        "time_",
       ],
     );
   });
 
   test("what found no room is handed on by name, with the profile and the table", () => {
-    const object = Object.fromEntries(Array.from({ length: 197 }, (_, index) => [`k${index}`, index]));
+    const object = Object.fromEntries(Array.from({ length: 197 }, (_, index) => [`k${index + 100}`, index]));
     const { leftOut } = mapped(uplinkOf({ object }), time, { ...noTags, profiles: [] });
     assert.deepEqual(leftOut, {
       profileName: "EM300-TH",
       table: "telemetry_em300_th",
       // 200, less the nine that are reserved.
-      names: ["k191", "k192", "k193", "k194", "k195", "k196"],
+      names: ["k291", "k292", "k293", "k294", "k295", "k296"],
       count: 6,
     });
     assert.equal(mapped(uplinkOf(), time, { ...noTags, profiles: [] }).leftOut, undefined);
   });
 
   test("of much that found no room the first twenty are named, and all counted", () => {
-    const object = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`k${index}`, index]));
+    const object = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`k${index + 100}`, index]));
     const { leftOut } = mapped(uplinkOf({ object }), time, { ...noTags, profiles: [] });
     assert.deepEqual(
       leftOut?.names,
-      Array.from({ length: 20 }, (_, index) => `k${191 + index}`),
+      Array.from({ length: 20 }, (_, index) => `k${291 + index}`),
     );
     assert.equal(leftOut.count, 300 - 191);
   });
 
   test("at most 200 columns; what is left out is counted", () => {
     const object = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`k${index}`, index]));
-    const settings = { tags: [{ name: "site", value: "x" }], deviceTags: ["building", "floor"] };
+    const settings = { tags: [{ name: "site", value: "x" }], deviceTags: deviceTagsOf("building", "floor") };
     const row = points(uplinkOf({ object }), time, settings).at(-1);
     assert.ok(row !== undefined);
     const left = fieldsOf(row)["fields_left_out"];
@@ -287,7 +306,7 @@ describe("tags", () => {
         { name: "site", value: "s" },
         { name: "region", value: "r" },
       ],
-      deviceTags: ["floor", "building", "room"],
+      deviceTags: deviceTagsOf("floor", "building", "room"),
     };
     const rows = points(uplinkOf(), time, settings);
     assert.deepEqual(
@@ -297,6 +316,16 @@ describe("tags", () => {
     assert.equal(fieldsOf(rows[0])["region_config_id"], "eu868", "a tag `region` meets no column of ours");
   });
 
+  test("a device tag may be called otherwise than in ChirpStack", () => {
+    const uplink = uplinkOf();
+    const device = { ...uplink.device, tags: new Map([["Site ID", "7"]]) };
+    const settings = { tags: [], deviceTags: [{ key: "Site ID", name: "site" }] };
+    assert.deepEqual(points({ ...uplink, device }, time, settings)[0]?.tags.at(-1), {
+      name: "site",
+      value: "7",
+    });
+  });
+
   test("names that are ours, or given twice, get an underscore", () => {
     const settings = {
       tags: [
@@ -304,7 +333,7 @@ describe("tags", () => {
         { name: "dev_eui", value: "b" },
         { name: "x", value: "c" },
       ],
-      deviceTags: ["x"],
+      deviceTags: deviceTagsOf("x"),
     };
     const uplink = uplinkOf();
     const device = { ...uplink.device, tags: new Map([["x", "d"]]) };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import { defaultMapping } from "../../../src/telemetry/profile-match.ts";
-import { compileProfiles, profileSchema } from "../../../src/telemetry/profile-config.ts";
+import { checkRenames, compileProfiles, profileSchema } from "../../../src/telemetry/profile-config.ts";
 import { mappings } from "./payload-uplink.ts";
 
 const match = { profile: "X" };
@@ -141,6 +141,44 @@ test("tables with several mistakes, or of the wrong kind throughout, are told an
     );
   }
   for (const junk of [null, 1, "x", [], [[]]]) assert.notDeepEqual(complaints(junk), []);
+});
+
+describe("a rename onto a tag", () => {
+  /** "path: message" of each complaint about the `profile` of a file with the tags `site` and `floor`. */
+  function complaintsAbout(profile: unknown): string[] {
+    const schema = z.unknown().superRefine((value, context) => {
+      checkRenames(value, ["site", "floor"], context);
+    });
+    const { error } = schema.safeParse(profile);
+    return (error?.issues ?? []).map(({ path, message }) => `${path.join(".")}: ${message}`);
+  }
+
+  test("is refused where it stands", () => {
+    const profiles = [
+      { match, rename: { a: "b" } },
+      { match, rename: { x: "site", y: "temperature", "a b": "floor", site: "z" } },
+    ];
+    assert.deepEqual(complaintsAbout(profiles), [
+      'profile.1.rename.x: "site" is a tag: choose another name',
+      'profile.1.rename.a b: "floor" is a tag: choose another name',
+    ]);
+  });
+
+  test("is looked for in what may be wrong already, and nothing throws", () => {
+    for (const junk of [undefined, null, 5, "site", {}, { rename: { x: "site" } }])
+      assert.deepEqual(complaintsAbout(junk), []);
+    const half = [
+      null,
+      7,
+      "x",
+      [],
+      {},
+      { rename: null },
+      { rename: "site" },
+      { rename: { a: 1, b: "site" } },
+    ];
+    assert.deepEqual(complaintsAbout(half), ['profile.7.rename.b: "site" is a tag: choose another name']);
+  });
 });
 
 test("it can be said as JSON Schema, with a description for every key", () => {

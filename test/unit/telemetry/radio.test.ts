@@ -8,17 +8,24 @@ function lora(spreadingFactor: number, bandwidthHz = 125_000, codeRate = "4/5"):
 }
 
 test("airtime agrees with the known vectors (PHY payload of 13 and 23 bytes)", () => {
-  assert.equal(airtimeMs(lora(7), 0), 46.336);
-  assert.equal(airtimeMs(lora(7), 10), 61.696);
-  assert.equal(airtimeMs(lora(9), 10), 205.824);
-  assert.equal(airtimeMs(lora(10), 10), 370.688);
-  assert.equal(airtimeMs(lora(11), 10), 823.296);
-  assert.equal(airtimeMs(lora(12), 10), 1482.752);
+  assert.equal(airtimeMs(lora(7), 0, 1), 46.336);
+  assert.equal(airtimeMs(lora(7), 10, 85), 61.696);
+  assert.equal(airtimeMs(lora(9), 10, 85), 205.824);
+  assert.equal(airtimeMs(lora(10), 10, 85), 370.688);
+  assert.equal(airtimeMs(lora(11), 10, 85), 823.296);
+  assert.equal(airtimeMs(lora(12), 10, 85), 1482.752);
+});
+
+test("an empty frame has no byte for a port that it does not name", () => {
+  for (const fPort of [0, undefined]) {
+    assert.equal(airtimeMs(lora(7), 0, fPort), 41.216);
+    assert.equal(airtimeMs(lora(7), 10, fPort), 61.696);
+  }
 });
 
 test("an unknown code rate is 4/5; a longer one takes longer", () => {
-  assert.equal(airtimeMs(lora(7, 125_000, ""), 10), 61.696);
-  assert.ok(Number(airtimeMs(lora(7, 125_000, "4/8"), 10)) > 61.696);
+  assert.equal(airtimeMs(lora(7, 125_000, ""), 10, 85), 61.696);
+  assert.ok(Number(airtimeMs(lora(7, 125_000, "4/8"), 10, 85)) > 61.696);
 });
 
 test("where the formula does not hold there is no airtime", () => {
@@ -31,7 +38,7 @@ test("where the formula does not hold there is no airtime", () => {
     { kind: "fsk", bitrateBps: 50_000 },
     { kind: "lr_fhss", codeRate: "2/6" },
   ];
-  for (const modulation of cases) assert.equal(airtimeMs(modulation, 10), undefined);
+  for (const modulation of cases) assert.equal(airtimeMs(modulation, 10, 85), undefined);
 });
 
 test("margin is what the snr is above the spreading factor's need", () => {

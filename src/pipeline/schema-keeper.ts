@@ -1,0 +1,209 @@
+import { sleep } from "../lib/abort.ts";
+import type { Clock } from "../lib/clock.ts";
+import { Fault } from "../lib/fault.ts";
+import { Wakeup } from "../lib/wakeup.ts";
+import type { Schema, TableColumn } from "../telemetry/column-types.ts";
+
+/** What became of asking a database for its columns. */
+type SchemaOutcome =
+  /** They are known as far as they will be for now. */
+  { readonly kind: "known" } | { readonly kind: "retry"; readonly fault: Fault };
+
+/** What rows are fitted to: types that the database has confirmed, and claims. */
+export interface DestinationSchema extends Schema {
+  /** The database has said the column's type, or taken lines with it. */
+  isConfirmed(table: string, column: string): boolean;
+}
+
+/** The columns of one database, and how to learn of them. */
+export interface SchemaKeeper {
+  readonly columns: DestinationSchema;
+  /** Grows when what rows were fitted to turned out otherwise: lines of an older version are stale. */
+  readonly version: number;
+  /** As far as the database will say. */
+  readonly isKnown: boolean;
+  /** Grows when a look succeeds after others failed: what was refused meanwhile may pass now. */
+  readonly recoveries: number;
+  /**
+   * The first look; whoever asks meanwhile shares it. Once looks go on in the background, nobody waits.
+   * Rejects only with the signal's reason.
+   */
+  read(signal: AbortSignal): Promise<SchemaOutcome>;
+  /**
+   * Another look, which begins after this call, perhaps a little later; none once looks go on in the
+   * background. Rejects only with the signal's reason.
+   */
+  readAgain(signal: AbortSignal): Promise<SchemaOutcome>;
+  /** The database has taken lines that rest on these. */
+  confirm(columns: readonly TableColumn[]): void;
+  /** The database has refused lines that rest on these, and nothing else: claims among them are given up. */
+  giveUp(columns: readonly TableColumn[]): void;
+  /** Looks in the background when that is called for, until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** What the database said. */
+export type SchemaReading =
+  | { readonly kind: "read"; readonly columns: readonly TableColumn[] }
+  | { readonly kind: "retry"; readonly fault: Fault }
+  | { readonly kind: "unavailable"; readonly fault: Fault };
+
+interface SchemaReader {
+  /** Answers within seconds. Rejects only with the signal's reason. */
+  read(signal: AbortSignal): Promise<SchemaReading>;
+}
+
+/** May be shared by several keepers: it is of a database, however many tokens lead there. */
+interface LearningSchema extends DestinationSchema {
+  readonly version: number;
+  learn(columns: readonly TableColumn[]): void;
+  confirm(columns: readonly TableColumn[]): void;
+  giveUp(columns: readonly TableColumn[]): void;
+}
+
+interface KeepSchemaDeps {
+  readonly reader: SchemaReader;
+  readonly cache: LearningSchema;
+  readonly clock: Clock;
+  /** Called when writing goes on without the schema, once until it has been read. */
+  readonly report: (fault: Fault) => void;
+  /** Notified of a look in the background that succeeded. */
+  readonly activity: Wakeup;
+}
+
+/**
+ * Looks that fail in passing, one after the other, before writing goes on without: where the way to the
+ * database is broken, writing tells; where only its queries are, nothing must wait for them.
+ */
+const patience = 3;
+/** Then somebody looks in the background, this long after the last time; doubling. */
+const background = { firstMs: 30_000, mostMs: 300_000 };
+/** A query that finds nothing new is repeated for every refused batch: not more often than this. */
+const betweenReadsMs = 1000;
+
+const known = { kind: "known" } as const;
+
+/** For one forwarder: all calls but `run` are given the same signal. */
+export function keepSchema(deps: KeepSchemaDeps): SchemaKeeper {
+  return new Keeper(deps);
+}
+
+/** Two looks are never under way side by side: the older one could be learned last. */
+class Keeper implements SchemaKeeper {
+  readonly #deps: KeepSchemaDeps;
+  #isKnown = false;
+  #hasReported = false;
+  #failures = 0;
+  #recoveries = 0;
+  #startedMs = -Infinity;
+  /** Under way. */
+  #reading: Promise<SchemaOutcome> | undefined;
+  /** Asked for, and not begun. */
+  #waiting: Promise<SchemaOutcome> | undefined;
+  readonly #ranOut = new Wakeup();
+
+  constructor(deps: KeepSchemaDeps) {
+    this.#deps = deps;
+  }
+
+  get columns(): DestinationSchema {
+    return this.#deps.cache;
+  }
+
+  get version(): number {
+    return this.#deps.cache.version;
+  }
+
+  get isKnown(): boolean {
+    return this.#isKnown;
+  }
+
+  get recoveries(): number {
+    return this.#recoveries;
+  }
+
+  async read(signal: AbortSignal): Promise<SchemaOutcome> {
+    return this.#isInBackground ? known : await (this.#reading ?? this.#begin(signal));
+  }
+
+  async readAgain(signal: AbortSignal): Promise<SchemaOutcome> {
+    if (this.#isInBackground) return known;
+    this.#waiting ??= this.#startSpaced(signal);
+    return await this.#waiting;
+  }
+
+  confirm(columns: readonly TableColumn[]): void {
+    this.#deps.cache.confirm(columns);
+  }
+
+  giveUp(columns: readonly TableColumn[]): void {
+    this.#deps.cache.giveUp(columns);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const { version } = this.#ranOut;
+      if (this.#isInBackground) await this.#lookInBackground(signal);
+      else await this.#ranOut.changedSince(version, signal);
+    }
+  }
+
+  get #isInBackground(): boolean {
+    return this.#failures >= patience;
+  }
+
+  async #lookInBackground(signal: AbortSignal): Promise<void> {
+    const { clock, activity } = this.#deps;
+    const pauseMs = Math.min(background.mostMs, background.firstMs * 2 ** (this.#failures - patience));
+    await sleep(this.#startedMs + pauseMs - clock.uptimeMs(), signal);
+    if (signal.aborted) return;
+    await (this.#reading ?? this.#begin(signal)).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    if (!this.#isInBackground) activity.notify();
+  }
+
+  async #startSpaced(signal: AbortSignal): Promise<SchemaOutcome> {
+    await this.#reading?.catch(() => {});
+    await sleep(this.#startedMs + betweenReadsMs - this.#deps.clock.uptimeMs(), signal);
+    this.#waiting = undefined;
+    signal.throwIfAborted();
+    return this.#isInBackground ? known : await this.#begin(signal);
+  }
+
+  async #begin(signal: AbortSignal): Promise<SchemaOutcome> {
+    const begun = this.#look(signal).finally(() => {
+      if (this.#reading === begun) this.#reading = undefined;
+    });
+    this.#reading = begun;
+    return await begun;
+  }
+
+  async #look(signal: AbortSignal): Promise<SchemaOutcome> {
+    const { reader, cache, clock } = this.#deps;
+    this.#startedMs = clock.uptimeMs();
+    const outcome = await reader.read(signal);
+    if (outcome.kind === "retry") {
+      this.#failures += 1;
+      if (!this.#isInBackground) return outcome;
+      this.#ranOut.notify();
+      this.#goOnWithout(outcome.fault);
+      return known;
+    }
+    if (this.#failures > 0) this.#recoveries += 1;
+    this.#failures = 0;
+    this.#isKnown = true;
+    if (outcome.kind === "read") {
+      this.#hasReported = false;
+      cache.learn(outcome.columns);
+    } else this.#goOnWithout(outcome.fault);
+    return known;
+  }
+
+  #goOnWithout({ code, layer, disposition, message, hint }: Fault): void {
+    if (this.#hasReported) return;
+    this.#hasReported = true;
+    const what = `${message}; writing goes on with the column types that are known from here`;
+    this.#deps.report(new Fault({ code, layer, disposition, message: what, hint }));
+  }
+}

@@ -1,0 +1,75 @@
+/** The set of settled messages and its table. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import * as fc from "fast-check";
+import Database from "better-sqlite3";
+import { Settlement } from "../../../src/journal/settlement.ts";
+import { countWork, folder } from "./fixture.ts";
+
+function table(t: TestContext): Database.Database {
+  const database = new Database(join(folder(t), "s.db"));
+  t.after(() => {
+    database.close();
+  });
+  database.exec("CREATE TABLE settled (lo INTEGER PRIMARY KEY, hi INTEGER NOT NULL) STRICT");
+  return database;
+}
+
+const range = fc
+  .tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 0, max: 6 }))
+  .map(([lo, more]) => ({ lo, hi: lo + more }));
+/** Adds between two flushes, and whether the transaction fails that the second one is part of. */
+const rounds = fc.array(fc.tuple(fc.array(range, { maxLength: 6 }), fc.boolean()), { maxLength: 8 });
+
+test("after a flush the table holds the set, also when an earlier flush was rolled back", (t) => {
+  const database = table(t);
+  const fails = new Error("rolled back");
+  fc.assert(
+    fc.property(rounds, (made) => {
+      database.exec("DELETE FROM settled");
+      const settlement = new Settlement(database);
+      for (const [added, isRolledBack] of made) {
+        for (const { lo, hi } of added) settlement.add(lo, hi);
+        const flush = database.transaction(() => {
+          settlement.flush();
+          if (isRolledBack) throw fails;
+        });
+        if (isRolledBack) assert.throws(flush, fails);
+        else {
+          flush();
+          settlement.flushed();
+          assert.equal(settlement.changeCount, 0);
+          assert.deepEqual(
+            database.prepare("SELECT lo, hi FROM settled ORDER BY lo").all(),
+            settlement.set.intervals,
+          );
+          assert.deepEqual(new Settlement(database).set.intervals, settlement.set.intervals);
+        }
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("a flush writes what has changed, however many intervals there are and however many become one", (t) => {
+  const work = countWork(t);
+  const settlement = new Settlement(table(t));
+  const flush = (): number => {
+    work.statements = 0;
+    settlement.flush();
+    settlement.flushed();
+    return work.statements;
+  };
+  for (let seq = 1; seq <= 10_000; seq += 2) settlement.add(seq, seq);
+  assert.equal(settlement.changeCount, 5000);
+  assert.equal(flush(), 5000);
+  assert.equal(flush(), 0);
+  settlement.add(5001, 5001);
+  assert.equal(flush(), 0, "it was settled already");
+  for (let seq = 10_001; seq <= 10_100; seq += 2) settlement.add(seq, seq);
+  assert.equal(flush(), 50);
+  settlement.add(1, 8000);
+  assert.equal(flush(), 2);
+  assert.equal(settlement.set.countWithin(1, 8000), 8000);
+});
