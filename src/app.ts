@@ -9,11 +9,12 @@ import { type Files, openFiles } from "./app/files.ts";
 import { openClockWatch, openIngest } from "./app/ingest.ts";
 import type { AppOptions } from "./app/options.ts";
 import { openRegistry } from "./app/registry.ts";
+import { snapshotOf } from "./app/snapshot.ts";
 import { decode } from "./chirpstack/decode.ts";
 import { damagedFault, quickCheck } from "./journal/quick-check.ts";
 import { aborted } from "./lib/abort.ts";
 import { Wakeup } from "./lib/wakeup.ts";
-import { copyCounters, newCounters } from "./pipeline/counters.ts";
+import { newCounters } from "./pipeline/counters.ts";
 import { DecodedEvents } from "./pipeline/decoded.ts";
 import { LatencyWindow } from "./pipeline/latency.ts";
 import { reportNode } from "./pipeline/node-report.ts";
@@ -51,33 +52,8 @@ export function openApp(options: AppOptions): App {
   const decoded = new DecodedEvents(sparing(killers, options.decode ?? decode), files.marker);
   const rest = { committer, clockWatch, decoded, shared };
   const destinations = openDestinations(options, files, rest);
-  const snapshot = (): Snapshot => ({
-    counters: copyCounters(shared.counters),
-    journal: {
-      lastSeq: files.journal.lastSeq,
-      backlog: files.journal.backlog,
-      evicted: files.journal.evicted,
-      waiting: committer.waitingCount,
-      lastCommitMs: committer.lastCommitMs,
-    },
-    quarantineEvicted: files.state.quarantineEvicted,
-    registry: {
-      devices: registry.projector.deviceCount,
-      gateways: registry.projector.gatewayCount,
-      lag: registry.projector.lag,
-      evicted: files.state.registry.evicted,
-      missed: registry.projector.missed,
-      statsLeftOut: registry.projector.statsLeftOut,
-    },
-    sources: sources.map(({ name, status }) => ({
-      name,
-      state: status.state,
-      connects: status.connects,
-      lastFault: status.lastFault?.code,
-    })),
-    databases: destinations.map(({ name, forward }) => ({ name, state: forward.influxdb })),
-    latencyMs: { p50: shared.latency.percentileMs(0.5), p99: shared.latency.percentileMs(0.99) },
-  });
+  const parts = { shared, committer, sources, destinations };
+  const snapshot = (): Snapshot => snapshotOf(files, parts, registry.projector);
   const registry = openRegistry(options, files, { ...rest, snapshot });
   // In the order of the data, which is the order of stopping. The committer outlives the forwarders and the
   // projector, because its last commit saves what they settled and made.

@@ -3,8 +3,13 @@ import type { ProfileMatch } from "../telemetry/settings.ts";
 import { summariseKeys } from "./mapping-keys.ts";
 import { type MappingGroup, type MappingSearch, maxListed } from "./mapping-search.ts";
 
-/** `match` is that of the `[[profile]]` which applies; `proposal` is TOML, or "". */
-export function groupToJson(group: MappingGroup, match: ProfileMatch | undefined, proposal: string): object {
+/** The arguments are those of `describeGroup`. */
+export function groupToJson(
+  group: MappingGroup,
+  match: ProfileMatch | undefined,
+  proposal: string,
+  notes: readonly string[],
+): object {
   const { profileName, profileId, mapping, table, devices, traces } = group;
   const times = traces.map(({ timeNs }) => Number(timeNs / 1_000_000n)).toSorted((a, b) => a - b);
   return {
@@ -32,6 +37,7 @@ export function groupToJson(group: MappingGroup, match: ProfileMatch | undefined
       })),
     })),
     proposal,
+    notes,
   };
 }
 

@@ -38,7 +38,7 @@ interface Counter {
   lastTrace: MappingTrace | undefined;
 }
 
-interface GrowingKey extends Omit<KeySummary, "payloads">, Counter {
+interface GrowingKey extends Omit<KeySummary, "payloads" | "outcomes">, Counter {
   readonly outcomes: GrowingOutcome[];
   readonly byId: Map<string, GrowingOutcome>;
 }

@@ -10,15 +10,20 @@ const screenWidth = 80;
 const maxKeyWidth = 22;
 const maxSampleWidth = 16;
 const maxOutcomeLines = 4;
+const maxNoteLines = 4;
 /** A codec that invents keys has no end of them; --json has them all. */
 const maxKeys = 300;
 const maxDevicesShown = 3;
 
-/** One group. `match` is that of the `[[profile]]` which applies; `proposal` is TOML, or "". */
+/**
+ * One group. `match` is that of the `[[profile]]` which applies; `proposal` is TOML, or "": then `notes` are
+ * what there is to know instead.
+ */
 export function describeGroup(
   group: MappingGroup,
   match: ProfileMatch | undefined,
   proposal: string,
+  notes: readonly string[],
 ): string {
   const { traces, table, mapping } = group;
   const what = plural(traces.length, "payload");
@@ -31,9 +36,19 @@ export function describeGroup(
     ...keyLines(summariseKeys(traces), traces.length),
     "",
   ];
-  if (proposal === "") lines.push("Nothing to propose.");
+  if (proposal === "") lines.push(...noteLines(notes));
   else lines.push("Proposal, for the configuration:", "", harmlessToml(proposal).trimEnd());
   return `${lines.join("\n")}\n`;
+}
+
+function noteLines(notes: readonly string[]): string[] {
+  if (notes.length === 0) return ["Nothing to propose."];
+  const wrapped = notes.flatMap((note) =>
+    wrap(harmless(note), screenWidth - 4, maxNoteLines).map(
+      (line, index) => `${index === 0 ? "  " : "    "}${line}`,
+    ),
+  );
+  return ["Nothing to propose, but to know:", ...wrapped];
 }
 
 const noMapping = "no [[profile]] matches: the defaults hold";
@@ -159,7 +174,7 @@ export function describeNothing(name: string, search: MappingSearch, maxMessages
   const shown = cut(harmless(JSON.stringify(name)), 60);
   const looked = `the newest ${plural(search.lookedAt, "message")}`;
   // Fewer than were to be looked at are all that there are.
-  const further = search.lookedAt < maxMessages ? "" : "  --messages N looks further back\n";
+  const further = search.lookedAt < maxMessages ? [] : ["  --messages N looks further back"];
   if (search.lookedAt === 0) return "the journal is empty: nothing has been received yet\n";
   if (search.withoutObject > 0) {
     const uplinks = plural(search.withoutObject, "uplink");
@@ -169,10 +184,10 @@ export function describeNothing(name: string, search: MappingSearch, maxMessages
     );
   }
   if (search.matched > 0) {
-    return `no uplink of ${shown} among ${looked}, only other events\n${further}`;
+    return [`no uplink of ${shown} among ${looked}, only other events`, ...further, ""].join("\n");
   }
   const unread = search.undecodable === 0 ? "" : ` (${search.undecodable} of them cannot be decoded)`;
-  const lines = [`no device and no device profile is called ${shown} among ${looked}${unread}\n${further}`.trimEnd()];
+  const lines = [`no device and no device profile is called ${shown} among ${looked}${unread}`, ...further];
   lines.push(
     ...list("devices", search.devices, 20, (device) => [
       device.devEui,

@@ -4,7 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { JournalReader } from "../journal/reader.ts";
 import { Fault } from "../lib/fault.ts";
-import { proposeMapping } from "../telemetry/mapping-proposal.ts";
+import { mappingNotes, proposeMapping } from "../telemetry/mapping-proposal.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { describeFault } from "./describe-fault.ts";
 import { exitCode, type Io, type Run } from "./io.ts";
@@ -92,10 +92,13 @@ function report(search: MappingSearch, options: MappingOptions, settings: Teleme
     group,
     match: group.mapping === undefined ? undefined : settings.profiles[group.mapping - 1]?.match,
     proposal: proposeMapping(group.traces),
+    notes: mappingNotes(group.traces),
   }));
   if (options.json) {
     const found = {
-      profiles: described.map(({ group, match, proposal }) => groupToJson(group, match, proposal)),
+      profiles: described.map(({ group, match, proposal, notes }) =>
+        groupToJson(group, match, proposal, notes),
+      ),
     };
     sayJson(io, {
       ok: groups.length > 0,
@@ -106,7 +109,10 @@ function report(search: MappingSearch, options: MappingOptions, settings: Teleme
     });
   } else if (groups.length === 0) io.err(describeNothing(options.name, search, options.messages));
   else {
-    io.out(described.map(({ group, match, proposal }) => describeGroup(group, match, proposal)).join("\n"));
+    const texts = described.map(({ group, match, proposal, notes }) =>
+      describeGroup(group, match, proposal, notes),
+    );
+    io.out(texts.join("\n"));
   }
   return groups.length > 0 ? exitCode.done : exitCode.failed;
 }

@@ -8,8 +8,19 @@ import { complain, evenIfBroken, table, text } from "../lib/schema.ts";
 import { checkClientIds, mqttSchema, type MqttConfig, type MqttSource } from "../mqtt/config.ts";
 import { ownSource } from "../pipeline/own-message.ts";
 import { clockSchema, type ClockConfig } from "../systemd/config.ts";
-import { checkTagNames, compileTelemetry, tagNames, tagsSchema, telemetrySchema } from "../telemetry/config.ts";
-import { checkRenames, compileProfiles, profileSchema } from "../telemetry/profile-config.ts";
+import {
+  checkTagNames,
+  compileTelemetry,
+  tagNames,
+  tagsSchema,
+  telemetrySchema,
+} from "../telemetry/config.ts";
+import {
+  checkProfileOrder,
+  checkRenames,
+  compileProfiles,
+  profileSchema,
+} from "../telemetry/profile-config.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { logSchema, type LogConfig } from "./log.ts";
 
@@ -62,6 +73,7 @@ export const configSchema = table(shape)
     checkSourceNames(raw.mqtt, context);
     checkRoutes(raw.route, raw.influxdb, sourceNames(raw.mqtt), context);
     checkClientIds(raw.mqtt, context);
+    checkProfileOrder(raw.profile, context);
     checkRenames(raw.profile, tagNames(raw.tags, raw.telemetry?.device_tags), context);
   }, evenIfBroken)
   .transform((raw): Config => {

@@ -126,9 +126,9 @@ function endpointFault(answer: Answer, api: "v3" | "v2"): Fault | undefined {
   }
 }
 
-const tokenHint = "put a valid token into token_file (of [influxdb], or of the [[route]] that is named), without quotes around it";
-const rightsHint =
-  "give the token write permission on that database, or use another token";
+const tokenHint =
+  "put a valid token into token_file (of [influxdb], or of the [[route]] that is named), without quotes around it";
+const rightsHint = "give the token write permission on that database, or use another token";
 const databaseHint =
   "create the database (influxdb3 create database NAME), or set retention beside its name and let Flightline do it; see also the path in influxdb.url";
 const apiHint = 'set influxdb.write_api to "auto" or "v2"';

@@ -10,7 +10,7 @@ const maxRowsLookedAt = 8192;
 /** What is to be looked at is kept in buckets of so many seqs: a small set, however settlement came about. */
 const bucketSeqs = 256;
 
-export interface RoomWanted {
+interface RoomWanted {
   /** The commit needs so many pages more. */
   readonly neededPages: number;
   /** So many more go with them, so that a full journal does not make room at every commit. */
@@ -19,11 +19,11 @@ export interface RoomWanted {
   readonly mayEvict: boolean;
 }
 
-/** What has left the log and was still needed, since the file was made or opened. */
+/** Messages that have left the log and were still needed. */
 interface Losses {
-  /** Not settled. */
+  /** Not settled; since the file was made. */
   evicted: number;
-  /** Settled, but not before `keepFrom`. */
+  /** Settled, but not before `keepFrom`; since the file was opened. */
   unprojected: number;
 }
 
@@ -137,9 +137,12 @@ export class Room {
       let next = start;
       while (next <= end && look.rowsLeft > 0 && this.#freePages() < look.goalPages) {
         const settled = this.#settlement.set.atOrAfter(next);
-        const isSome = settled !== undefined && settled.lo <= end;
-        const window = isSome ? this.#window(Math.max(next, settled.lo), hi) : undefined;
-        next = window === undefined ? end + 1 : window.last + 1;
+        if (settled === undefined || settled.lo > end) {
+          next = end + 1;
+          break;
+        }
+        const window = this.#window(Math.max(next, settled.lo), hi);
+        next = (window?.last ?? hi) + 1;
         look.rowsLeft -= window?.rowCount ?? 0;
         if (window?.freesPages !== true) continue;
         for (const run of window.settledRuns) this.#delete.run(run.lo, run.hi);

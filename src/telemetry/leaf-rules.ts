@@ -71,11 +71,13 @@ export function scale(value: number, { factor, offset }: Linear): number | undef
   const scaled = product + offset;
   if (!Number.isFinite(scaled)) return undefined;
   if (scaled === 0) return 0;
+  if (offset === 0) return Number(scaled.toPrecision(scaledDigits));
   // Where the parts nearly cancel each other out, the sum has as few good digits as they leave over.
-  const cancelled =
-    offset === 0 ? 0 : exponentOf(Math.max(Math.abs(product), Math.abs(offset))) - exponentOf(scaled);
-  const digits = scaledDigits - Math.max(cancelled, 0);
-  return digits < 1 ? 0 : Number(scaled.toPrecision(digits));
+  const largest = exponentOf(Math.max(Math.abs(product), Math.abs(offset)));
+  const digits = scaledDigits - Math.max(largest - exponentOf(scaled), 0);
+  if (digits >= 1) return Number(scaled.toPrecision(digits));
+  const step = Number(`1e${largest - scaledDigits + 1}`);
+  return Math.abs(scaled) < step / 2 ? 0 : Math.sign(scaled) * step;
 }
 
 /** That of ten; not by a logarithm, which is inexact at powers of ten. */

@@ -18,14 +18,7 @@ export function proposeMapping(traces: readonly MappingTrace[]): string {
   const profile = traces[0] === undefined ? "" : matchName(traces[0]);
   if (profile === "") return "";
   const same = traces.filter((trace) => matchName(trace) === profile);
-
-  const keys = keyHistories(same);
-  const identities = findIdentities(keys);
-  const constant = new Set(identities.map(({ path }) => path));
-  const others = keys.filter(({ path }) => !constant.has(path));
-  const flips = findFlips(others);
-  const texts = new Set(flips.filter(({ advice }) => advice === "text").map(({ path }) => path));
-  const conversions = findConversions(others.filter(({ path }) => !texts.has(path)));
+  const { identities, flips, conversions, sentinels } = findAll(same);
   const renamed = new Map(conversions.map(({ path, column }) => [path, column]));
 
   const lines = [...dropLines(identities), ...flipLines(flips)];
@@ -42,9 +35,9 @@ export function proposeMapping(traces: readonly MappingTrace[]): string {
   addTable(
     lines,
     "sentinel",
-    findSentinels(others, flips).map(({ path, column, values, why, isDoubtful }) => ({
+    sentinels.map(({ path, column, values, why, isDoubtful }) => ({
       name: renamed.get(path) ?? column,
-      value: `[${values.map((value) => (typeof value === "number" ? value : tomlText(value))).join(", ")}]`,
+      value: tomlValues(values),
       why,
       isDoubtful,
     })),
@@ -52,6 +45,38 @@ export function proposeMapping(traces: readonly MappingTrace[]): string {
   addTable(lines, "explode", explodeEntries(same));
   if (lines.every((line) => line === "" || line.startsWith("#"))) return "";
   return `${[...head(same, profile), ...lines].join("\n")}\n`;
+}
+
+/**
+ * What a person may want to know where no rule is proposed: types that change, and what may be sentinels. One
+ * line each. Nothing of keys that never change: they harm nobody. Empty where there is a proposal, which says it all.
+ */
+export function mappingNotes(traces: readonly MappingTrace[]): string[] {
+  if (proposeMapping(traces) !== "") return [];
+  const { flips, sentinels } = findAll(traces);
+  return [
+    ...flips.filter(({ advice }) => advice === "none").map(({ why }) => `${why}: ${flipWords.none}`),
+    ...sentinels
+      .filter(({ isDoubtful }) => isDoubtful)
+      .map(
+        ({ column, values, why }) => `[profile.sentinel] ${tomlName(column)} = ${tomlValues(values)}, ${why}`,
+      ),
+  ];
+}
+
+function findAll(traces: readonly MappingTrace[]) {
+  const keys = keyHistories(traces);
+  const identities = findIdentities(keys);
+  const constant = new Set(identities.map(({ path }) => path));
+  const others = keys.filter(({ path }) => !constant.has(path));
+  const flips = findFlips(others);
+  const texts = new Set(flips.filter(({ advice }) => advice === "text").map(({ path }) => path));
+  const conversions = findConversions(others.filter(({ path }) => !texts.has(path)));
+  return { identities, flips, conversions, sentinels: findSentinels(others, flips) };
+}
+
+function tomlValues(values: readonly (number | string)[]): string {
+  return `[${values.map((value) => (typeof value === "number" ? value : tomlText(value))).join(", ")}]`;
 }
 
 /** What a match calls the profile: its name, or its id where a configuration cannot hold the name; or "". */

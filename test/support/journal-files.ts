@@ -25,8 +25,10 @@ export interface JournalContents {
   /** Messages with `seq` above the given one, in order. */
   readonly messages: readonly StoredMessage[];
   isSettled(seq: number): boolean;
-  /** Of all messages up to `lastSeq`, the daemon's own too. */
-  readonly settledCount: number;
+  /** Of `messages`. */
+  readonly unsettledCount: number;
+  /** All from the first one on, the daemon's own too. */
+  isSettledUpTo(seq: number): boolean;
 }
 
 /** The source that no broker can have. */
@@ -46,11 +48,13 @@ export function readDeadJournal(dir: string, aboveSeq = 0): JournalContents {
       .all(aboveSeq);
     const settled = database.prepare<[], { lo: number; hi: number }>("SELECT lo, hi FROM settled").all();
     const lastSeq = Number(database.prepare(newestSeq).pluck().get());
+    const isSettled = (seq: number): boolean => settled.some(({ lo, hi }) => lo <= seq && seq <= hi);
     return {
       lastSeq,
       messages,
-      isSettled: (seq) => settled.some(({ lo, hi }) => lo <= seq && seq <= hi),
-      settledCount: settled.reduce((sum, { lo, hi }) => sum + hi - lo + 1, 0),
+      isSettled,
+      unsettledCount: messages.filter(({ seq }) => !isSettled(seq)).length,
+      isSettledUpTo: (seq) => settled.some(({ lo, hi }) => lo === 1 && seq <= hi),
     };
   });
 }
@@ -78,9 +82,14 @@ export function committedCount(dir: string, aboveSeq = 0): number {
   return askLiveJournal(dir, `SELECT count(*) FROM message WHERE seq > ${aboveSeq} AND ${ofBrokers}`);
 }
 
-/** How many messages, the daemon's own too, the file does not know to be settled, while a daemon may have it open. */
+/** How many messages the file does not know to be settled, while a daemon may have it open. */
 export function unsettledCount(dir: string): number {
-  return askLiveJournal(dir, `SELECT (${newestSeq}) - (SELECT coalesce(sum(hi - lo + 1), 0) FROM settled)`);
+  return askLiveJournal(
+    dir,
+    `SELECT count(*) FROM message WHERE ${ofBrokers}
+       AND seq > coalesce((SELECT hi FROM settled WHERE lo = 1), 0)
+       AND NOT EXISTS (SELECT 1 FROM settled WHERE lo <= seq AND seq <= hi)`,
+  );
 }
 
 /** Pids of the processes that have this file open. */

@@ -133,8 +133,10 @@ describe("mapping show, for a person", () => {
       table.split("\n\nNothing")[0],
       [
         "        VALUES            WHAT BECOMES OF IT",
-        '  a          "x"               column a, string (1 of 2)',
-        "             1                 column a, float (1 of 2)",
+        '  a          "x"               column a, string (a_text where the column has',
+        "                               another type) (1 of 2)",
+        "             1                 column a, float (a_num where the column has",
+        "                               another type) (1 of 2)",
         '  history    [{"timestamp":1…  exploded into 1 row of their own time (1 of 2)',
         "",
         "  In each of the items of history:",
@@ -145,6 +147,43 @@ describe("mapping show, for a person", () => {
   });
 });
 
+test("of a column whose type changes, what is not of its usual type is told with the column beside it", async (t) => {
+  const sent = ["on", 3, 4, true].map((status, n) =>
+    uplink(n, { status, history: [{ timestamp: startMs / 1000 - 60 + n, t: n === 0 ? "x" : n }] }),
+  );
+  const where = site(t, sent);
+  const { out } = await show(where, "EM300-TH");
+  const words = out.replaceAll(/\s+/g, " ");
+  assert.match(
+    words,
+    / true column status, boolean \(status_flag where the column has another type\) \(1 of 4\) /,
+  );
+  assert.match(words, / 4, 3 column status, float \(2 of 4\) /);
+  assert.match(
+    words,
+    / "on" column status, string \(status_text where the column has another type\) \(1 of 4\) /,
+  );
+  assert.match(words, / "x" column t, string \(t_text where the column has another type\) \(1 of 4\) /);
+  assert.match(words, / Nothing to propose, but to know: status changes its type: /);
+  for (const line of out.split("\n")) assert.ok(line.length <= 80, line);
+
+  const { json } = await showJson(where, "EM300-TH");
+  const [profile] = json["profiles"] as {
+    readonly keys: { path: string; outcomes: Record<string, unknown>[] }[];
+    readonly notes: string[];
+  }[];
+  const outcomes = profile?.keys.find(({ path }) => path === "status")?.outcomes ?? [];
+  assert.deepEqual(
+    outcomes.map(({ outcome, column, column_beside: beside }) => [outcome, column, beside]),
+    [
+      ["column status, boolean (status_flag where the column has another type)", "status", "status_flag"],
+      ["column status, float", "status", null],
+      ["column status, string (status_text where the column has another type)", "status", "status_text"],
+    ],
+  );
+  assert.match(profile?.notes.join("\n") ?? "", /^status changes its type: /);
+});
+
 test("--json has the same facts, cell by cell", async (t) => {
   const sent = [...dragino, uplink(13, { list: [], history: [{ timestamp: "2026-03-01", t: 1 }] }, cellar)];
   const { code, json } = await showJson(site(t, sent, draginoProfile), "LHT65N");
@@ -152,7 +191,7 @@ test("--json has the same facts, cell by cell", async (t) => {
     path,
     inside,
     payloads,
-    outcomes: [{ column: null, type: null, rules: [], payloads, ...outcome }],
+    outcomes: [{ column: null, type: null, column_beside: null, rules: [], payloads, ...outcome }],
   });
   const field = (column: string, type: string, samples: unknown[], more: object = {}): object => ({
     outcome: `column ${column}, ${type}`,
@@ -174,6 +213,7 @@ test("--json has the same facts, cell by cell", async (t) => {
     profile_name: "LHT65N",
     profile_id: cellar.deviceProfileId,
     table: "climate",
+    notes: [],
     mapping: { number: 2, match: { profile: "LHT65N", application: null, tags: { building: "barn-7" } } },
     devices: [{ dev_eui: cellar.devEui, device_name: "cellar", payloads: 4 }],
     payloads: 4,
@@ -214,6 +254,11 @@ describe("what is asked for", () => {
       "em300_th",
     ])
       assert.deepEqual(await groupsOf(where, name), barnOnly, name);
+    const valve = { ...barn, devEui: "24e124538b229999", deviceProfileName: "Клапан 2" };
+    for (const name of ["Клапан 2", "d1b6f7a4"])
+      assert.deepEqual(await groupsOf(site(t, [uplink(0, { open: 1 }, valve)]), name), [
+        ["telemetry_d1b6f7a4", undefined, [valve.devEui], 1],
+      ]);
     for (const name of ["Barn 7 North", "24e124538b22321", "em300", "barns", "unknown"])
       assert.equal((await show(where, name)).code, 1, name);
   });
@@ -321,6 +366,16 @@ describe("where there is nothing to show", () => {
       profile_count: 1,
       profiles: [{ profile_name: "EM300-TH", profile_id: barn.deviceProfileId, payloads: 3 }],
     });
+  });
+
+  test("it says how to look further back, unless all has been looked at", async (t) => {
+    const join = message("", { topic: upTopic.replace(/up$/, "join"), payload: toJsonBytes(joinEvent()) });
+    const where = site(t, [...climate, ...dragino, join]);
+    const further = /^no .*\n {2}--messages N looks further back$/m;
+    assert.match((await show(where, "EM300-TH", { messages: 2 })).err, further);
+    assert.match((await show(where, barn.devEui, { messages: 1 })).err, further);
+    assert.doesNotMatch((await show(where, "nobody")).err, /--messages/);
+    assert.doesNotMatch((await show(site(t, [join]), barn.devEui)).err, /--messages/);
   });
 
   test("it names twenty devices and says how many there are beside", async (t) => {

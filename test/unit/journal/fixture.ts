@@ -132,7 +132,7 @@ export function number(file: string, sql: string): number {
   return Number(Array.isArray(row) ? row[0] : undefined);
 }
 
-export interface Work {
+interface Work {
   statements: number;
   /** Given or changed by them. */
   rows: number;
@@ -141,21 +141,24 @@ export interface Work {
 /** Counts what databases do that are opened from now on. */
 export function countWork(t: TestContext): Work {
   const work: Work = { statements: 0, rows: 0 };
-  const { prepare } = Database.prototype;
+  const prepare = Reflect.get(Database.prototype, "prepare") as (sql: string) => Database.Statement;
   t.mock.method(Database.prototype, "prepare", function (this: Database.Database, sql: string) {
-    const statement: Database.Statement = Reflect.apply(prepare, this, [sql]);
+    const statement = prepare.call(this, sql);
     const counted = <T>(result: T, rowsOf: (result: T) => number): T => {
       work.statements += 1;
       work.rows += rowsOf(result);
       return result;
     };
-    const { run, get, all, iterate } = statement;
-    statement.run = (...values) => counted(run.apply(statement, values), ({ changes }) => changes);
-    statement.get = (...values) => counted(get.apply(statement, values), () => 1);
-    statement.all = (...values) => counted(all.apply(statement, values), ({ length }) => length);
+    const run = statement.run.bind(statement);
+    const get = statement.get.bind(statement);
+    const all = statement.all.bind(statement);
+    const iterate = statement.iterate.bind(statement);
+    statement.run = (...values) => counted(run(...values), ({ changes }) => changes);
+    statement.get = (...values) => counted(get(...values), () => 1);
+    statement.all = (...values) => counted(all(...values), ({ length }) => length);
     statement.iterate = function* (...values) {
-      counted(undefined, () => 0);
-      for (const row of iterate.apply(statement, values)) {
+      work.statements += 1;
+      for (const row of iterate(...values)) {
         work.rows += 1;
         yield row;
       }

@@ -54,10 +54,13 @@ test("after a flush the table holds the set, also when an earlier flush was roll
 
 test("a flush writes what has changed, however many intervals there are and however many become one", (t) => {
   const work = countWork(t);
-  const settlement = new Settlement(table(t));
+  const database = table(t);
+  const settlement = new Settlement(database);
   const flush = (): number => {
     work.statements = 0;
-    settlement.flush();
+    database.transaction(() => {
+      settlement.flush();
+    })();
     settlement.flushed();
     return work.statements;
   };

@@ -7,9 +7,13 @@ const highest = 40;
 /** Small ones make a set of many blocks out of few numbers; the last one is its own. */
 const blockSizes = [2, 3, 4, undefined];
 
+/** Mostly short, so that there are many. */
 const range = fc
-  .tuple(fc.integer({ min: 0, max: highest }), fc.integer({ min: 0, max: highest }))
-  .map(([a, b]) => ({ lo: Math.min(a, b), hi: Math.max(a, b) }));
+  .tuple(
+    fc.integer({ min: 0, max: highest }),
+    fc.oneof({ weight: 4, arbitrary: fc.nat(1) }, { weight: 1, arbitrary: fc.nat(highest) }),
+  )
+  .map(([lo, more]) => ({ lo, hi: Math.min(highest, lo + more) }));
 const action = fc.tuple(fc.constantFrom("add", "remove"), range);
 
 function numbers({ lo, hi }: Interval): number[] {
@@ -31,7 +35,7 @@ test("an IntervalSet holds the same numbers as a plain set after any adds and re
   fc.assert(
     fc.property(
       fc.constantFrom(...blockSizes),
-      fc.array(action, { maxLength: 40 }),
+      fc.array(action, { maxLength: 60, size: "max" }),
       range,
       (size, actions, asked) => {
         const set = new IntervalSet(size);
@@ -51,6 +55,7 @@ test("an IntervalSet holds the same numbers as a plain set after any adds and re
             );
           }
           assert.deepEqual(set.intervals, runsOf(model));
+          assert.equal(set.countWithin(-1, highest + 1), model.size);
         }
         for (let value = -1; value <= highest + 1; value += 1) {
           assert.equal(set.has(value), model.has(value));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { JsonObject } from "../../../src/chirpstack/event.ts";
-import { proposeMapping } from "../../../src/telemetry/mapping-proposal.ts";
+import { mappingNotes, proposeMapping } from "../../../src/telemetry/mapping-proposal.ts";
 import type { MappingTrace } from "../../../src/telemetry/mapping-trace.ts";
 import { payloadRows } from "../../../src/telemetry/payload-rows.ts";
 import { compile, propose, tableOf, traces } from "./mapping-fixture.ts";
@@ -82,6 +82,25 @@ describe("a proposal", () => {
     assert.equal(propose(commentsOnly), "");
     const nameless = traces(lht65n, [], { profileName: "", profileId: "" });
     assert.equal(proposeMapping(nameless), "");
+  });
+
+  test("matches by id where a configuration cannot hold the name", () => {
+    for (const profileName of ["one\ntwo", "a\ttab", "n".repeat(257), "\ud800", "__proto__"]) {
+      const toml = proposeMapping(traces(lht65n, [], { profileName, profileId: "id-1" }));
+      assert.deepEqual(tableOf(toml)["match"], { profile: "id-1" });
+      assert.equal(proposeMapping(traces(lht65n, [], { profileName, profileId: "" })), "");
+    }
+  });
+
+  test("of no rule leaves notes of what changes its type, and of what may be sentinels", () => {
+    const objects = [1, 2].map((n) => ({ sn: "A1", t: 327.67 * (n - 1), state: n === 1 ? 1 : true }));
+    assert.equal(propose(objects), "");
+    assert.deepEqual(mappingNotes(traces(objects)), [
+      "state changes its type: number in 1 (such as 1), flag in 1 (such as true): a column has one type, the other values go to a column with a suffix",
+      "[profile.sentinel] t = [327.67], if 327.67 means no measurement: 327.67: 1 of 2 values; the others are 0",
+    ]);
+    assert.deepEqual(mappingNotes(traces(lht65n)), [], "they are in the proposal");
+    assert.deepEqual(mappingNotes([]), []);
   });
 
   test("matches by id where the profile has no name, and looks at one profile only", () => {

@@ -111,6 +111,30 @@ describe("a number is scaled", () => {
     assert.equal(scale(123_456_789.123_456, { factor: 1, offset: 0 }), 123_456_789.123);
   });
 
+  test("nor with what is left over where the parts cancel each other out", () => {
+    const fahrenheit = unitConversion("F to C");
+    assert.ok(fahrenheit !== undefined);
+    assert.notEqual(32 * fahrenheit.factor + fahrenheit.offset, 0);
+    assert.ok(Object.is(scale(32, fahrenheit), 0));
+    assert.equal(scale(212, fahrenheit), 100);
+    assert.equal(scale(33, fahrenheit), 0.555_555_555_6);
+    assert.equal(scale(0.3, { factor: 1, offset: -0.1 }), 0.2);
+    assert.equal(scale(0.1, { factor: 3, offset: -0.3 }), 0);
+    assert.equal(scale(1.001, { factor: 1, offset: -1 }), 0.001);
+    assert.equal(scale(1_000_000.000_01, { factor: 1, offset: -1_000_000 }), 0.000_01);
+    assert.equal(scale(-1_000_000.000_01, { factor: 1, offset: 1_000_000 }), -0.000_01);
+    assert.equal(scale(1_000_000.000_004, { factor: 1, offset: -1_000_000 }), 0);
+    assert.equal(scale(5, { factor: 1, offset: -5 }), 0);
+  });
+
+  test("to twelve digits, however large or small it is", () => {
+    assert.equal(scale(1.234_567_890_123_4e200, { factor: 1, offset: 0 }), 1.234_567_890_12e200);
+    assert.equal(scale(1.234_567_890_123_4e-200, { factor: 1, offset: 0 }), 1.234_567_890_12e-200);
+    assert.equal(scale(1.234_567_890_123_4e-9, { factor: 1, offset: 1e-20 }), 1.234_567_890_13e-9);
+    assert.equal(scale(9.5, { factor: 1, offset: 0.512_345_678_912 }), 10.012_345_678_9);
+    assert.equal(scale(0, { factor: 2, offset: 1.234_567_890_123_4e-9 }), 1.234_567_890_12e-9);
+  });
+
   test("texts and flags are not, unless the text became a number", () => {
     const linear = new Map([["x", { factor: 2, offset: 1 }]]);
     assert.equal(leafValue(rules({ linear }), "x", "1.50"), 4);
@@ -129,9 +153,10 @@ describe("a number is scaled", () => {
       fc.property(number, number, number, (value, factor, offset) => {
         const scaled = scale(value, { factor, offset });
         const exact = value * factor + offset;
+        const largest = Math.max(Math.abs(value * factor), Math.abs(offset));
         if (!Number.isFinite(exact)) assert.equal(scaled, undefined);
         // Below 1e-307 doubles have fewer digits of their own than the rounding keeps.
-        else if (Math.abs(exact) > 1e-290) assert.ok(Math.abs((scaled ?? 0) / exact - 1) < 1e-11);
+        else if (largest > 1e-290) assert.ok(Math.abs((scaled ?? Number.NaN) - exact) < largest * 1e-11);
       }),
       { seed: 4 },
     );

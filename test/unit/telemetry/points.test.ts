@@ -345,7 +345,7 @@ describe("tags", () => {
 });
 
 test("profile names become table names", () => {
-  assert.equal(telemetryTable("EM300-TH (Ställe)"), "telemetry_em300_th_stalle");
+  assert.equal(telemetryTable("EM300-TH (Ställe)", ""), "telemetry_em300_th_stalle");
   assert.equal(slug("  __ "), "unknown");
   assert.equal(slug(""), "unknown");
   assert.equal(slug("温度"), "unknown");
@@ -358,4 +358,27 @@ test("profile names become table names", () => {
     ),
     { seed: 3 },
   );
+});
+
+test("a profile whose name has no Latin letters has a table by its id, and shares it with no other", () => {
+  const id = "D1B6F7A4-5f2e-4c58-9d0a-0242ac120003";
+  for (const name of ["Датчик", "Датчик 1", "温度", "", "  ", "…"]) {
+    assert.equal(telemetryTable(name, id), "telemetry_d1b6f7a4", JSON.stringify(name));
+  }
+  assert.notEqual(
+    telemetryTable("Датчик", id),
+    telemetryTable("Датчик", "0f6a2c11-0000-4c58-9d0a-0242ac120003"),
+  );
+  for (const [name, table] of [
+    ["EM300-TH", "telemetry_em300_th"],
+    ["Датчик T1", "telemetry_t1"],
+    ["Unknown", "telemetry_unknown"],
+    ["868", "telemetry_868"],
+  ] as const) {
+    assert.equal(telemetryTable(name, id), table, name);
+  }
+  for (const noUuid of ["", "7", "profile-1", "温度", "d1b6f7a"]) {
+    assert.equal(telemetryTable("Датчик 1", noUuid), "telemetry_1", noUuid);
+    assert.equal(telemetryTable("温度", noUuid), "telemetry_unknown", noUuid);
+  }
 });

@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import { defaultMapping } from "../../../src/telemetry/profile-match.ts";
-import { checkRenames, compileProfiles, profileSchema } from "../../../src/telemetry/profile-config.ts";
+import {
+  checkProfileOrder,
+  checkRenames,
+  compileProfiles,
+  profileSchema,
+} from "../../../src/telemetry/profile-config.ts";
 import { mappings } from "./payload-uplink.ts";
 
 const match = { profile: "X" };
@@ -178,6 +183,69 @@ describe("a rename onto a tag", () => {
       { rename: { a: 1, b: "site" } },
     ];
     assert.deepEqual(complaintsAbout(half), ['profile.7.rename.b: "site" is a tag: choose another name']);
+  });
+});
+
+describe("a [[profile]] that no device can come to", () => {
+  function complaintsAbout(profile: unknown): string[] {
+    const schema = z.unknown().superRefine(checkProfileOrder);
+    const { error } = schema.safeParse(profile);
+    return (error?.issues ?? []).map(({ path, message }) => `${path.join(".")}: ${message}`);
+  }
+  const order = (...matches: readonly unknown[]): string[] =>
+    complaintsAbout(matches.map((one) => ({ match: one })));
+  const takesNothing = (index: number, before: number): string =>
+    `profile.${index}.match: takes nothing: [[profile]] number ${before} before it takes all that fits here`;
+
+  test("is refused where one before it asks for the same, or for less", () => {
+    const tags = { building: "7", floor: "1" };
+    const covered: readonly (readonly [unknown, unknown])[] = [
+      [{ profile: "X" }, { profile: "X" }],
+      [{ profile: "X" }, { profile: "X", application: "barns" }],
+      [{ application: "barns" }, { profile: "X", application: "barns" }],
+      [{ profile: "X" }, { profile: "X", tags }],
+      [{ tags: { floor: "1" } }, { tags }],
+      [{ tags }, { profile: "X", tags: { floor: "1", building: "7" } }],
+    ];
+    for (const [wide, narrow] of covered) {
+      assert.deepEqual(order(wide, narrow), [takesNothing(1, 1)], JSON.stringify([wide, narrow]));
+    }
+    assert.deepEqual(order({ profile: "A" }, { profile: "B" }, { profile: "C" }, { profile: "B" }), [
+      takesNothing(3, 2),
+    ]);
+  });
+
+  test("is one only where all that fits it fits the other too", () => {
+    const tags = { building: "7" };
+    const apart: readonly (readonly [unknown, unknown])[] = [
+      [{ profile: "X" }, { profile: "Y" }],
+      [{ profile: "X" }, { profile: "x" }],
+      [{ profile: "X" }, { application: "X" }],
+      [{ profile: "X", application: "barns" }, { profile: "X" }],
+      [{ profile: "X", tags }, { profile: "X" }],
+      [{ tags }, { tags: { building: "8" } }],
+      [{ tags: { ...tags, floor: "1" } }, { tags }],
+      [{ tags: { toString: "x" } }, { profile: "X" }],
+    ];
+    for (const [first, second] of apart) {
+      assert.deepEqual(order(first, second), [], JSON.stringify([first, second]));
+    }
+  });
+
+  test("is looked for in what may be wrong already, and what is wrong covers nothing", () => {
+    for (const junk of [undefined, null, 5, "X", {}, [null, 7, "x", [], {}]]) {
+      assert.deepEqual(complaintsAbout(junk), []);
+    }
+    for (const wrong of [
+      {},
+      { tags: {} },
+      { profile: 5, application: "a" },
+      { profile: "X", device: "x" },
+      1,
+    ]) {
+      assert.deepEqual(order(wrong, { profile: "X", application: "a" }), [], JSON.stringify(wrong));
+    }
+    assert.deepEqual(order({ profile: "X" }, 1, { profile: "X" }), [takesNothing(2, 1)]);
   });
 });
 
