@@ -64,7 +64,7 @@ export class Refusals {
   delivered(batch: Batch): void {
     for (const { lo, hi } of batch.seqs.intervals) this.#alone.remove(lo, hi);
     const unconfirmed = batch.messages.flatMap((message) => message.unconfirmed);
-    if (unconfirmed.length > 0) this.#deps.schema.confirm(unconfirmed);
+    this.#deps.schema.confirm(unconfirmed);
   }
 
   /**

@@ -65,7 +65,7 @@ interface KeepSchemaDeps {
   readonly reader: SchemaReader;
   readonly cache: LearningSchema;
   readonly clock: Clock;
-  /** Called when writing goes on without the schema, once until it has been read. */
+  /** Called when something was written without the schema, once until it has been read. */
   readonly report: (fault: Fault) => void;
   /** Notified of a look in the background that succeeded. */
   readonly activity: Wakeup;
@@ -100,7 +100,11 @@ class Keeper implements SchemaKeeper {
   #reading: Promise<SchemaOutcome> | undefined;
   /** Asked for, and not begun. */
   #waiting: Promise<SchemaOutcome> | undefined;
+  /** There is something to look at in the background, or to look at now. */
   readonly #ranOut = new Wakeup();
+  /** Something was written although the schema is not known: it is the queries that fail, or did. */
+  #hasWritten = false;
+  #mustLookNow = false;
 
   constructor(deps: KeepSchemaDeps) {
     this.#deps = deps;
@@ -132,8 +136,13 @@ class Keeper implements SchemaKeeper {
     return await this.#waiting;
   }
 
+  /** What fails with everything else is no news: only when something gets through it is worth a look, and a word. */
   confirm(columns: readonly TableColumn[]): void {
     this.#deps.cache.confirm(columns);
+    if (this.#hasWritten || !this.#isInBackground) return;
+    this.#hasWritten = true;
+    this.#mustLookNow = true;
+    this.#ranOut.notify();
   }
 
   giveUp(columns: readonly TableColumn[]): void {
@@ -154,9 +163,14 @@ class Keeper implements SchemaKeeper {
 
   async #lookInBackground(signal: AbortSignal): Promise<void> {
     const { clock, activity } = this.#deps;
+    const { version } = this.#ranOut;
     const pauseMs = Math.min(background.mostMs, background.firstMs * 2 ** (this.#failures - patience));
-    await sleep(this.#startedMs + pauseMs - clock.uptimeMs(), signal);
-    if (signal.aborted) return;
+    const dueInMs = this.#startedMs + pauseMs - clock.uptimeMs();
+    if (dueInMs > 0 && !this.#mustLookNow) {
+      await this.#ranOut.changedSince(version, signal, dueInMs);
+      return;
+    }
+    this.#mustLookNow = false;
     await (this.#reading ?? this.#begin(signal)).catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });
@@ -187,11 +201,12 @@ class Keeper implements SchemaKeeper {
       this.#failures += 1;
       if (!this.#isInBackground) return outcome;
       this.#ranOut.notify();
-      this.#goOnWithout(outcome.fault);
+      if (this.#hasWritten) this.#goOnWithout(outcome.fault);
       return known;
     }
     if (this.#failures > 0) this.#recoveries += 1;
     this.#failures = 0;
+    this.#hasWritten = false;
     this.#isKnown = true;
     if (outcome.kind === "read") {
       this.#hasReported = false;

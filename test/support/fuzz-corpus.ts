@@ -18,7 +18,7 @@ interface Template {
   readonly rows: RowCounts;
 }
 
-export interface KnownMessage extends Message {
+interface KnownMessage extends Message {
   readonly rows: RowCounts;
 }
 

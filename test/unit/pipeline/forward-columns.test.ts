@@ -35,9 +35,10 @@ describe("forward and columns", () => {
     bench.start({ maxLines: 30, maxInFlight: 1 });
     await bench.settled(60_000);
     assert.ok(looks.length >= 5, `${looks.length} writes`);
+    assert.equal(looks[0], 3);
     assert.ok(
-      looks.every((count) => count === 3),
-      "no write waits for another look",
+      looks.every((count) => count <= 4),
+      "one more when something has got through, and no write waits for it",
     );
     const [first = 0, ...next] = reader.askedMs.slice(0, 3);
     assert.ok(
@@ -84,7 +85,7 @@ describe("forward and columns", () => {
     await bench.time.advance(2000);
     assert.deepEqual([...bench.taken().keys()], [51], "what fits is not held up");
     reader.answer = answer;
-    await bench.settled(30_000);
+    await bench.settled(70_000);
     bench.assertTakenOnce(51);
     assert.equal(bench.counters.held, 0);
   });
