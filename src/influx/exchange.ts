@@ -77,6 +77,17 @@ export async function send(exchange: Exchange): Promise<ReceivedAnswer> {
   });
 }
 
+/** What was asked for, or the fault for which there is none. Rejects with the signal's reason, or with a bug. */
+export async function orFault<T>(asked: Promise<T>, signal: AbortSignal): Promise<T | Fault> {
+  try {
+    return await asked;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof Fault) return error;
+    throw error;
+  }
+}
+
 async function collect(response: IncomingMessage, maxAnswerBytes: number): Promise<ReceivedAnswer> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;

@@ -1,4 +1,5 @@
 import type { ColumnType, Schema, TableColumn } from "../telemetry/column-types.ts";
+import { maxPayloadColumns } from "../telemetry/table.ts";
 
 /**
  * The columns of one database. A type is *confirmed* when InfluxDB has said it, in its schema or by taking
@@ -33,7 +34,7 @@ const defaultLimits: SchemaLimits = {
   tables: 2000,
   columnsPerTable: 1000,
   columns: 100_000,
-  payloadColumns: 200,
+  payloadColumns: maxPayloadColumns,
 };
 
 /** Under what a database's columns are stored. Neither half has a space in it. */

@@ -1,6 +1,6 @@
 import { Fault } from "../lib/fault.ts";
 import type { InfluxConfig } from "./config.ts";
-import type { ReceivedAnswer } from "./exchange.ts";
+import { orFault, type ReceivedAnswer } from "./exchange.ts";
 import {
   classifyNotFound,
   classifySchema,
@@ -42,13 +42,8 @@ export function createSchemaReader({ config, tables, prefix }: SchemaReaderOptio
   const question = schemaQuestion({ database: config.database, tables, prefix });
 
   async function ask(body: string, timeoutMs: number, signal: AbortSignal): Promise<ReceivedAnswer | Fault> {
-    try {
-      return await http.post({ path: queryPath, body, contentType: "application/json", timeoutMs, signal });
-    } catch (error) {
-      signal.throwIfAborted();
-      if (error instanceof Fault) return error;
-      throw error;
-    }
+    const post = { path: queryPath, body, contentType: "application/json", timeoutMs, signal };
+    return await orFault(http.post(post), signal);
   }
 
   return {

@@ -2,6 +2,7 @@ import { Fault } from "../lib/fault.ts";
 import { createWriteClient } from "./client.ts";
 import type { InfluxConfig } from "./config.ts";
 import { classifyDatabase, databaseBody, databasePath, type DatabaseOutcome } from "./database.ts";
+import { orFault } from "./exchange.ts";
 import { classify, type Answer, type Attempt, type WriteOutcome } from "./outcome.ts";
 import { createTransport } from "./transport.ts";
 
@@ -60,12 +61,7 @@ export function createWriter(config: InfluxConfig): LineWriter {
   };
 }
 
-async function attemptOf(answer: Promise<Answer>, signal: AbortSignal): Promise<Attempt> {
-  try {
-    return { answer: await answer };
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof Fault) return { error };
-    throw error;
-  }
+async function attemptOf(asked: Promise<Answer>, signal: AbortSignal): Promise<Attempt> {
+  const answer = await orFault(asked, signal);
+  return answer instanceof Fault ? { error: answer } : { answer };
 }

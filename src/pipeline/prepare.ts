@@ -13,7 +13,7 @@ import type { LeftOutColumns, LeftOutReport } from "./left-out.ts";
 import { ownSource, ownTopic, unpackOwn } from "./own-message.ts";
 import type { ClockTrust, Destination, QuarantinedMessage } from "./ports.ts";
 import { type OffsetOf, receiptFor } from "./received-time.ts";
-import { noFacts, type RouteFacts } from "./route.ts";
+import { deviceFacts, noFacts, type RouteFacts } from "./route.ts";
 import type { DestinationSchema } from "./schema-keeper.ts";
 
 export interface PrepareDeps {
@@ -115,11 +115,7 @@ function finishWithoutRow(seq: number, name: string, deps: PrepareDeps, chunk: P
 }
 
 function factsOf(event: DeviceEvent | MeshHeartbeat, { source }: JournalMessage): RouteFacts {
-  if (isDeviceEvent(event)) {
-    const { tenantId, tenantName, applicationId, applicationName } = event.device;
-    return { source, tenantId, tenantName, applicationId, applicationName };
-  }
-  return { ...noFacts, source };
+  return isDeviceEvent(event) ? deviceFacts(source, event.device) : { ...noFacts, source };
 }
 
 function prepareRows(

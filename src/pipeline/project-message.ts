@@ -10,7 +10,7 @@ import type { LiveRegistry } from "./project-registry.ts";
 import type { RoutedPoint } from "./project-rows.ts";
 import { beginningOfTime, type LogTime, logTimeAt } from "./project-time.ts";
 import { type OffsetOf, receiptFor, receivedTime } from "./received-time.ts";
-import { noFacts, type RouteFacts } from "./route.ts";
+import { deviceFacts, noFacts, type RouteFacts } from "./route.ts";
 
 export interface ProjectionDeps {
   readonly registry: LiveRegistry;
@@ -89,8 +89,7 @@ function deviceRows(
   const seen = { timeMs: toMs(timeNs), receivedMs: toMs(receivedNs), isRetained: message.retained };
   const { record, rowDue } = registry.observeDevice(event, seen);
   if (!rowDue) return [];
-  const { tenantId, tenantName, applicationId, applicationName } = event.device;
-  const facts = { source: message.source, tenantId, tenantName, applicationId, applicationName };
+  const facts = deviceFacts(message.source, event.device);
   return [{ point: deviceRow(record, timeNs, settings), facts }];
 }
 

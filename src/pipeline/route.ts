@@ -19,6 +19,12 @@ export const noFacts: RouteFacts = {
   applicationName: "",
 };
 
+/** What routes see of a device's event. */
+export function deviceFacts(source: string, device: Omit<RouteFacts, "source">): RouteFacts {
+  const { tenantId, tenantName, applicationId, applicationName } = device;
+  return { source, tenantId, tenantName, applicationId, applicationName };
+}
+
 /** All that is given must fit; names and ids are both accepted. */
 export interface RouteMatch {
   readonly tenant: string | undefined;

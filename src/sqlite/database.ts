@@ -142,6 +142,9 @@ function migrate(database: Database.Database, schema: Schema, version: number): 
   })();
 }
 
+/** What a changed row adds to the WAL: its page and, now and then, one above it. */
+export const changedRowBytes = 4096 + 1024;
+
 /** How much WAL the last process has left, in pages. */
 export function walPages(file: string): number {
   return Math.ceil(sizeOf(`${file}-wal`) / 4096);

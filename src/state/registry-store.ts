@@ -11,6 +11,7 @@ import {
   sumFromRow,
   sumToRow,
 } from "./registry-rows.ts";
+import { changedRowBytes } from "../sqlite/database.ts";
 
 /** How far the log has been read, and what the time was there. */
 export interface Position {
@@ -46,8 +47,6 @@ export interface RegistryChanges {
   readonly position: Position;
 }
 
-/** Pages that a row changes: its own and, now and then, one above it. */
-const bytesPerRow = 4096 + 1024;
 const projectionName = "registry";
 
 /**
@@ -157,7 +156,7 @@ export class RegistryStore {
     }
     this.#evicted += evicted;
     const rows = devices.length + gateways.length + sums.length + removedSums.length + evicted + 1;
-    this.#wrote(rows * bytesPerRow);
+    this.#wrote(rows * changedRowBytes);
   }
 }
 

@@ -1,9 +1,7 @@
 import type Database from "better-sqlite3";
 import { errorCode, Fault } from "../lib/fault.ts";
 import type { ColumnType, TableColumn } from "../telemetry/column-types.ts";
-
-/** Pages that a row changes: its own and, now and then, one above it. */
-const bytesPerRow = 4096 + 1024;
+import { changedRowBytes } from "../sqlite/database.ts";
 
 export interface SchemaStoreOptions {
   /** Columns of all databases together; further ones are not kept. */
@@ -85,7 +83,7 @@ export class SchemaStore {
       return unsaved(error);
     }
     this.#count += added;
-    this.#wrote(columns.length * bytesPerRow);
+    this.#wrote(columns.length * changedRowBytes);
     return undefined;
   }
 
@@ -96,7 +94,7 @@ export class SchemaStore {
     );
     try {
       const { changes } = forget.run(JSON.stringify(keys));
-      if (changes > 0) this.#wrote(changes * bytesPerRow);
+      if (changes > 0) this.#wrote(changes * changedRowBytes);
     } catch (error) {
       return unsaved(error);
     }

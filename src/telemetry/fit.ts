@@ -25,6 +25,7 @@ import { isWritableField, isWritableTag } from "./line-protocol.ts";
 import { cleanName } from "./names.ts";
 import { leftOutColumn } from "./own-columns.ts";
 import type { Field, Point, Tag } from "./point.ts";
+import { maxPayloadColumns } from "./table.ts";
 
 export interface Fitted {
   readonly point: Point;
@@ -32,7 +33,6 @@ export interface Fitted {
   readonly leftOut: readonly string[];
 }
 
-const maxOpenColumns = 200;
 const lastSuffix = 9;
 /** Leaves room for `_text_9` below the 512 of `cleanName`. */
 const maxBaseLength = 500;
@@ -180,7 +180,7 @@ function claim({ columns, taken }: Row, { name, type: kind }: Column, isOpen: bo
 
 /** InfluxDB lists `time` with the others; a table that is not there yet will have it. */
 function isFull(columns: ReadonlyMap<string, ColumnType>): boolean {
-  return columns.size + (columns.has("time") ? 0 : 1) >= maxOpenColumns;
+  return columns.size + (columns.has("time") ? 0 : 1) >= maxPayloadColumns;
 }
 
 function fieldOf(field: Field, { name, type }: Column): Field {

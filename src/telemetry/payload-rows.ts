@@ -20,11 +20,9 @@ import { leftOutColumn, telemetryColumns } from "./own-columns.ts";
 import type { Point, Tag } from "./point.ts";
 import { mappingOf } from "./profile-match.ts";
 import type { ProfileMapping } from "./settings.ts";
-import { telemetryTable } from "./table.ts";
+import { maxPayloadColumns, telemetryTable } from "./table.ts";
 import type { TagLayout } from "./tags.ts";
 
-/** Tags, fields and time. InfluxDB 3 Core allows 500 in a table; different uplinks of a profile differ. */
-const maxColumns = 200;
 const maxLeftOutNames = 20;
 
 /** What of a payload found no room, for a warning. */
@@ -56,7 +54,7 @@ export function payloadRows(
   const mapping = mappingOf(uplink.device, profiles);
   const table = payloadTable(uplink, mapping);
   const reserved = reservedNames(layout);
-  const maxFields = Math.max(maxColumns - reserved.size, 0);
+  const maxFields = Math.max(maxPayloadColumns - reserved.size, 0);
   const exploder = mapping.explode.size === 0 ? undefined : new Exploder(mapping.explode, timeNs);
   const explode = exploder === undefined ? undefined : exploder.take.bind(exploder);
   const base = { rules: mapping, reserved, maxFields };

@@ -20,6 +20,12 @@ export const ownTables: readonly string[] = [
   "flightline_node",
 ];
 
+/**
+ * Tags, fields and time of a payload's table, and of one row. InfluxDB 3 Core allows 500; different uplinks of
+ * a profile differ.
+ */
+export const maxPayloadColumns = 200;
+
 export const payloadTablePrefix = "telemetry_";
 
 /**

@@ -143,3 +143,9 @@ export function dataFolder(folder: string): string {
 export function startDaemon(configFile: string, options: Omit<ProgramOptions, "args"> = {}): Program {
   return new Program({ ...options, args: ["run", "-c", configFile] });
 }
+
+/** Options of Node.js under which the wall clock is that when the process starts. */
+export function clockFrom(time: string): string[] {
+  const source = `const now = Date.now; const ahead = Date.parse("${time}") - now(); Date.now = () => now() + ahead;`;
+  return ["--import", `data:text/javascript,${encodeURIComponent(source)}`];
+}

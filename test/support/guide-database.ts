@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { Database } from "../../src/sandbox/influx-reader.ts";
 import { startInfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
-import { database, startDaemon, writeConfig } from "./daemon.ts";
+import { database, clockFrom, startDaemon, writeConfig } from "./daemon.ts";
 import type { Program } from "./daemon.ts";
 import { at, guideEvents, guideStats, moreDeviceRows, roof, statsSums } from "./guide-messages.ts";
 import { requireMosquitto } from "./mosquitto.ts";
@@ -66,10 +66,4 @@ function subscriptionsOf(broker: Mosquitto): number {
 
 async function assertStops(daemon: Program): Promise<void> {
   assert.deepEqual(await daemon.stop(), { code: 0, signal: null }, daemon.stdout);
-}
-
-/** Options of Node.js under which the wall clock is that when the process starts. */
-function clockFrom(time: string): string[] {
-  const source = `const now = Date.now; const ahead = Date.parse("${time}") - now(); Date.now = () => now() + ahead;`;
-  return ["--import", `data:text/javascript,${encodeURIComponent(source)}`];
 }

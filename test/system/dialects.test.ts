@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { InfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
 import { startInfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
-import { dataFolder, startDaemon } from "../support/daemon.ts";
+import { dataFolder, clockFrom, startDaemon } from "../support/daemon.ts";
 import type { Program } from "../support/daemon.ts";
 import { writeDialectConfig } from "../support/dialects/config.ts";
 import { expectedDevices } from "../support/dialects/expected-devices.ts";
@@ -147,12 +147,6 @@ test("messages without a time of their own that come in one burst stay rows of t
     "in their order",
   );
 });
-
-/** Options of Node.js under which the wall clock is that when the process starts. */
-function clockFrom(time: string): string[] {
-  const source = `const now = Date.now; const ahead = Date.parse("${time}") - now(); Date.now = () => now() + ahead;`;
-  return ["--import", `data:text/javascript,${encodeURIComponent(source)}`];
-}
 
 /** Both sources are. */
 async function subscribed(broker: Mosquitto, daemon: Program): Promise<void> {
