@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { InfluxDBClient, setLogger, type Transport } from "@influxdata/influxdb3-client";
+import { createRequire } from "node:module";
+import type * as InfluxDB3 from "@influxdata/influxdb3-client";
 import { BugError, assert } from "../lib/fault.ts";
 import type { Answer } from "./outcome.ts";
 import type { HttpTransport } from "./transport.ts";
@@ -32,7 +33,10 @@ class AnswerError extends Error {
 }
 
 /** Never rejects. */
-async function report(posted: Promise<Answer>, callbacks: Parameters<Transport["send"]>[3]): Promise<void> {
+async function report(
+  posted: Promise<Answer>,
+  callbacks: Parameters<InfluxDB3.Transport["send"]>[3],
+): Promise<void> {
   try {
     const answer = await posted;
     if (answer.status !== 204) throw new AnswerError(answer);
@@ -45,10 +49,15 @@ async function report(posted: Promise<Answer>, callbacks: Parameters<Transport["
 
 const noContent: Answer = { status: 204, retryAfter: undefined, location: undefined, body: "" };
 
+/** Its CommonJS build: the other one imports node:http, which costs 12 MB (transport.ts). */
+function loadLibrary(): typeof InfluxDB3 {
+  return createRequire(import.meta.url)("@influxdata/influxdb3-client") as typeof InfluxDB3;
+}
+
 export function createWriteClient(http: HttpTransport): WriteClient {
   const calls = new AsyncLocalStorage<{ readonly path: string; readonly signal: AbortSignal }>();
 
-  const transport: Transport = {
+  const transport: InfluxDB3.Transport = {
     send(_path, body, options, callbacks) {
       const call = calls.getStore();
       assert(call !== undefined, "the client sent something that nobody asked it to");
@@ -61,6 +70,7 @@ export function createWriteClient(http: HttpTransport): WriteClient {
     },
   };
 
+  const { InfluxDBClient, setLogger } = loadLibrary();
   // It would print every failed write to the console. The logger is the library's, not the client's.
   setLogger({ error() {}, warn() {} });
   const client = new InfluxDBClient({

@@ -1,5 +1,5 @@
-import * as http from "node:http";
-import * as https from "node:https";
+import type { Agent, ClientRequest, OutgoingHttpHeaders, RequestOptions } from "node:http";
+import type * as Https from "node:https";
 import { Duplex } from "node:stream";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
@@ -46,6 +46,11 @@ export interface TransportUse {
   readonly maxAnswerBytes: number;
 }
 
+// Not imported: an ES import reads every getter of the module, and behind `http.WebSocket` stands the whole
+// of undici, 12 MB resident that nothing here uses.
+const http = process.getBuiltinModule("node:http");
+const https = process.getBuiltinModule("node:https");
+
 /** What an error answer says fits into it many times over. */
 const writing: TransportUse = { errand: "write", maxAnswerBytes: 64 * 1024 };
 
@@ -62,7 +67,7 @@ export function createTransport(config: InfluxConfig, use: TransportUse = writin
   const redact = redactor(token);
   const peer: Peer = { target: "write", url: config.url };
   const open = requestMaker(config, token);
-  const underWay = new Set<http.ClientRequest>();
+  const underWay = new Set<ClientRequest>();
   let isClosed = false;
 
   async function exchange(
@@ -113,8 +118,8 @@ export function createTransport(config: InfluxConfig, use: TransportUse = writin
 }
 
 interface RequestMaker {
-  readonly agent: http.Agent;
-  request(post: Post, bytes: number, gzipped: boolean): http.ClientRequest;
+  readonly agent: Agent;
+  request(post: Post, bytes: number, gzipped: boolean): ClientRequest;
 }
 
 function requestMaker(config: InfluxConfig, token: string): RequestMaker {
@@ -122,7 +127,7 @@ function requestMaker(config: InfluxConfig, token: string): RequestMaker {
   const usesTls = base.protocol === "https:";
   const options = { keepAlive: true, maxSockets: config.maxInFlight, timeout: idleMs };
   const agent = usesTls ? new TlsAgent(options, config) : new http.Agent(options);
-  const shared: http.RequestOptions = {
+  const shared: RequestOptions = {
     protocol: base.protocol,
     host: base.hostname.replace(/^\[|\]$/g, ""), // IPv6 stands in brackets in a URL only
     port: base.port === "" ? (usesTls ? 443 : 80) : Number(base.port),
@@ -133,7 +138,7 @@ function requestMaker(config: InfluxConfig, token: string): RequestMaker {
   return {
     agent,
     request({ path, contentType }, bytes, gzipped) {
-      const headers: http.OutgoingHttpHeaders = {
+      const headers: OutgoingHttpHeaders = {
         "content-type": contentType,
         "content-length": bytes,
         "user-agent": "flightline",
@@ -148,16 +153,16 @@ function requestMaker(config: InfluxConfig, token: string): RequestMaker {
 class TlsAgent extends https.Agent {
   readonly #config: InfluxConfig;
 
-  constructor(options: https.AgentOptions, config: InfluxConfig) {
+  constructor(options: Https.AgentOptions, config: InfluxConfig) {
     super(options);
     this.#config = config;
   }
 
   override createConnection(
-    options: https.RequestOptions,
+    options: Https.RequestOptions,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): Duplex | null | undefined {
-    let connection: https.RequestOptions;
+    let connection: Https.RequestOptions;
     try {
       connection = { ...options, ...tlsOptions(this.#config.tls) };
     } catch (error) {

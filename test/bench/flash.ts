@@ -14,7 +14,7 @@ import { printNote, printTable } from "./rig/figures.ts";
 import { Publisher } from "./rig/publisher.ts";
 import { Sink } from "./rig/sink.ts";
 import { Subscriber } from "./rig/subscriber.ts";
-import { writtenBytes } from "./rig/usage.ts";
+import { writtenBytes } from "../support/usage.ts";
 import { pendingCheckpointBytes } from "./rig/wal.ts";
 
 const rates = [1, 10, 100];

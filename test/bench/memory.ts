@@ -9,7 +9,7 @@ import { Daemon } from "./rig/daemon.ts";
 import { median, printNote, printTable } from "./rig/figures.ts";
 import { Publisher } from "./rig/publisher.ts";
 import { Sink } from "./rig/sink.ts";
-import { cpuMs, residentMb, writtenBytes } from "./rig/usage.ts";
+import { cpuMs, residentMb, writtenBytes } from "../support/usage.ts";
 import { verifyAndStop } from "./rig/verify.ts";
 
 const restLimitMb = 110;

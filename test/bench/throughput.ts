@@ -15,7 +15,7 @@ import { median, middleRatePerSecond, printNote, printTable } from "./rig/figure
 import { Publisher } from "./rig/publisher.ts";
 import { Sink } from "./rig/sink.ts";
 import { Subscriber } from "./rig/subscriber.ts";
-import { cpuMs } from "./rig/usage.ts";
+import { cpuMs } from "../support/usage.ts";
 
 const rounds = 3;
 /** A round of fewer has no rate at the sink: a write holds up to a second of uplinks. */

@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Mosquitto } from "./mosquitto.ts";
 import { waitFor } from "./wait.ts";
 
 const mainFile = join(import.meta.dirname, "../../dist/main.js");
@@ -116,13 +117,13 @@ export interface DaemonConfig {
 
 export const database = "lorawan";
 
-/** Writes the configuration and returns its path. Logs are JSON, and the clock is believed as it is. */
+/** Writes the configuration and returns its path. Logs are JSON, and the clock is believed as it is, unless `lines` say otherwise. */
 export function writeConfig({ folder, mqttUrl, influxUrl, lines = {} }: DaemonConfig): string {
   const tables: Readonly<Record<string, readonly string[]>> = {
     "[mqtt]": [`url = "${mqttUrl}"`],
     influxdb: [`url = "${influxUrl}"`, `database = "${database}"`],
     journal: [`dir = "${dataFolder(folder)}"`],
-    clock: ['ntp = "ignore"'],
+    clock: lines["clock"] === undefined ? ['ntp = "ignore"'] : [],
     log: lines["log"] === undefined ? ['format = "json"'] : [],
   };
   const text = Object.entries(tables)
@@ -142,6 +143,20 @@ export function dataFolder(folder: string): string {
 /** The daemon with the configuration that `writeConfig` wrote. */
 export function startDaemon(configFile: string, options: Omit<ProgramOptions, "args"> = {}): Program {
   return new Program({ ...options, args: ["run", "-c", configFile] });
+}
+
+/** Until mosquitto has answered so many SUBSCRIBEs; throws with what the daemons said when one of them ends. */
+export async function untilSubscribed(
+  broker: Mosquitto,
+  daemons: readonly Program[],
+  count = daemons.length,
+): Promise<void> {
+  const hasEnded = (): boolean => daemons.some(({ isRunning }) => !isRunning);
+  await waitFor(() => broker.log().split("Sending SUBACK").length > count || hasEnded(), {
+    timeoutMs: 30_000,
+    what: `${count} subscriptions`,
+  });
+  if (hasEnded()) throw new Error(daemons.map(({ stdout, stderr }) => stdout + stderr).join("\n"));
 }
 
 /** Options of Node.js under which the wall clock is that when the process starts. */

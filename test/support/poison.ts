@@ -1,12 +1,11 @@
 /** Daemons that die over the messages they decode (poison-main.ts), and the beginning that their tests share. */
 import { join } from "node:path";
 import { MemoryLedger } from "../../src/sandbox/ledger.ts";
-import { startDaemon, writeConfig } from "./daemon.ts";
+import { startDaemon, untilSubscribed, writeConfig } from "./daemon.ts";
 import type { Ending, LogLine, ProgramOptions } from "./daemon.ts";
 import { publishUplinks } from "./fleet-uplinks.ts";
 import type { UplinkMessage } from "./fleet-uplinks.ts";
 import type { Mosquitto } from "./mosquitto.ts";
-import { waitFor } from "./wait.ts";
 
 export const deadlineMs = 30_000;
 
@@ -41,10 +40,7 @@ export async function firstLife(
   uplinks: readonly UplinkMessage[],
 ): Promise<{ readonly ending: Ending; readonly log: readonly LogLine[] }> {
   await using daemon = startDaemon(configFile, options);
-  await waitFor(() => broker.log().includes("Sending SUBACK") || !daemon.isRunning, {
-    timeoutMs: deadlineMs,
-    what: "the subscription",
-  });
+  await untilSubscribed(broker, [daemon]);
   await publishUplinks(new MemoryLedger(), { url: broker.url, messages: uplinks });
   return { ending: await daemon.ended, log: daemon.log };
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Secret } from "../../src/lib/secret.ts";
 import { MemoryLedger } from "../../src/sandbox/ledger.ts";
-import { database, dataFolder, startDaemon, writeConfig } from "../support/daemon.ts";
+import { database, dataFolder, startDaemon, untilSubscribed, writeConfig } from "../support/daemon.ts";
 import { committedCount } from "../support/journal-files.ts";
 import { judge } from "../support/judge.ts";
 import { requireMosquitto, startMosquitto } from "../support/mosquitto.ts";
@@ -37,10 +37,7 @@ test("InfluxDB is away at the start and comes back: all is there, and the newest
   const newest = uplinks.at(-1)?.uplink.deduplicationId ?? "";
   const ledger = new MemoryLedger();
   await using daemon = startDaemon(configFile);
-  await waitFor(() => broker.log().includes("Sending SUBACK"), {
-    timeoutMs: deadlineMs,
-    what: "the subscription",
-  });
+  await untilSubscribed(broker, [daemon]);
   await publishUplinks(ledger, { url: broker.url, messages: uplinks });
   await waitFor(() => committedCount(dataFolder(folder.path)) === uplinks.length, {
     timeoutMs: deadlineMs,
@@ -116,10 +113,7 @@ test("a wrong token is said once and loses nothing; the right one delivers; no s
   const outputs: string[] = [];
   {
     await using daemon = startDaemon(configFile);
-    await waitFor(() => broker.log().includes("Sending SUBACK") || !daemon.isRunning, {
-      timeoutMs: deadlineMs,
-      what: "the subscription",
-    });
+    await untilSubscribed(broker, [daemon]);
     const url = broker.url.replace("mqtt://", `mqtt://flightline:${password}@`);
     await publishUplinks(ledger, { url, messages: uplinks });
     await waitFor(() => daemon.log.some(({ code }) => code === "write_unauthorized"), {

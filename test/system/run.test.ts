@@ -4,11 +4,17 @@ import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { test } from "node:test";
 import { MemoryLedger } from "../../src/sandbox/ledger.ts";
-import { database, dataFolder, Program, startDaemon, writeConfig } from "../support/daemon.ts";
+import {
+  database,
+  dataFolder,
+  Program,
+  startDaemon,
+  untilSubscribed,
+  writeConfig,
+} from "../support/daemon.ts";
 import { committedCount, readDeadJournal } from "../support/journal-files.ts";
 import { judge } from "../support/judge.ts";
 import { requireMosquitto } from "../support/mosquitto.ts";
-import type { Mosquitto } from "../support/mosquitto.ts";
 import { processesWithMark, runMark } from "../support/processes.ts";
 import { makeUplinks, publishUplinks } from "../support/fleet-uplinks.ts";
 import { freePort, temporaryFolder, waitFor } from "../support/wait.ts";
@@ -30,7 +36,7 @@ test("SIGTERM under load: it stops in time with 0, and a restart finds everythin
   let committed: number;
   {
     await using daemon = startDaemon(configFile);
-    await subscribed(broker, daemon);
+    await untilSubscribed(broker, [daemon]);
     const publishing = publishUplinks(ledger, { url: broker.url, messages: uplinks, ratePerSecond: 1500 });
     await waitFor(() => committedCount(dataFolder(folder.path)) >= 500, {
       timeoutMs: deadlineMs,
@@ -70,7 +76,7 @@ test("after a kill the journal is checked, after a clean stop it is not", async 
   const checked = "checked the journal after an unclean stop";
   {
     await using first = startDaemon(configFile);
-    await subscribed(broker, first);
+    await untilSubscribed(broker, [first]);
     await first.kill();
   }
   {
@@ -92,7 +98,7 @@ test("a second SIGTERM ends it at once", async (t) => {
   influx.standIn.faults.nextWrites({ kind: "hang" }, 100);
   const configFile = writeConfig({ folder: folder.path, mqttUrl: broker.url, influxUrl: influx.url });
   await using daemon = startDaemon(configFile);
-  await subscribed(broker, daemon);
+  await untilSubscribed(broker, [daemon]);
   const messages = makeUplinks({ count: 10, seed: 9 });
   await publishUplinks(new MemoryLedger(), { url: broker.url, messages });
   await waitFor(() => influx.standIn.faults.seen.hang > 0, {
@@ -217,11 +223,3 @@ test("demo: one line of JSON, nothing lost, nothing doubled, nothing left behind
   assert.deepEqual(readdirSync(folder.path), []);
   assert.deepEqual(processesWithMark(mark), []);
 });
-
-async function subscribed(broker: Mosquitto, daemon: Program): Promise<void> {
-  await waitFor(() => broker.log().includes("Sending SUBACK") || !daemon.isRunning, {
-    timeoutMs: deadlineMs,
-    what: "the subscription",
-  });
-  assert.ok(daemon.isRunning, daemon.stdout + daemon.stderr);
-}

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { startInfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
 import type { InfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
-import { database, dataFolder, startDaemon, writeConfig } from "../support/daemon.ts";
+import { database, dataFolder, startDaemon, untilSubscribed, writeConfig } from "../support/daemon.ts";
 import type { Program } from "../support/daemon.ts";
 import { readDeadJournal } from "../support/journal-files.ts";
 import { requireMosquitto } from "../support/mosquitto.ts";
@@ -42,7 +42,7 @@ test("three daemons, three orders of arrival: every event once, the same columns
   const running = folders.map((each, index) =>
     daemons.use(startDaemon(configFor(each, `gateway-${index}/`, broker, influx))),
   );
-  await subscribed(broker, running);
+  await untilSubscribed(broker, running);
   const publishing = orders.map((order, index) =>
     publishAll({
       url: broker.url,
@@ -85,7 +85,7 @@ test("a table of an older layout: nothing is refused, and every value is in a co
   ]);
   const message = uplink(1, { object: { temperature: 21.5, status: 3, level: 7, open: true } });
   await using daemon = startDaemon(configFor(folder.path, "", broker, influx));
-  await subscribed(broker, [daemon]);
+  await untilSubscribed(broker, [daemon]);
   await publishAll({ url: broker.url, messages: [message] });
   // Those that were written beforehand, the uplink's three, and its device's.
   await hasTaken(influx, 3 + 3 + 1, [daemon]);
@@ -271,15 +271,6 @@ async function startInflux(
   });
   t.after(() => influx.stop());
   return { influx, refusedWrites: () => influx.counters.writes - committed };
-}
-
-async function subscribed(broker: Mosquitto, daemons: readonly Program[]): Promise<void> {
-  const isOver = (): boolean => daemons.some((daemon) => !daemon.isRunning);
-  await waitFor(() => broker.log().split("Sending SUBACK").length > daemons.length || isOver(), {
-    timeoutMs: deadlineMs,
-    what: `${daemons.length} subscriptions`,
-  });
-  assert.ok(!isOver(), daemons.map((daemon) => daemon.stdout + daemon.stderr).join("\n"));
 }
 
 async function hasTaken(influx: InfluxStandIn, lines: number, daemons: readonly Program[]): Promise<void> {
