@@ -36,6 +36,20 @@ async function main(argv: readonly string[]): Promise<number> {
   return code;
 }
 
+/** What was printed has left: a pipe takes 64 KiB at once, and the rest when its reader comes to it. */
+async function written(): Promise<void> {
+  const streams = [process.stdout, process.stderr].filter((stream) => stream.writable);
+  await Promise.all(
+    streams.map(async (stream) => {
+      await new Promise<void>((resolve) => {
+        // The reader may have gone.
+        stream.once("error", () => resolve());
+        stream.write("", () => resolve());
+      });
+    }),
+  );
+}
+
 /** The first signal drains, the second one does not wait. */
 function listenForSignals(stop: AbortController): void {
   for (const name of ["SIGINT", "SIGTERM"] as const) {
@@ -169,4 +183,6 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-process.exit(await main(process.argv.slice(2)));
+const code = await main(process.argv.slice(2));
+await written();
+process.exit(code);

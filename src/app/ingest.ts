@@ -51,13 +51,15 @@ export function openIngest(
   });
   for (const mqtt of config.mqtt) {
     const clientId = mqtt.clientId ?? clientIdOf(installation, mqtt.name);
-    const identity = { config: mqtt, clientId, hadSession: state.hasConnected(clientId) };
-    const connected = (): void => {
-      const fault = state.recordConnection(clientId);
-      if (fault !== undefined) log.fault(fault);
+    const session = {
+      filters: () => state.sessionFilters(clientId),
+      keep(filters: readonly string[]): void {
+        const fault = state.recordSession(clientId, filters);
+        if (fault !== undefined) log.fault(fault);
+      },
     };
     const intake = ingest({ source: mqtt.name, committer, clock, clockWatch, counters });
-    sources.push(new Source({ ...identity, ...intake, connected, clock, log, random: Math.random }));
+    sources.push(new Source({ config: mqtt, clientId, session, ...intake, clock, log, random: Math.random }));
   }
   return { sources, committer };
 }

@@ -46,6 +46,15 @@ export function knownKeys(root: z.ZodType, path: Path): readonly string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
+/** What stands at a place: a table, an array of tables, or a value. */
+export function shapeAt(root: z.ZodType, path: Path): "table" | "tables" | "value" {
+  const isTable = (schema: unknown): boolean =>
+    schema instanceof z.ZodObject || schema instanceof z.ZodRecord;
+  const { schema } = at(root, path);
+  if (isTable(schema)) return "table";
+  return schema instanceof z.ZodArray && isTable(at(root, [...path, 0]).schema) ? "tables" : "value";
+}
+
 /** Every key with its path, as the schema has them; 0 stands for any element of an array. */
 export function allKeyPaths(root: z.ZodType, path: Path = []): Path[] {
   const { schema } = at(root, path);

@@ -1,6 +1,6 @@
 /** What somebody may have meant by a key that does not exist. Pure. */
 import type { z } from "zod";
-import { allKeyPaths, knownKeys } from "./schema-tree.ts";
+import { allKeyPaths, knownKeys, shapeAt } from "./schema-tree.ts";
 import type { Path } from "./tree.ts";
 
 /** A hint for the unknown key at the end of `path`, or undefined. */
@@ -10,15 +10,29 @@ export function suggestKey(schema: z.ZodType, path: Path): string | undefined {
   const siblings = knownKeys(schema, path.slice(0, -1));
   const nearest = nearestName(key, siblings);
   if (nearest !== undefined) return `did you mean ${nearest}?`;
-  const homes = allKeyPaths(schema).filter((known) => known.length > 1 && known.at(-1) === key);
-  if (homes.length > 0) return `${key} belongs in ${homes.map(showTable).join(" or ")}`;
+  const homes = allKeyPaths(schema).filter((known) => known.at(-1) === key);
+  if (homes.length > 0) return `${key} ${homeText(schema, homes)}`;
   return siblings.length === 0 ? undefined : `known here: ${siblings.join(", ")}`;
 }
 
+function homeText(schema: z.ZodType, homes: readonly Path[]): string {
+  const tables = homes.filter((home) => home.length > 1).map(showTable);
+  const belongs = tables.length === 0 ? [] : [`belongs in ${tables.join(" or ")}`];
+  const atTop = homes.find((home) => home.length === 1);
+  if (atTop === undefined) return belongs.join("");
+  const shape = shapeAt(schema, atTop);
+  const header = showTable([...atTop, ...(shape === "tables" ? [0] : []), ""]);
+  const top = shape === "value" ? "belongs above all tables" : `is a table of its own: ${header}`;
+  return [top, ...belongs].join(", or ");
+}
+
+/** The table that the last step of the path is a key of; one inside an array has no header of its own. */
 function showTable(path: Path): string {
-  const names = path.slice(0, -1).filter((step) => typeof step === "string");
-  const name = names.join(".");
-  return path.at(-2) === 0 ? `[[${name}]]` : `[${name}]`;
+  const steps = path.slice(0, -1);
+  const element = steps.indexOf(0);
+  if (element === -1) return `[${steps.join(".")}]`;
+  const inside = steps.slice(element + 1).join(".");
+  return `${inside === "" ? "" : `${inside} of `}[[${steps.slice(0, element).join(".")}]]`;
 }
 
 /** The name that takes the fewest typing mistakes to become `text`, when they are few. */

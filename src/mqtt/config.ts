@@ -5,7 +5,6 @@ import {
   defined,
   durationMs,
   evenIfBroken,
-  hasControlCharacters,
   oneOf,
   secret,
   secretFile,
@@ -16,6 +15,7 @@ import {
 } from "../lib/schema.ts";
 import type { Secret } from "../lib/secret.ts";
 import { checkTls, compileTls, tlsShape, type TlsConfig } from "../net/config.ts";
+import { commonTopics, isTopicFilter, isTopicText } from "./topic-filter.ts";
 
 export interface MqttConfig {
   /** Unique among the sources; part of what the journal remembers. */
@@ -47,26 +47,23 @@ const defaultTopics = [
   "+/gateway/+/state/conn",
 ] as const;
 
-/** MQTT's own limit on a topic, a client id and a user name. */
-const maxUtf8Bytes = 65_535;
+/** What "application/#" and "+/gateway/#" have in common, and where nobody publishes. */
+const nobodysTopics = "application/gateway/";
 
-/** `#` only as the last level, `+` only as a whole level. */
-export function isTopicFilter(filter: string): boolean {
-  if (!isTopicText(filter)) return false;
-  const levels = filter.split("/");
-  return levels.every((level, index) => {
-    if (level === "#") return index === levels.length - 1;
-    return level === "+" || !/[#+]/.test(level);
-  });
-}
-
-function isTopicText(topic: string): boolean {
-  return (
-    topic !== "" &&
-    Buffer.byteLength(topic) <= maxUtf8Bytes &&
-    !hasControlCharacters(topic) &&
-    topic.isWellFormed()
-  );
+/** An event without an id that comes twice cannot be told from two events. */
+function checkOverlaps(filters: readonly string[], context: z.RefinementCtx): void {
+  for (const [index, filter] of filters.entries()) {
+    for (const other of filters.slice(0, index)) {
+      const common = commonTopics(other, filter);
+      if (common === undefined || `${common}/`.startsWith(nobodysTopics)) continue;
+      const what = common === filter ? "what it matches" : `what matches ${JSON.stringify(common)}`;
+      complain(context, {
+        path: [index],
+        message: `overlaps with ${JSON.stringify(other)}: a broker may deliver ${what} twice`,
+        hint: "keep the wider one, or let each name topics of its own",
+      });
+    }
+  }
 }
 
 const topicFilter = z
@@ -102,6 +99,7 @@ const shape = {
     .array(topicFilter, { error: "expected a list of topic filters" })
     .min(1, { error: "expected at least one topic filter" })
     .max(100, { error: "expected at most 100 topic filters" })
+    .superRefine(checkOverlaps)
     .default([...defaultTopics])
     .describe("What to subscribe to, at QoS 1"),
   username: text("a user name on one line", /^[^\p{Cc}]{1,1024}$/u, "User name at the broker").optional(),

@@ -20,6 +20,10 @@ import { KeepAlive } from "./keep-alive.ts";
 /** What one connection hands upwards. Messages of a resumed session may come before `connected`. */
 export interface SessionHandler {
   connected(connack: IConnackPacket): void;
+  /** Filters that the broker's session may have besides ours, as a configuration of before named them. */
+  former(): readonly string[];
+  /** The broker has taken them out of the session. */
+  unsubscribed(filters: readonly string[]): void;
   subscribed(refused: readonly string[]): void;
   publish(packet: IPublishPacket, acknowledge: (() => void) | undefined): void;
   pressure(): Promise<void> | undefined;
@@ -196,7 +200,19 @@ class Connection {
     if (signal.aborted) return;
     if (refused.length === topics.length) throw subscriptionFault(refused.join(", "), url);
     this.#options.handler.subscribed(refused);
+    void this.#unsubscribe(this.#options.handler.former());
     if (stateTopic !== "") this.#announce("online").catch(() => {});
+  }
+
+  /** After SUBSCRIBE: what matches an old filter and a new one may come twice for a moment, but not never. */
+  async #unsubscribe(filters: readonly string[]): Promise<void> {
+    if (filters.length === 0) return;
+    // A connection that ends leaves it to the next one.
+    const isDone = await this.#client.unsubscribeAsync([...filters]).then(
+      () => true,
+      () => false,
+    );
+    if (isDone) this.#options.handler.unsubscribed(filters);
   }
 
   /**

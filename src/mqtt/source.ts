@@ -25,16 +25,21 @@ export interface Delivery {
   readonly acknowledge: (() => void) | undefined;
 }
 
+/** What is known, over restarts, of the session that the broker keeps for a client id. */
+export interface SessionMemory {
+  /** The topic filters that may be in it; undefined when there should be no session. */
+  filters(): readonly string[] | undefined;
+  /** Durable when it returns, if it can be. */
+  keep(filters: readonly string[]): void;
+}
+
 export interface SourceDeps {
   readonly config: MqttConfig;
   readonly clientId: string;
-  /** The broker should have a session for this client id. */
-  readonly hadSession: boolean;
+  readonly session: SessionMemory;
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
-  /** After each CONNECT that succeeded: from now on the broker has a session for this client id. */
-  connected(): void;
   deliver(delivery: Delivery): void;
   /** Undefined while deliveries are welcome; else resolves when they are again. */
   pressure(): Promise<void> | undefined;
@@ -63,14 +68,12 @@ export class Source {
   readonly #warned = new FaultThrottle(repeatWarningMs);
   readonly #failed = new FaultThrottle(repeatFaultMs);
   #version: ProtocolVersion;
-  #expectsSession: boolean;
   #connectedSinceMs: number | undefined;
   readonly status: SourceStatus = { state: "connecting", connects: 0, lastFault: undefined };
 
   constructor(deps: SourceDeps) {
     this.#deps = deps;
     this.#version = deps.config.protocol === "3.1.1" ? 4 : 5;
-    this.#expectsSession = deps.hadSession;
   }
 
   get name(): string {
@@ -133,11 +136,24 @@ export class Source {
         this.status.lastFault = undefined;
         for (const filter of refused) this.#warn(subscriptionFault(filter, this.#deps.config.url), filter);
       },
+      former: () => this.#former(),
+      unsubscribed: (filters) => {
+        this.#deps.log.info("unsubscribed from topics of a former configuration", {
+          source: this.name,
+          topics: filters.join(" "),
+        });
+        this.#deps.session.keep(this.#deps.config.topics);
+      },
       publish: (packet, acknowledge) => {
         this.#publish(packet, acknowledge);
       },
       pressure: () => this.#deps.pressure(),
     };
+  }
+
+  #former(): readonly string[] {
+    const { session, config } = this.#deps;
+    return (session.filters() ?? []).filter((filter) => !config.topics.includes(filter));
   }
 
   #connected(connack: IConnackPacket): void {
@@ -151,9 +167,12 @@ export class Source {
       mqtt: this.#version === 5 ? "5" : "3.1.1",
       session: connack.sessionPresent ? "resumed" : "new",
     });
-    if (!connack.sessionPresent && this.#expectsSession) this.#say(sessionLostFault(config.url));
-    this.#expectsSession = true;
-    this.#deps.connected();
+    const { session } = this.#deps;
+    const known = session.filters();
+    if (!connack.sessionPresent && known !== undefined) this.#say(sessionLostFault(config.url));
+    // Before SUBSCRIBE: what a crash leaves unsaid could not be taken back.
+    const kept = connack.sessionPresent ? (known ?? []) : [];
+    session.keep([...new Set([...kept, ...config.topics])]);
   }
 
   #publish(packet: IPublishPacket, acknowledge: (() => void) | undefined): void {

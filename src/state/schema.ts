@@ -12,6 +12,8 @@ import type { Schema } from "../sqlite/database.ts";
  * with it. Lists and maps are JSON. `projection.log_time_ms`, `uptime_ms` and `boot` are the log time after
  * that message; sums of messages received before `sums_from_ms` are not to be made.
  *
+ * `client` is the client ids that have connected, with the topic filters in the broker's session.
+ *
  * `influx_column` is what was last known of the columns in InfluxDB, for each database that was written to;
  * `type` is one of telemetry's column types.
  */
@@ -112,5 +114,6 @@ export const stateTables: Schema = {
        type TEXT NOT NULL,
        PRIMARY KEY (database, table_name, column_name)
      ) STRICT, WITHOUT ROWID;`,
+    `ALTER TABLE client ADD COLUMN filters TEXT NOT NULL DEFAULT '[]';`,
   ],
 };

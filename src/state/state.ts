@@ -163,15 +163,25 @@ export class State {
     return Number(count.get(journalId, seq));
   }
 
-  /** A connection with this client id has succeeded before: the broker should have its session. */
-  hasConnected(clientId: string): boolean {
-    return this.#database.prepare("SELECT 1 FROM client WHERE client_id = ?").get(clientId) !== undefined;
+  /** The topic filters in the broker's session of this client id; undefined when it has none that we know of. */
+  sessionFilters(clientId: string): readonly string[] | undefined {
+    const filters = this.#database
+      .prepare<[string], string>("SELECT filters FROM client WHERE client_id = ?")
+      .pluck()
+      .get(clientId);
+    return filters === undefined ? undefined : (JSON.parse(filters) as string[]);
   }
 
   /** Returns the fault for which it is not written down; then the next connection does it. */
-  recordConnection(clientId: string): Fault | undefined {
+  recordSession(clientId: string, filters: readonly string[]): Fault | undefined {
+    const text = JSON.stringify(filters);
     try {
-      this.#database.prepare("INSERT INTO client VALUES (?) ON CONFLICT DO NOTHING").run(clientId);
+      this.#database
+        .prepare(
+          `INSERT INTO client VALUES (?, ?)
+           ON CONFLICT DO UPDATE SET filters = excluded.filters WHERE filters <> excluded.filters`,
+        )
+        .run(clientId, text);
       return undefined;
     } catch (error) {
       return writeFailed(error);

@@ -63,7 +63,7 @@ test("what was published while we were away arrives when the session is resumed"
   );
   await first.stop();
   await publishAll({ url: broker.url, messages: uplinks(0, 100) });
-  const second = runSource(t, { config, hadSession: true });
+  const second = runSource(t, { config, sessionFilters: config.topics });
   await second.subscribed();
   await second.received(100);
   assert.equal(second.log.lines[0]?.details["session"], "resumed");
@@ -72,6 +72,35 @@ test("what was published while we were away arrives when the session is resumed"
     uplinks(0, 100).map(({ payload }) => payload),
   );
   assert.deepEqual(second.faultCodes, []);
+});
+
+test("topics that a former configuration named are taken out of the broker's session", async (t) => {
+  const broker = await requireMosquitto(t);
+  if (broker === undefined) return;
+  const wide = mqttConfig({ url: broker.url, topics: ["#"], sessionExpiryMs: 3_600_000 });
+  const narrow = { ...wide, topics: ["application/+/a"] };
+  const first = runSource(t, { config: wide });
+  await first.subscribed();
+  assert.deepEqual(first.sessionFilters, ["#"]);
+  await first.stop();
+
+  const second = runSource(t, { config: narrow, sessionFilters: ["#"] });
+  await waitFor(() => second.log.lines.some(({ message }) => message.startsWith("unsubscribed")), {
+    what: "the answer to UNSUBSCRIBE",
+  });
+  assert.deepEqual(second.sessionFilters, ["application/+/a"]);
+  const message = (topic: string, payload: string) => ({ topic, payload: Buffer.from(payload) });
+  await publishAll({
+    url: broker.url,
+    messages: [message("elsewhere", "1"), message("application/1/a", "2"), message("application/1/b", "3")],
+  });
+  await second.received(1);
+  await second.stop();
+  assert.deepEqual(second.texts, ["2"]);
+
+  const third = runSource(t, { config: narrow, sessionFilters: second.sessionFilters ?? [] });
+  await third.subscribed();
+  assert.ok(!third.log.lines.some(({ message: line }) => line.startsWith("unsubscribed")));
 });
 
 test("a broker that was killed without persistence has lost the session: it is said, and subscribed anew", async (t) => {
@@ -171,7 +200,7 @@ test("MQTT 3.1.1 by configuration resumes its session too", async (t) => {
   assert.equal(first.source.window, 20);
   await first.stop();
   await publishAll({ url: broker.url, messages: uplinks(0, 60) });
-  const second = runSource(t, { config, hadSession: true });
+  const second = runSource(t, { config, sessionFilters: config.topics });
   await second.received(60);
   assert.equal(second.log.lines[0]?.details["session"], "resumed");
 });

@@ -114,7 +114,7 @@ test("a stop under load acknowledges exactly what was committed; the rest comes 
   assert.equal(traffic.acknowledged.length, committed.length);
   await publishing;
 
-  const next = runSource(t, { config, hadSession: true });
+  const next = runSource(t, { config, sessionFilters: config.topics });
   await next.received(total - atStop);
   assert.deepEqual(
     [...committed, ...next.texts],
@@ -150,7 +150,7 @@ test("a stop during a commit that never ends acknowledges nothing and takes no l
   assert.deepEqual(openResources(), before);
   run.release();
   assert.equal(traffic.acknowledged.length, 0);
-  const next = runSource(t, { config, hadSession: true });
+  const next = runSource(t, { config, sessionFilters: config.topics });
   await next.received(30);
   assert.deepEqual(
     next.texts,

@@ -48,7 +48,8 @@ function recordedLog(): RecordedLog {
 export interface SourceRunOptions {
   readonly config: MqttConfig;
   readonly clientId?: string;
-  readonly hadSession?: boolean;
+  /** Topic filters in the session that the broker should have; without it there is none. */
+  readonly sessionFilters?: readonly string[];
   /** "on_arrival": as if each message were committed at once. "held": `release` does it. */
   readonly acknowledge?: "on_arrival" | "held";
   readonly pressure?: SourceDeps["pressure"];
@@ -74,15 +75,24 @@ export class SourceRun {
   readonly #ended: Promise<void>;
   #released = 0;
 
-  constructor({ config, clientId, hadSession, acknowledge, pressure, random, onDelivery }: SourceRunOptions) {
+  /** What the source remembers of its session. */
+  sessionFilters: readonly string[] | undefined;
+
+  constructor(options: SourceRunOptions) {
+    const { config, clientId, acknowledge, pressure, random, onDelivery } = options;
+    this.sessionFilters = options.sessionFilters;
     this.source = new Source({
       config,
       clientId: clientId ?? config.clientId ?? "flightline-under-test",
-      hadSession: hadSession ?? false,
+      session: {
+        filters: () => this.sessionFilters,
+        keep: (filters) => {
+          this.sessionFilters = filters;
+        },
+      },
       clock: systemClock,
       log: this.log,
       random: random ?? (() => 0.1),
-      connected: () => {},
       pressure: pressure ?? (() => undefined),
       deliver: (delivery) => {
         this.deliveries.push(delivery);

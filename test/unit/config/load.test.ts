@@ -376,6 +376,22 @@ test("two sources never share a client id at one broker: they would take each ot
   assert.deepEqual(refused("mqtt://other", "a"), []);
 });
 
+test("topic filters that both match some topic are refused: what it carries would come twice", () => {
+  const text = (topics: string): string => minimal.replace("[influxdb]", `topics = ${topics}\n[influxdb]`);
+  const wide =
+    '["+/gateway/+/event/stats", "application/1/#", "application/+/device/+/event/+", "eu868/gateway/#"]';
+  assert.deepEqual(complaints(loadText(text(wide))), [
+    '4 mqtt[0].topics[2] overlaps with "application/1/#": a broker may deliver what matches "application/1/device/+/event/+" twice',
+    '4 mqtt[0].topics[3] overlaps with "+/gateway/+/event/stats": a broker may deliver what matches "eu868/gateway/+/event/stats" twice',
+  ]);
+  const covered = '["application/#", "application/+/device/+/event/+"]';
+  assert.deepEqual(complaints(loadText(text(covered))), [
+    '4 mqtt[0].topics[1] overlaps with "application/#": a broker may deliver what it matches twice',
+  ]);
+  const usual = '["application/#", "+/gateway/+/event/stats", "gateway/+/event/stats"]';
+  assert.deepEqual(complaints(loadText(text(usual))), []);
+});
+
 test("tags and device tags may not be called like columns of ours", () => {
   const text = `${minimal}[tags]\nrssi = "1"\n[telemetry]\ndevice_tags = ["f_cnt", "channel", "floor"]\n`;
   assert.deepEqual(complaints(loadText(text)), [

@@ -29,6 +29,18 @@ test("a key in the wrong table is shown the right one", () => {
   assert.equal(suggestKey(configSchema, ["ca_file"]), "ca_file belongs in [[mqtt]] or [influxdb]");
 });
 
+test("a key that stands at the top of the file is shown there", () => {
+  assert.equal(suggestKey(configSchema, ["influxdb", "node"]), "node belongs above all tables");
+  assert.equal(
+    suggestKey(configSchema, ["telemetry", "tags"]),
+    "tags is a table of its own: [tags], or belongs in match of [[profile]]",
+  );
+  assert.equal(
+    suggestKey(configSchema, ["telemetry", "profile"]),
+    "profile is a table of its own: [[profile]], or belongs in match of [[profile]]",
+  );
+});
+
 test("a key like nothing else is shown what the table knows", () => {
   assert.equal(suggestKey(configSchema, ["log", "colour"]), "known here: format, level");
   assert.equal(suggestKey(configSchema, ["nowhere", "x"]), undefined);

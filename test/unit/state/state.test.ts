@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
+import { stateTables } from "../../../src/state/schema.ts";
 import { type QuarantineEntry, State } from "../../../src/state/state.ts";
 import { mountTmpfs } from "../../support/mount.ts";
 
@@ -164,15 +165,29 @@ test("deaths are counted per message, over restarts", (t) => {
   assert.equal(second.recordDeath("journal-a", 8), 2);
 });
 
-test("a client id has connected once that is recorded, each for itself, over restarts", (t) => {
+test("what is in the broker's session is known once it is recorded, for each client id, over restarts", (t) => {
   const dir = folder(t);
   const first = State.open(dir, nowMs);
-  assert.equal(first.hasConnected("flightline-a"), false);
-  for (let n = 0; n < 2; n += 1) assert.equal(first.recordConnection("flightline-a"), undefined);
+  assert.equal(first.sessionFilters("flightline-a"), undefined);
+  for (const filters of [["#"], ["#", "a/+"]]) {
+    assert.equal(first.recordSession("flightline-a", filters), undefined);
+    assert.deepEqual(first.sessionFilters("flightline-a"), filters);
+  }
   first.close();
   const second = open(t, dir);
-  assert.equal(second.hasConnected("flightline-a"), true);
-  assert.equal(second.hasConnected("flightline-b"), false);
+  assert.deepEqual(second.sessionFilters("flightline-a"), ["#", "a/+"]);
+  assert.equal(second.sessionFilters("flightline-b"), undefined);
+});
+
+test("a client id that an earlier version wrote down has a session, of filters that nobody knows", (t) => {
+  const dir = folder(t);
+  const older = new Database(join(dir, "state.db"));
+  older.exec(stateTables.migrations[0] ?? "");
+  older.pragma(`application_id = ${stateTables.applicationId}`);
+  older.pragma("user_version = 1");
+  older.prepare("INSERT INTO client VALUES ('flightline-a')").run();
+  older.close();
+  assert.deepEqual(open(t, dir).sessionFilters("flightline-a"), []);
 });
 
 test("while somebody else holds the file, a write is a fault that passes, and nothing is counted", (t) => {
@@ -184,10 +199,10 @@ test("while somebody else holds the file, a write is a fault that passes, and no
   });
   other.exec("BEGIN IMMEDIATE");
   assert.throws(() => state.recordDeath("journal-a", 7), { code: "quarantine_full", disposition: "retry" });
-  assert.equal(state.recordConnection("flightline-a")?.disposition, "retry");
+  assert.equal(state.recordSession("flightline-a", ["#"])?.disposition, "retry");
   other.exec("ROLLBACK");
   assert.equal(state.recordDeath("journal-a", 7), 1);
-  assert.equal(state.hasConnected("flightline-a"), false);
+  assert.equal(state.sessionFilters("flightline-a"), undefined);
 });
 
 test("a damaged file is moved aside whole and said, and a new one works", (t) => {
