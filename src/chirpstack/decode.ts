@@ -2,8 +2,9 @@
  * Topic and bytes → `Event`, or the `Fault` under which the bytes are quarantined. Pure, and total: no
  * input makes it throw. ChirpStack v4 in JSON and protobuf here; what came before v4 in v3/.
  *
- * Which event it is, the topic says; ids come from the payload alone. Which dialect and encoding it is, the
- * payload says. Cost is linear in the payload, which is at most 256 KiB, and stack depth is bounded.
+ * Which event it is, the topic says, except of Milesight, whose topics are free text; ids come from the payload
+ * alone. Which dialect and encoding it is, the payload says. Cost is linear in the payload, which is at most
+ * 256 KiB, and stack depth is bounded.
  */
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { ok } from "../lib/result.ts";
@@ -28,14 +29,14 @@ import { toGatewayConn, toGatewayStats, toMesh } from "./gateway-events.ts";
 import { readLeniently } from "./lenient-json.ts";
 import { toUplink } from "./uplink.ts";
 import { decodeFormerJson, decodeFormerProtobuf, isFormerJson, isFormerProtobuf } from "./v3/decode.ts";
+import { isMilesight } from "./v3/milesight.ts";
 
 /** A LoRaWAN frame has 242 bytes; the largest real events are a few KiB. */
 export const maxPayloadBytes = 256 * 1024;
 
 export function decode(topic: string, payload: Uint8Array): Result<Event> {
   const topicName = nameFromTopic(topic);
-  // Commands, and what gateways and the network server tell each other: nobody looks into the payload.
-  if (topicName !== undefined && !readers.has(topicName)) return ok({ kind: "unmapped", name: topicName });
+  if (topicName !== undefined && !readers.has(topicName)) return decodeUnmapped(topicName, payload);
   if (payload.length === 0) return refuse("decode_empty", "the message has no payload");
   if (payload.length > maxPayloadBytes) {
     const text = `the message has ${payload.length} bytes; more than ${maxPayloadBytes} is no ChirpStack event`;
@@ -48,21 +49,29 @@ export function decode(topic: string, payload: Uint8Array): Result<Event> {
   return decodeProtobuf(topicName, bytes);
 }
 
+/**
+ * Commands, and what gateways and the network server tell each other: whatever they hold is no fault. But free
+ * text may read like their topics, so that what Milesight alone writes is not lost here unseen.
+ */
+function decodeUnmapped(name: string, payload: Uint8Array): Result<Event> {
+  const json = payload.length > maxPayloadBytes ? undefined : parseJson(payload);
+  if (json?.ok !== true || !isFormerJson(json.value) || !isMilesight(name, json.value)) {
+    return ok({ kind: "unmapped", name });
+  }
+  return decodeFormerJson(name, json.value);
+}
+
 function decodeJson(topicName: string | undefined, json: JsonObject): Result<Event> {
-  if (!isGatewayName(topicName) && isFormerJson(json)) return decodeFormerJson(topicName, json);
+  if (isFormerJson(json)) return decodeFormerJson(topicName, json);
   const name = topicName ?? nameFromKeys(json);
   if (name === undefined) return refuseUnknown();
   return readers.get(name)?.fromJson(json) ?? ok({ kind: "unmapped", name });
 }
 
 function decodeProtobuf(topicName: string | undefined, bytes: Uint8Array): Result<Event> {
-  if (!isGatewayName(topicName) && isFormerProtobuf(bytes)) return decodeFormerProtobuf(topicName, bytes);
+  if (isFormerProtobuf(bytes)) return decodeFormerProtobuf(topicName, bytes);
   const reader = topicName === undefined ? undefined : readers.get(topicName);
   return reader === undefined ? refuseUnknown() : reader.fromProtobuf(bytes);
-}
-
-function isGatewayName(name: string | undefined): boolean {
-  return name?.startsWith("gateway/") === true;
 }
 
 interface Reader {

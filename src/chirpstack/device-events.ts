@@ -24,7 +24,6 @@ import type {
 } from "./event.ts";
 import { enumName, toAccuracyM, toFloat32, toLocation } from "./fields.ts";
 import { toModulation } from "./modulation.ts";
-import { toObject } from "./payload-object.ts";
 
 export function toJoin(event: JoinEvent, dropped: DroppedParts): Join | undefined {
   const head = toHead(event, dropped);
@@ -127,7 +126,6 @@ export function toDeviceLocation(event: LocationEvent, dropped: DroppedParts): D
 export function toIntegration(
   event: IntegrationEvent,
   dropped: DroppedParts,
-  json: JsonObject | undefined,
 ): IntegrationMessage | undefined {
   const head = toHead(event, dropped);
   if (head === undefined) return undefined;
@@ -136,7 +134,6 @@ export function toIntegration(
     ...head,
     integrationName: event.integrationName,
     eventType: event.eventType,
-    object: toObject(json === undefined ? event.object : json["object"], dropped),
     dropped: dropped.paths(),
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Which event a message is. The topic says so in its last level, whatever stands before it: the topic
  * template is configurable, so positions mean nothing, and ids are never taken from here. Where the
- * topic is silent (a template without `{{event}}`), the keys of a JSON payload tell.
+ * topic is silent (a template without `{{event}}`, free text), the keys of a JSON payload tell.
  */
 import type { JsonObject } from "./event.ts";
 
@@ -19,17 +19,18 @@ const deviceEvents: ReadonlySet<string> = new Set([
 
 /** `gateway/<id>/event/<name>` at any prefix; `raw` and `exec` come from the Gateway Bridge only. */
 const gatewayEvents: ReadonlySet<string> = new Set(["stats", "up", "ack", "mesh", "raw", "exec"]);
-const gatewayId = /^[0-9a-f]{16}$/i;
+const eui = /^[0-9a-f]{16}$/i;
 
 /** Last levels of v1 to v3.10, of topics like `application/<id>/device/<EUI>/rx` and `…/node/<EUI>/rx`. */
 const formerLevels: ReadonlyMap<string, string> = new Map([
   ["rx", "up"],
   ["error", "log"],
-  // A command: what a device was to be sent.
-  ["tx", "tx"],
 ]);
 
-/** `…/command/<name>`, to devices and to gateways. Any other is "command/other": names have to be few. */
+/**
+ * `…/command/<name>`, to devices and to gateways. Any other is "command/other", as names have to be few, and one
+ * only where it is said to whom: else it is free text.
+ */
 const commands: ReadonlySet<string> = new Set(["down", "config", "exec", "raw", "mesh"]);
 
 /**
@@ -38,14 +39,31 @@ const commands: ReadonlySet<string> = new Set(["down", "config", "exec", "raw", 
 export function nameFromTopic(topic: string): string | undefined {
   const levels = topic.split("/");
   const last = levels.at(-1) ?? "";
-  if (levels.at(-2) === "command") return `command/${commands.has(last) ? last : "other"}`;
+  const command = commandName(levels, last);
+  if (command !== undefined) return command;
   const branch = levels.at(-4) === "gateway" ? levels.at(-2) : undefined;
   if (branch === "event" && gatewayEvents.has(last)) return `gateway/${last}`;
   if (branch === "state" && last === "conn") return "gateway/conn";
   const known = deviceEvents.has(last) ? last : formerLevels.get(last);
   // What gateways may say besides, now or later. Its keys would not tell it from other things.
-  const isOther = (branch === "event" || branch === "state") && gatewayId.test(levels.at(-3) ?? "");
+  const isOther = (branch === "event" || branch === "state") && eui.test(levels.at(-3) ?? "");
   return known ?? (isOther ? "gateway/other" : undefined);
+}
+
+/** What a device or a gateway was to be sent or told. */
+function commandName(levels: readonly string[], last: string): string | undefined {
+  const [owner, id = "", branch = ""] = [levels.at(-4), levels.at(-3), levels.at(-2)];
+  if (branch === "command") {
+    if (commands.has(last)) return `command/${last}`;
+    return (owner === "device" || owner === "gateway") && eui.test(id) ? "command/other" : undefined;
+  }
+  // v1 to v3.10: `device/<EUI>/tx`.
+  return last === "tx" && (id === "device" || id === "node") && eui.test(branch) ? "tx" : undefined;
+}
+
+/** Whether a name of `nameFromTopic` is a command's. */
+export function isCommand(name: string): boolean {
+  return name === "tx" || name.startsWith("command/");
 }
 
 /**

@@ -38,7 +38,6 @@ export interface Reception {
   readonly rssiDbm: number | undefined;
   readonly snrDb: number | undefined;
   readonly channel: number | undefined;
-  readonly antenna: number;
   readonly gwTimeNs: bigint | undefined;
   readonly nsTimeNs: bigint | undefined;
   /** The gateway took the time from GPS. */
@@ -164,12 +163,11 @@ export interface DeviceLocation extends DeviceMessage {
   readonly accuracyM: number | undefined;
 }
 
-/** Something that an integration sent back; up to v4.14. */
+/** Something that an integration sent back; up to v4.14. Its object can be anything: no table is for it. */
 export interface IntegrationMessage extends DeviceMessage {
   readonly kind: "integration";
   readonly integrationName: string;
   readonly eventType: string;
-  readonly object: JsonObject | undefined;
 }
 
 interface GatewayMessage extends Message {

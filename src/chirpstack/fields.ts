@@ -45,8 +45,8 @@ interface WireLocation {
 }
 
 /**
- * Zeros are left out on the wire: 0, 0, 0 is "not set", and a real place in the sea nobody measures from. With
- * half of the coordinates it is no place either.
+ * Zeros are left out on the wire: 0, 0 is "not set", with an altitude too, and the real place in the sea is where
+ * nobody measures. With half of the coordinates it is no place either.
  */
 export function toLocation(
   location: WireLocation | undefined,
@@ -58,7 +58,7 @@ export function toLocation(
   const longitude = dropped.kept(location, "longitude");
   const altitude = dropped.kept(location, "altitude");
   if (latitude === undefined || longitude === undefined) return undefined;
-  if (latitude === 0 && longitude === 0 && (altitude ?? 0) === 0) return undefined;
+  if (latitude === 0 && longitude === 0) return undefined;
   if (Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180 && Number.isFinite(altitude ?? 0)) {
     return { latitude, longitude, altitude };
   }

@@ -10,6 +10,7 @@ import type {
   GatewayStats as WireStats,
   MeshEvent,
   MeshEventHeartbeatRelayPath as WireHop,
+  MeshEventItem,
 } from "../proto/gw/gw_pb.js";
 import type { DroppedParts } from "./dropped.ts";
 import type {
@@ -24,6 +25,8 @@ import { firstItems, toEui, toEuiFromBytes, toLocation, toNs } from "./fields.ts
 
 /** EU868 has the most sub-bands, and they are fewer than ten. */
 const maxBands = 64;
+/** More than a relay says at one time. */
+const maxMeshEvents = 64;
 /** A mesh allows 8 hops. */
 const maxHops = 64;
 /** Metadata is whatever an operator's commands print. */
@@ -53,28 +56,43 @@ export function toGatewayStats(stats: WireStats, dropped: DroppedParts): Gateway
   };
 }
 
-/** Its retained message comes again with each subscription, so it is never taken for a second event. */
-export function toGatewayConn(conn: ConnState, dropped: DroppedParts): GatewayConn | undefined {
+/**
+ * Its retained message comes again with each subscription, so it is never taken for a second event. A state that
+ * nobody knows is no state: an alarm that the gateway is gone would be a false one.
+ */
+export function toGatewayConn(
+  conn: ConnState,
+  dropped: DroppedParts,
+): GatewayConn | UnmappedEvent | undefined {
   const gatewayId = toGatewayId(conn);
   if (gatewayId === undefined) return undefined;
+  // OFFLINE is 0, which both encodings leave out.
+  const state = dropped.kept(conn, "state");
+  if (state !== State.ONLINE && state !== State.OFFLINE) return { kind: "unmapped", name: "gateway/conn" };
   return {
     kind: "gateway/conn",
     gatewayId,
     timeNs: undefined,
     isIdentified: false,
-    // OFFLINE is 0, which both encodings leave out.
-    online: conn.state === State.ONLINE,
+    online: state === State.ONLINE,
     dropped: dropped.paths(),
   };
 }
 
-/** What a maker's own relay software sends has no table. */
+/**
+ * What a maker's own relay software sends has no table. Heartbeats of one relay and time would be one point: the
+ * first counts, the others are listed.
+ */
 export function toMesh(event: MeshEvent, dropped: DroppedParts): MeshHeartbeat | UnmappedEvent | undefined {
   const gatewayId = toEui(event.gatewayId);
   if (gatewayId === undefined) return undefined;
-  const index = event.events.findIndex((item) => item.event.case === "heartbeat");
-  const heartbeat = event.events[index]?.event;
+  const events = firstItems(event.events, maxMeshEvents, "events", dropped);
+  const index = events.findIndex(isHeartbeat);
+  const heartbeat = events[index]?.event;
   if (heartbeat?.case !== "heartbeat") return { kind: "unmapped", name: "gateway/mesh" };
+  for (const [other, item] of events.entries()) {
+    if (other > index && isHeartbeat(item)) dropped.add(`events[${other}]`);
+  }
   const timeNs = toNs(event.time, "time", dropped);
   return {
     kind: "gateway/mesh",
@@ -85,6 +103,10 @@ export function toMesh(event: MeshEvent, dropped: DroppedParts): MeshHeartbeat |
     path: toHops(heartbeat.value.relayPath, `events[${index}].heartbeat.relayPath`, dropped),
     dropped: dropped.paths(),
   };
+}
+
+function isHeartbeat(item: MeshEventItem): boolean {
+  return item.event.case === "heartbeat";
 }
 
 function toGatewayId(message: WireStats | ConnState): string | undefined {

@@ -46,7 +46,6 @@ function toReception(rx: UplinkRxInfo, path: string, dropped: DroppedParts): Rec
     rssiDbm: dropped.kept(rx, "rssi"),
     snrDb: toFloat32(dropped.kept(rx, "snr"), `${path}.snr`, dropped),
     channel: dropped.kept(rx, "channel"),
-    antenna: rx.antenna,
     gwTimeNs: toNs(rx.gwTime, `${path}.gwTime`, dropped),
     nsTimeNs: toNs(rx.nsTime, `${path}.nsTime`, dropped),
     // Only a receiver that has heard GPS knows the time since its epoch; ChirpStack prefers it too.

@@ -22,7 +22,7 @@ export function uplinkRow(uplink: Uplink, time: RowTime, tags: readonly Tag[], l
   const { receptions, modulation, device, data } = uplink;
   const columns = new Columns(layout.reserved);
   const best = bestReception(receptions);
-  const snrDb = highest(receptions.map((reception) => reception.snrDb));
+  const snrDb = best?.snrDb;
   const gateways = new Set(receptions.map((reception) => reception.gatewayId));
   gateways.delete("");
 

@@ -56,14 +56,19 @@ export function isFormerJson(json: JsonObject): boolean {
   return Object.hasOwn(json, "devEUI") || Object.hasOwn(json, "applicationID");
 }
 
-/** `topicName`: which event the topic says it is, in v4's words (v3's "error" is "log"). */
+/**
+ * `topicName`: which event the topic says it is, in v4's words (v3's "error" is "log"). A topic that names none of a
+ * device's says nothing here.
+ */
 export function decodeFormerJson(topicName: string | undefined, json: JsonObject): Result<Event> {
   if (isMilesight(topicName, json)) {
     const hint = "let the gateway, or the codec's result, put devEUI into the message";
     // Milesight's topics are free text; only the message says what it is.
     return decodeJson(milesightName(json), fromMilesight(json), false, hint);
   }
-  return decodeJson(topicName ?? formerNameFromKeys(json), fromJsonV3(json), true, topicsHint);
+  const isNamed = topicName !== undefined && kinds.has(topicName);
+  const name = isNamed ? topicName : formerNameFromKeys(json);
+  return decodeJson(name, fromJsonV3(json), true, topicsHint);
 }
 
 const topicsHint = "check that the topics in [[mqtt]] match ChirpStack events only";
@@ -122,9 +127,8 @@ function isDeviceInfo(field: Uint8Array): boolean {
 
 /** A protobuf event does not say which one it is: only the topic does. */
 export function decodeFormerProtobuf(topicName: string | undefined, bytes: Uint8Array): Result<Event> {
-  if (topicName === undefined) return refuseUnknown();
-  const found = kinds.get(topicName);
-  if (found === undefined) return ok({ kind: "unmapped", name: topicName });
+  const found = topicName === undefined ? undefined : kinds.get(topicName);
+  if (found === undefined) return refuseUnknown();
   const event = found.fromBytes(bytes);
   if (!event.ok) return event;
   return event.value === undefined ? refuseNoDevice(topicsHint) : ok(event.value);
@@ -134,7 +138,8 @@ function refuseUnknown(): Result<Event> {
   return refuse(
     "decode_unknown_event",
     "neither the topic nor the payload says which event this is",
-    "end the topics in chirpstack-application-server.toml with {{ .EventType }}, or narrow the topics in [[mqtt]]",
+    "end the topics in chirpstack-application-server.toml with {{ .EventType }}, let a Milesight gateway put " +
+      "applicationID into its messages, or narrow the topics in [[mqtt]]",
   );
 }
 

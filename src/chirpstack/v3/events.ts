@@ -206,7 +206,6 @@ export function toIntegration(
     ...head,
     integrationName: message.integrationName,
     eventType: message.eventType,
-    object: objectOf(message.objectJson, context),
     dropped: context.dropped.paths(),
   };
 }

@@ -7,6 +7,7 @@
  * With a codec the gateway puts what it decoded beside the envelope's own members, of which the operator
  * chooses some; the others are absent. Then all members that the envelope does not know are the object.
  */
+import { isCommand } from "../event-name.ts";
 import type { JsonObject, JsonValue } from "../event.ts";
 import { isJsonObject } from "../lenient-json.ts";
 import { parseTimestamp } from "../rfc3339.ts";
@@ -41,13 +42,18 @@ const envelope: ReadonlySet<string> = new Set([
 /** Members that only these gateways write. */
 const signature = ["cellularIP", "gatewaySN", "gatewayTime"];
 
-/** Besides: `mac`, `dataRate`, or an "up" with neither of the members that every v3 uplink has. */
+/**
+ * Besides: `mac`, `dataRate`, an `applicationID` that is a number (v3 writes text; a command may have a number too), or
+ * an "up" with neither of the members that every v3 uplink has.
+ */
 export function isMilesight(topicName: string | undefined, json: JsonObject): boolean {
   if (signature.some((key) => Object.hasOwn(json, key))) return true;
-  const { rxInfo, txInfo } = json;
+  const { applicationID, rxInfo, txInfo } = json;
   const reception = Array.isArray(rxInfo) ? rxInfo[0] : undefined;
   if (isJsonObject(reception) && Object.hasOwn(reception, "mac")) return true;
   if (isJsonObject(txInfo)) return Object.hasOwn(txInfo, "dataRate");
+  const isToDevice = Object.hasOwn(json, "confirmed") || (topicName !== undefined && isCommand(topicName));
+  if (typeof applicationID === "number" && !isToDevice) return true;
   return topicName === "up" && !Object.hasOwn(json, "txInfo") && !Object.hasOwn(json, "fCnt");
 }
 

@@ -25,7 +25,6 @@ function toReception(rx: UplinkRXInfo, path: string, context: Context): Receptio
     // A double here.
     snrDb: toFinite(said(rx.loraSnr, 0, context), `${path}.loRaSNR`, dropped),
     channel: said(rx.channel, 0, context),
-    antenna: rx.antenna,
     gwTimeNs,
     nsTimeNs: undefined,
     hasGpsTime: context.hasGpsTimes && gwTimeNs !== undefined,

@@ -11,7 +11,7 @@ export function writeDialectConfig(folder: string, mqttUrl: string, influxUrl: s
     [[mqtt]]
     url = "${mqttUrl}"
     topics = [
-      "application/+/device/+/event/+", "application/+/device/+/rx", "ug65/#",
+      "application/+/device/+/event/+", "application/+/device/+/rx", "ug65/+",
       "+/gateway/+/event/+", "+/gateway/+/state/conn", "gateway/+/event/stats",
     ]
     [[mqtt]]

@@ -55,7 +55,6 @@ describe("uplinks", () => {
       rssiDbm: -68,
       snrDb: 13.2,
       channel: 4,
-      antenna: 0,
       gwTimeNs: 1_749_818_692_653_481_000n,
       nsTimeNs: 1_749_818_692_670_509_207n,
       hasGpsTime: true,
@@ -96,34 +95,6 @@ describe("uplinks", () => {
     const uplink = decodeUplink(changed({ rxInfo: [rx], regionConfigId: undefined }));
     assert.equal(uplink.receptions[0]?.gwTimeNs, 1_658_136_855_775_023_242n);
     assert.equal(uplink.regionConfigId, "us915_0");
-  });
-
-  test("only a bad checksum is one: without any, nothing is said of it", () => {
-    const rxInfo = [{}, { crcStatus: "NO_CRC" }, { crcStatus: "BAD_CRC" }, { crcStatus: "CRC_OK" }];
-    const expected = [undefined, undefined, false, true];
-    for (const payload of [toJsonBytes, toProtobufBytes].map((encode) =>
-      encode({ ...climateUplink(), rxInfo }),
-    )) {
-      assert.deepEqual(
-        decodeUplink(payload).receptions.map(({ crcOk }) => crcOk),
-        expected,
-      );
-    }
-  });
-
-  test("FSK and LR-FHSS have their own modulation, and none is none", () => {
-    const fsk = decodeUplink(
-      changed({ txInfo: { frequency: 868_800_000, modulation: { fsk: { datarate: 50_000 } } } }),
-    );
-    assert.deepEqual(fsk.modulation, { kind: "fsk", bitrateBps: 50_000 });
-    const hopping = { modulation: { lrFhss: { codeRate: "CR_2_6", gridSteps: 8 } } };
-    assert.deepEqual(decodeUplink(changed({ txInfo: hopping })).modulation, {
-      kind: "lr_fhss",
-      codeRate: "2/6",
-    });
-    const none = decodeUplink(changed({ txInfo: undefined }));
-    assert.equal(none.modulation, undefined);
-    assert.equal(none.frequencyHz, 0);
   });
 
   test("an uplink without object, or with an empty one, keeps the difference", () => {

@@ -299,27 +299,12 @@ describe("location", () => {
 });
 
 describe("integration", () => {
-  test("has the name of the integration and of its event, and an object", () => {
+  test("has the name of the integration and of its event; its object, which no table is for, is left out", () => {
     assert.deepEqual(decodeJson("integration", integrationEvent()), {
       kind: "integration",
       ...head,
       integrationName: "loracloud",
       eventType: "modem_geolocation",
-      object: {
-        position_solution: { llh: [46.9481, 7.4474, 540], accuracy: 30 },
-        pending: false,
-        error: null,
-      },
     });
-  });
-
-  test("its object is bounded as an uplink's is, and absent is not empty", () => {
-    const deep = JSON.parse(`${'{"a":'.repeat(100)}1${"}".repeat(100)}`) as JsonObject;
-    const bounded = decodeJson("integration", { ...integrationEvent(), object: deep });
-    assert.deepEqual(bounded.dropped, [`object${".a".repeat(32)}`]);
-    const text = decodeJson("integration", { ...integrationEvent(), object: "text" });
-    assert.deepEqual([text.object, text.dropped], [undefined, ["object"]]);
-    assert.equal(decodeJson("integration", { deviceInfo }).object, undefined);
-    assert.deepEqual(decodeJson("integration", { deviceInfo, object: {} }).object, {});
   });
 });

@@ -14,6 +14,7 @@ import {
   toJsonBytes,
   toProtobufBytes,
 } from "./samples.ts";
+import { protobuf } from "./v3-protobuf.ts";
 
 const legacyId = Buffer.from(gatewayId, "hex");
 const topics = {
@@ -154,6 +155,13 @@ describe("stats", () => {
     assert.ok(event.dropped.length <= 70);
   });
 
+  test("a metadata value of 256 characters is whole, one of 257 is cut to as many", () => {
+    const metadata = { longest: "x".repeat(256), longer: "x".repeat(257) };
+    const event = decodeJson("gateway/stats", { gatewayId, metadata });
+    assert.deepEqual([...event.metadata.values()], ["x".repeat(256), "x".repeat(256)]);
+    assert.deepEqual(event.dropped, ["metadata.longer"]);
+  });
+
   test("of too much metadata the same keys stay in whatever order they come", () => {
     const entries = Array.from({ length: 100 }, (_, index): [string, string] => [`key${index}`, "v"]);
     const stats = (list: typeof entries): JsonObject => ({ gatewayId, metadata: Object.fromEntries(list) });
@@ -177,6 +185,8 @@ describe("conn", () => {
     const offline = { ...online, online: false };
     assert.deepEqual(decodeJson("gateway/conn", { gatewayId }), offline);
     assert.deepEqual(decodeJson("gateway/conn", { gatewayId, state: "OFFLINE" }), offline);
+    assert.deepEqual(decodeJson("gateway/conn", { gatewayId, state: 0 }), offline);
+    assert.deepEqual(decodeJson("gateway/conn", { gatewayId, state: null }), offline);
     const silent = toBinary(ConnStateSchema, create(ConnStateSchema, { gatewayId }));
     assert.deepEqual(decodeBytes("gateway/conn", silent), offline);
   });
@@ -190,9 +200,13 @@ describe("conn", () => {
     assert.equal(decodeJson("gateway/conn", { gatewayId: gatewayId.toUpperCase() }).gatewayId, gatewayId);
   });
 
-  test("a state of another kind is no proof of life", () => {
-    const event = decodeJson("gateway/conn", { gatewayId, state: "SLEEPING" });
-    assert.deepEqual([event.online, event.dropped], [false, ["state"]]);
+  test("a state that nobody knows says neither that the gateway is there nor that it is gone", () => {
+    const unmapped = { ok: true, value: { kind: "unmapped", name: "gateway/conn" } };
+    for (const state of ["Online", "SLEEPING", "", true, 7, -1, {}]) {
+      const payload = toJsonBytes({ gatewayId, state });
+      assert.deepEqual(decode(topics["gateway/conn"], payload), unmapped, JSON.stringify(state));
+    }
+    assert.deepEqual(decode(topics["gateway/conn"], protobuf({ 2: 5, 3: gatewayId })), unmapped);
   });
 });
 
@@ -231,6 +245,21 @@ describe("mesh", () => {
     const mixed = decodeJson("gateway/mesh", { ...meshEvent(), events: [proprietary, heartbeat] });
     assert.deepEqual(mixed.path, [{ relayId: "0a", rssiDbm: -1, snrDb: 0 }]);
     assert.deepEqual(mixed.dropped, ["events[1].heartbeat.relayPath[1].rssi"]);
+  });
+
+  test("of several heartbeats, which would be one point, the first counts and the others are listed", () => {
+    const relayed = { heartbeat: { relayPath: [{ relayId: "0a", rssi: -1 }] } };
+    const events = [{ proprietary: { eventType: 200 } }, { heartbeat: {} }, relayed, {}, relayed];
+    const json = { ...meshEvent(), events };
+    const event = decodeJson("gateway/mesh", json);
+    assert.deepEqual([event.path, event.dropped], [[], ["events[2]", "events[4]"]]);
+    assert.deepEqual(decodeBytes("gateway/mesh", toProtobufBytes(json, MeshEventSchema)), event);
+    const many = { ...json, events: Array.from({ length: 300 }, () => relayed) };
+    for (const payload of [toJsonBytes(many), toProtobufBytes(many, MeshEventSchema)]) {
+      const { dropped } = decodeBytes("gateway/mesh", payload);
+      assert.ok(dropped.includes("events[63]") && dropped.includes("events[64…]"));
+      assert.ok(dropped.length <= 65);
+    }
   });
 });
 

@@ -54,7 +54,6 @@ const expectedUplink = {
       rssiDbm: -51,
       snrDb: 13.8,
       channel: undefined,
-      antenna: 0,
       gwTimeNs: heardNs,
       nsTimeNs: undefined,
       hasGpsTime: false,
@@ -99,6 +98,33 @@ describe("an uplink of a Milesight gateway", () => {
     });
   });
 
+  test("is known by any one member that only these gateways write", () => {
+    const own: readonly JsonObject[] = [
+      { gatewaySN: "6123A1234567" },
+      { gatewayTime: "2024-11-05T22:01:50+08:00" },
+      { cellularIP: "10.0.0.1" },
+      { rxInfo: [{ mac: "24e124fffef54092" }] },
+      { txInfo: { dataRate: { modulation: "LORA" } } },
+      // v3 writes it as text.
+      { applicationID: 1 },
+    ];
+    for (const member of own) {
+      const result = decode(
+        "milesight/uplink",
+        toJsonBytes({ devEUI: "24e124136b502217", temperature: 21.5, ...member }),
+      );
+      assert.ok(result.ok && result.value.kind === "up", Object.keys(member).join());
+      assert.deepEqual(result.value.object, { temperature: 21.5 });
+    }
+  });
+
+  test("with a number for its application is not one with v3's radio side, whoever wrote that", () => {
+    const { dataRate: _, ...txInfo } = milesightUplink()["txInfo"] as JsonObject;
+    const rxInfo = [{ gatewayID: "24e124fffef54092", rssi: -51, loRaSNR: 13.8 }];
+    const json = { applicationID: 1, devEUI: "24e124136b502217", fCnt: 5, fPort: 85 };
+    assert.equal(uplinkFrom({ ...json, rxInfo, txInfo }).receptions[0]?.gatewayId, "24e124fffef54092");
+  });
+
   test("with a codec and no member of its own but devEUI is known by its topic", () => {
     const json = { devEUI: "24e124136b502217", temperature: 24.5, status: "online" };
     const event = decoded(json, "up");
@@ -107,6 +133,7 @@ describe("an uplink of a Milesight gateway", () => {
     assert.equal(event.isIdentified, false);
     const silent = decodeFormerJson(undefined, json);
     assert.equal(silent.ok ? "" : silent.fault.code, "decode_unknown_event");
+    assert.match(silent.ok ? "" : (silent.fault.hint ?? ""), /applicationID/);
   });
 
   test("with a codec that leaves out the devEUI is refused, and the hint says what helps", () => {
@@ -182,6 +209,9 @@ describe("an uplink of a Milesight gateway", () => {
     assert.deepEqual(placeOf({ latitude: 47.1, longitude: 8.5 }), flat);
     assert.equal(placeOf({ latitude: 47.1, altitude: 512 }), undefined);
     assert.equal(placeOf({ latitude: 0, longitude: 0 }), undefined);
+    assert.equal(placeOf({ latitude: 0, longitude: 0, altitude: 512 }), undefined);
+    const equator = { latitude: 0, longitude: 8.5, altitude: 512 };
+    assert.deepEqual(placeOf(equator), equator);
   });
 });
 

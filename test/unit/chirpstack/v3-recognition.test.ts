@@ -172,6 +172,12 @@ describe("recognition", () => {
     }
   });
 
+  test("a status of which only the battery is told is one", () => {
+    const json = { applicationID: "123", devEUI: samples.devEui, batteryLevel: 88.3 };
+    const result = decodeFormerJson(undefined, json);
+    assert.equal(result.ok ? result.value.kind : result.fault.code, "status");
+  });
+
   test("a downlink command is no uplink", () => {
     const { devEui } = samples;
     const command = { applicationID: "123", devEUI: devEui, confirmed: false, fPort: 10, data: "AQ==" };
@@ -184,11 +190,12 @@ describe("recognition", () => {
     assert.equal(result.ok ? result.value.kind : result.fault.code, "decode_unknown_event");
   });
 
-  test("an event that v3 does not have is counted under the topic's name", () => {
+  test("where the topic names what is no event of a device, the keys say which it is, and bytes say nothing", () => {
     const { json, bytes } = samples.ack();
-    for (const result of [decodeFormerJson("tx", json), decodeFormerProtobuf("tx", bytes)]) {
-      assert.ok(result.ok);
-      assert.deepEqual(result.value, { kind: "unmapped", name: "tx" });
-    }
+    const topic = "site/gateway/0202030405060708/event/stats";
+    const byKeys = decode(topic, toJsonBytes(json));
+    assert.equal(byKeys.ok ? byKeys.value.kind : byKeys.fault.code, "ack");
+    const silent = decode(topic, bytes);
+    assert.equal(silent.ok ? silent.value.kind : silent.fault.code, "decode_unknown_event");
   });
 });

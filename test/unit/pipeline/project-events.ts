@@ -66,7 +66,7 @@ export function uplink(n: number, atMs: number, fCnt: number, changes: Partial<U
       rssiDbm: -90,
       snrDb: 5,
       channel: 0,
-      antenna: 0,
+
       gwTimeNs: undefined,
       nsTimeNs: undefined,
       hasGpsTime: false,

@@ -10,7 +10,8 @@ import type {
   Status,
   Uplink,
 } from "../../../src/chirpstack/event.ts";
-import { observeDevice } from "../../../src/registry/device-record.ts";
+import { type DeviceObservation, observeDevice } from "../../../src/registry/device-record.ts";
+import type { GatewaySeen } from "../../../src/registry/gateway-record.ts";
 import type { DeviceRecord } from "../../../src/registry/records.ts";
 import type { Seen } from "../../../src/registry/seen.ts";
 import type { Point } from "../../../src/telemetry/point.ts";
@@ -75,7 +76,7 @@ export function reception(id: string): Reception {
     rssiDbm: -100,
     snrDb: 5,
     channel: 0,
-    antenna: 0,
+
     gwTimeNs: undefined,
     nsTimeNs: undefined,
     hasGpsTime: false,
@@ -146,6 +147,29 @@ export function seenAt(timeMs: number, changes: Partial<Seen> = {}): Seen {
   return { timeMs, receivedMs: timeMs, isRetained: false, ...changes };
 }
 
+/** Received as it happened from the only source, and never before, unless said otherwise. */
+export function gatewaySeenAt(timeMs: number, changes: Partial<GatewaySeen> = {}): GatewaySeen {
+  return {
+    ...seenAt(timeMs),
+    isOwnTime: true,
+    isDuplicate: false,
+    source: "local",
+    receivedNs: toNs(changes.receivedMs ?? timeMs),
+    logTimeMs: changes.receivedMs ?? timeMs,
+    ...changes,
+  };
+}
+
+/** Where the tags `building` and `floor` are those of rows. */
+export function observe(
+  record: DeviceRecord | undefined,
+  event: DeviceEvent,
+  seen: Seen,
+  tagKeys: readonly string[] = ["building", "floor"],
+): DeviceObservation {
+  return observeDevice(record, event, seen, tagKeys);
+}
+
 export function timeMsOf(event: { readonly timeNs: bigint | undefined }): number {
   assert.ok(event.timeNs !== undefined);
   return Number(event.timeNs / 1_000_000n);
@@ -156,7 +180,7 @@ export function learn(events: readonly DeviceEvent[], from?: DeviceRecord): Devi
   const receivedMs = Math.max(...events.map(timeMsOf));
   let record = from;
   for (const event of events) {
-    record = observeDevice(record, event, seenAt(timeMsOf(event), { receivedMs })).record;
+    record = observe(record, event, seenAt(timeMsOf(event), { receivedMs })).record;
   }
   assert.ok(record !== undefined);
   return record;

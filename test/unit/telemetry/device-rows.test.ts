@@ -74,7 +74,6 @@ const integration: IntegrationMessage = {
   ...head,
   integrationName: "loracloud",
   eventType: "modem",
-  object: { a: 1, b: { c: "x" } },
 };
 const status: Status = {
   kind: "status",

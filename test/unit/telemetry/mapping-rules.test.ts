@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { isNumberText, leafValue, scale } from "../../../src/telemetry/leaf-rules.ts";
 import { defaultMapping, mappingOf } from "../../../src/telemetry/profile-match.ts";
 import type { ProfileMapping } from "../../../src/telemetry/settings.ts";
-import { knownUnits, unitConversion } from "../../../src/telemetry/unit-conversions.ts";
+import { unitConversion } from "../../../src/telemetry/unit-conversions.ts";
 import { mappings, payloadUplink } from "./payload-uplink.ts";
 
 const rules = (changes: Partial<ProfileMapping>): ProfileMapping => ({ ...defaultMapping, ...changes });
@@ -160,83 +160,6 @@ describe("a number is scaled", () => {
       }),
       { seed: 4 },
     );
-  });
-});
-
-describe("units", () => {
-  const convert = (text: string, value: number): number | undefined => {
-    const linear = unitConversion(text);
-    return linear === undefined ? undefined : scale(value, linear);
-  };
-
-  test("known conversions, by figures that one can look up", () => {
-    const table: readonly [string, number, number][] = [
-      ["°F to °C", 212, 100],
-      ["F to C", -40, -40],
-      ["°C to °F", 100, 212],
-      ["K to °C", 0, -273.15],
-      ["°F to K", 32, 273.15],
-      ["mV to V", 3652, 3.652],
-      ["V to mV", 3.652, 3652],
-      ["mA to A", 2500, 2.5],
-      ["Pa to hPa", 101_325, 1013.25],
-      ["kPa to hPa", 101.325, 1013.25],
-      ["mbar to hPa", 1013, 1013],
-      ["psi to bar", 14.503_773_773, 1],
-      ["mm to m", 2025, 2.025],
-      ["cm to m", 202.5, 2.025],
-      ["ft to m", 10, 3.048],
-      ["in to mm", 1, 25.4],
-      ["L to m3", 1, 0.001],
-      ["m³ to L", 1, 1000],
-      ["gal to L", 1, 3.785_411_784],
-      ["Wh to kWh", 1500, 1.5],
-      ["MJ to kWh", 3.6, 1],
-      ["% to ratio", 56, 0.56],
-      ["ratio to %", 0.56, 56],
-      ["ppm to %", 10_000, 1],
-      ["km/h to m/s", 36, 10],
-      ["kn to km/h", 1, 1.852],
-      ["mph to km/h", 10, 16.09344],
-      ["min to s", 2, 120],
-      ["lb to kg", 1, 0.453_592_37],
-      ["uS/cm to mS/cm", 1500, 1.5],
-    ];
-    for (const [text, value, expected] of table) {
-      const got = convert(text, value) ?? Number.NaN;
-      assert.ok(Math.abs(got - expected) <= Math.abs(expected) * 1e-9, `${value} ${text}: ${got}`);
-    }
-  });
-
-  test("there and back is where it began", () => {
-    for (const kind of knownUnits.split("; ")) {
-      const units = kind.split(", ");
-      assert.ok(units.length >= 2, kind);
-      for (const from of units) {
-        for (const to of units) {
-          if (from === to) continue;
-          const there = convert(`${from} to ${to}`, 12.5) ?? Number.NaN;
-          const back = convert(`${to} to ${from}`, there) ?? Number.NaN;
-          assert.ok(Math.abs(back - 12.5) < 1e-6, `${from} to ${to} and back: ${back}`);
-        }
-      }
-    }
-  });
-
-  test("what is not two units of one kind is no conversion", () => {
-    const wrong = [
-      "",
-      "V",
-      "mV",
-      "mV to",
-      "mV to A",
-      "mV to mV",
-      "C to °C",
-      "mV V",
-      "mV to V to kV",
-      "toString to x",
-    ];
-    for (const text of wrong) assert.equal(unitConversion(text), undefined, text);
   });
 });
 

@@ -61,7 +61,7 @@ function fullEvents(): (DeviceEvent | MeshHeartbeat)[] {
     },
     { kind: "log", ...head, level: "INFO", code: "OTAA", description: "x", context: new Map(), fCnt: 1 },
     { kind: "location", ...head, location, source: "GPS", accuracyM: 1 },
-    { kind: "integration", ...head, integrationName: "i", eventType: "e", object: undefined },
+    { kind: "integration", ...head, integrationName: "i", eventType: "e" },
     {
       kind: "status",
       ...head,

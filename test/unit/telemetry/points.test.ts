@@ -166,11 +166,11 @@ describe("uplink", () => {
 describe("uplink_rx", () => {
   test("one row per gateway, its best antenna by snr and then rssi", () => {
     const rxInfo = [
+      { rssi: -10, snr: -20 },
       { gatewayId: "AA", antenna: 0, rssi: -80, snr: 3 },
       { gatewayId: "bb", rssi: -60, snr: "?", crcStatus: "BAD_CRC" },
       { gatewayId: "aa", antenna: 1, rssi: -70, snr: 3, channel: 2, crcStatus: "CRC_OK" },
       { gatewayId: "aa", antenna: 2, rssi: -60, snr: 2.9 },
-      { rssi: -10, snr: -20 },
     ];
     const rows = points(uplinkOf({ rxInfo }), time, noTags);
     const receptions = inTable(rows, "uplink_rx");
