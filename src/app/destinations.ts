@@ -1,3 +1,4 @@
+import type { InfluxConfig } from "../influx/config.ts";
 import { databaseKey } from "../influx/schema-cache.ts";
 import { createSchemaReader } from "../influx/schema-reader.ts";
 import { type InfluxDestination, influxDestinations } from "../influx/route-config.ts";
@@ -7,7 +8,7 @@ import { sleep } from "../lib/abort.ts";
 import { systemClock as clock } from "../lib/clock.ts";
 import type { Fault } from "../lib/fault.ts";
 import type { ClockWatch } from "../pipeline/clock-trust.ts";
-import { databaseFirst } from "../pipeline/database-first.ts";
+import { DatabaseGate } from "../pipeline/database-first.ts";
 import type { DecodedEvents } from "../pipeline/decoded.ts";
 import { Forward } from "../pipeline/forward.ts";
 import type { Destination } from "../pipeline/ports.ts";
@@ -36,6 +37,8 @@ interface Rest {
 
 interface RestOfOne extends Rest {
   readonly schemas: KeptSchemas;
+  /** Of each database one: all are there, with those who say a retention, before anything is written. */
+  readonly gates: Map<string, DatabaseGate>;
   /** Of profiles. */
   readonly payloadTables: readonly string[];
 }
@@ -53,8 +56,10 @@ export function openDestinations(
   if (stale !== undefined) options.log.fault(stale);
   const payloadTables = tablesOfProfiles(options.config.telemetry);
   const schemas = new KeptSchemas(files.state.schema, payloadTables);
+  const gates = new Map<string, DatabaseGate>();
+  const more = { ...rest, schemas, gates, payloadTables };
   const open = (destination: InfluxDestination): OpenDestination =>
-    openDestination(destination, destination === main, options, files, { ...rest, schemas, payloadTables });
+    openDestination(destination, destination === main, options, files, more);
   return [open(main), ...others.map(open)];
 }
 
@@ -63,7 +68,7 @@ function openDestination(
   isDefault: boolean,
   { config, log }: AppOptions,
   { journal, deduplicator, quarantine }: Files,
-  { committer, clockWatch, decoded, shared, schemas, payloadTables }: RestOfOne,
+  { committer, clockWatch, decoded, shared, schemas, gates, payloadTables }: RestOfOne,
 ): OpenDestination {
   const isAlone = config.routes.length === 0;
   const matches = config.routes.map(({ match }) => match);
@@ -80,9 +85,11 @@ function openDestination(
     log.fault(fault, isDefault ? {} : { database: influx.database, route });
   };
   const writer = createWriter(influx);
+  const gate = gateOf(gates, influx);
+  if (influx.retention !== undefined) gate.add(writer, report);
   const forward = new Forward({
     destination,
-    writer: databaseFirst(writer, report),
+    writer: gate.before(writer),
     schema: keepSchema({ reader, cache: schema.cache, clock, report, activity: shared.activity }),
     limits: {
       maxLines: influx.batchMaxLines,
@@ -114,6 +121,13 @@ function openDestination(
       await writer.close();
     },
   };
+}
+
+function gateOf(gates: RestOfOne["gates"], influx: InfluxConfig): DatabaseGate {
+  const key = databaseKey(influx);
+  const gate = gates.get(key) ?? new DatabaseGate();
+  gates.set(key, gate);
+  return gate;
 }
 
 function tablesOfProfiles({ profiles }: TelemetrySettings): string[] {

@@ -6,11 +6,16 @@ import { maxPayloadColumns } from "../telemetry/table.ts";
  * lines that rest on it; until then it is a *claim*: what we are about to make. Telemetry reads and claims in
  * the maps that `columnsOf` gives; what turns out otherwise is set right in the same maps.
  *
- * Invariants: a confirmed type is InfluxDB's, whatever was claimed and in whatever order. Only confirmed types
- * are for the store: a claim that InfluxDB refuses must not outlive its process. A claim that InfluxDB does
- * not have stays until rows that rest on it are refused, with one exception: a payload's table that turns out
- * to be fuller than was thought gives up its newest columns that InfluxDB does not have, until it is within
- * its limit again (but not tags, which tell rows apart).
+ * Invariants: a confirmed type is InfluxDB's, whatever was claimed and in whatever order. What was confirmed
+ * before a look began and is not in its answer is gone, because somebody has dropped the table or InfluxDB was
+ * set up anew: it is free again. What was confirmed while the look was under way stays: the answer may be
+ * older. A column that is there all the same (made anew while the answer was on its way, or not yet known to
+ * the node that was asked) is claimed again, and a claim of another type is refused and looked up like any other.
+ *
+ * Only confirmed types are for the store: a claim that InfluxDB refuses must not outlive its process. A claim
+ * that InfluxDB does not have stays until rows that rest on it are refused, with one exception: a payload's
+ * table that turns out to be fuller than was thought gives up its newest claims, until it is within its limit
+ * again (but not tags, which tell rows apart).
  */
 
 export interface SchemaCacheOptions {
@@ -19,6 +24,12 @@ export interface SchemaCacheOptions {
   /** A table that gets what codecs invent, so that its columns are limited. */
   readonly isPayloadTable: (table: string) => boolean;
   readonly limits?: SchemaLimits;
+}
+
+/** What the store is to have of a column. */
+interface ColumnChange extends Omit<TableColumn, "type"> {
+  /** Undefined: nothing. */
+  readonly type: ColumnType | undefined;
 }
 
 /** What goes beyond is not remembered: its columns are new each time that they are asked for. */
@@ -48,12 +59,14 @@ export class SchemaCache implements Schema {
   readonly #tables = new Map<string, Columns>();
   readonly #size: Size;
   #version = 0;
+  /** How many have begun. */
+  #looks = 0;
 
   constructor({ known = [], isPayloadTable, limits = defaultLimits }: SchemaCacheOptions) {
     this.#isPayloadTable = isPayloadTable;
     this.#limits = limits;
     this.#size = { columns: 0 };
-    for (const { table, column, type } of known) this.#columnsOf(table).confirm(column, type);
+    for (const { table, column, type } of known) this.#columnsOf(table).confirm(column, type, this.#looks);
     for (const columns of this.#tables.values()) columns.unsaved.clear();
   }
 
@@ -63,8 +76,7 @@ export class SchemaCache implements Schema {
   }
 
   isConfirmed(table: string, column: string): boolean {
-    const columns = this.#tables.get(table);
-    return columns?.has(column) === true && !columns.claims.has(column);
+    return this.#tables.get(table)?.confirmed.has(column) === true;
   }
 
   /** Grows whenever what rows were fitted to was given up or turned out otherwise: those rows are stale. */
@@ -72,31 +84,37 @@ export class SchemaCache implements Schema {
     return this.#version;
   }
 
+  /** InfluxDB is about to be asked; `learn` wants this number with the answer. */
+  beginLook(): number {
+    this.#looks += 1;
+    return this.#looks;
+  }
+
   /**
-   * What InfluxDB has: every column of the tables that are named, and nothing about others. Whether any of
-   * it contradicted what was known or claimed; a column not heard of before contradicts nothing.
+   * What InfluxDB has: every column of every table that is written to, at some time after that look began. A
+   * column not heard of before contradicts nothing.
    */
-  learn(columns: Iterable<TableColumn>): boolean {
+  learn(columns: Iterable<TableColumn>, look: number): void {
     const found = new Map<string, Map<string, ColumnType>>();
     for (const { table, column, type } of columns) {
       const ofTable = found.get(table) ?? new Map<string, ColumnType>();
       found.set(table, ofTable.set(column, type));
     }
     let contradicted = false;
+    for (const [table, ours] of this.#tables) if (ours.forget(found.get(table), look)) contradicted = true;
     for (const [table, theirs] of found) {
       const ours = this.#columnsOf(table);
       if (this.#isPayloadTable(table) && this.#giveUpClaims(ours, theirs)) contradicted = true;
-      for (const [column, type] of theirs) if (ours.confirm(column, type)) contradicted = true;
+      for (const [column, type] of theirs) if (ours.confirm(column, type, look)) contradicted = true;
     }
     if (contradicted) this.#version += 1;
-    return contradicted;
   }
 
   /** InfluxDB has taken lines with these columns, which says nothing about others. */
   confirm(columns: Iterable<TableColumn>): void {
     let contradicted = false;
     for (const { table, column, type } of columns)
-      if (this.#columnsOf(table).confirm(column, type)) contradicted = true;
+      if (this.#columnsOf(table).confirm(column, type, this.#looks)) contradicted = true;
     if (contradicted) this.#version += 1;
   }
 
@@ -105,30 +123,27 @@ export class SchemaCache implements Schema {
     let gaveUp = false;
     for (const { table, column, type } of columns) {
       const ours = this.#tables.get(table);
-      if (ours?.claims.has(column) !== true || ours.get(column) !== type) continue;
+      if (ours?.get(column) !== type || ours.confirmed.has(column)) continue;
       ours.delete(column);
       gaveUp = true;
     }
     if (gaveUp) this.#version += 1;
   }
 
-  /** Confirmed columns that came or changed, for the store; the same again until `saved` was told of them. */
-  unsaved(): readonly TableColumn[] {
-    const columns: TableColumn[] = [];
+  /** Confirmed columns that came, changed or went, for the store; the same again until `saved` was told of them. */
+  unsaved(): readonly ColumnChange[] {
+    const changes: ColumnChange[] = [];
     for (const [table, ours] of this.#tables) {
-      for (const column of ours.unsaved) {
-        const type = ours.get(column);
-        if (type !== undefined) columns.push({ table, column, type });
-      }
+      for (const column of ours.unsaved) changes.push({ table, column, type: ours.confirmedType(column) });
     }
-    return columns;
+    return changes;
   }
 
-  /** These are in the store. */
-  saved(columns: Iterable<TableColumn>): void {
-    for (const { table, column, type } of columns) {
+  /** The store has these. */
+  saved(changes: Iterable<ColumnChange>): void {
+    for (const { table, column, type } of changes) {
       const ours = this.#tables.get(table);
-      if (ours?.get(column) === type) ours.unsaved.delete(column);
+      if (ours !== undefined && ours.confirmedType(column) === type) ours.unsaved.delete(column);
     }
   }
 
@@ -149,7 +164,7 @@ export class SchemaCache implements Schema {
     let gaveUp = false;
     for (const column of others.toReversed()) {
       if (excess <= 0) break;
-      if (ours.get(column) === "tag") continue;
+      if (ours.confirmed.has(column) || ours.get(column) === "tag") continue;
       ours.delete(column);
       gaveUp = true;
       excess -= 1;
@@ -163,9 +178,10 @@ interface Size {
   columns: number;
 }
 
-/** The columns of a table, which know what of them is claimed, and what is confirmed and not stored yet. */
+/** The columns of a table, which know what of them is confirmed, and what the store has otherwise. */
 class Columns extends Map<string, ColumnType> {
-  readonly claims = new Set<string>();
+  /** With the number of the newest look that had begun by then; what is not in it is a claim. */
+  readonly confirmed = new Map<string, number>();
   readonly unsaved = new Set<string>();
   readonly #limits: SchemaLimits;
   readonly #all: Size;
@@ -179,20 +195,39 @@ class Columns extends Map<string, ColumnType> {
   /** A claim, unless that is its type already. */
   override set(column: string, type: ColumnType): this {
     if (this.get(column) === type || !this.#makeRoomFor(column)) return this;
-    this.claims.add(column);
-    this.unsaved.delete(column);
+    this.#unconfirm(column);
     return super.set(column, type);
   }
 
   /** Whether it was held to be of another type. */
-  confirm(column: string, type: ColumnType): boolean {
+  confirm(column: string, type: ColumnType, look: number): boolean {
     const before = this.get(column);
-    const wasClaim = this.claims.delete(column);
-    if (before === type && !wasClaim) return false;
+    const confirmedBefore = this.confirmed.get(column);
     if (!this.#makeRoomFor(column)) return false;
+    this.confirmed.set(column, Math.max(look, confirmedBefore ?? 0));
+    if (before === type && confirmedBefore !== undefined) return false;
     super.set(column, type);
     this.unsaved.add(column);
     return before !== undefined && before !== type;
+  }
+
+  /** What was confirmed before a look that did not find it is gone. Whether there was any. */
+  forget(theirs: ReadonlyMap<string, ColumnType> | undefined, look: number): boolean {
+    let forgot = false;
+    for (const [column, confirmedAt] of this.confirmed) {
+      if (confirmedAt >= look || theirs?.has(column) === true) continue;
+      this.delete(column);
+      forgot = true;
+    }
+    return forgot;
+  }
+
+  confirmedType(column: string): ColumnType | undefined {
+    return this.confirmed.has(column) ? this.get(column) : undefined;
+  }
+
+  #unconfirm(column: string): void {
+    if (this.confirmed.delete(column)) this.unsaved.add(column);
   }
 
   /** Counts a new column; false where there is no room for one. */
@@ -204,8 +239,7 @@ class Columns extends Map<string, ColumnType> {
   }
 
   override delete(column: string): boolean {
-    this.claims.delete(column);
-    this.unsaved.delete(column);
+    this.#unconfirm(column);
     const existed = super.delete(column);
     if (existed) this.#all.columns -= 1;
     return existed;

@@ -44,6 +44,7 @@ export interface SchemaKeeper {
 
 /** What the database said. */
 export type SchemaReading =
+  /** Every column of every table that is written to. */
   | { readonly kind: "read"; readonly columns: readonly TableColumn[] }
   | { readonly kind: "retry"; readonly fault: Fault }
   | { readonly kind: "unavailable"; readonly fault: Fault };
@@ -56,7 +57,10 @@ interface SchemaReader {
 /** May be shared by several keepers: it is of a database, however many tokens lead there. */
 interface LearningSchema extends DestinationSchema {
   readonly version: number;
-  learn(columns: readonly TableColumn[]): void;
+  /** The number of a look that begins. */
+  beginLook(): number;
+  /** All that the database had when that look was answered. */
+  learn(columns: readonly TableColumn[], look: number): void;
   confirm(columns: readonly TableColumn[]): void;
   giveUp(columns: readonly TableColumn[]): void;
 }
@@ -196,6 +200,7 @@ class Keeper implements SchemaKeeper {
   async #look(signal: AbortSignal): Promise<SchemaOutcome> {
     const { reader, cache, clock } = this.#deps;
     this.#startedMs = clock.uptimeMs();
+    const number = cache.beginLook();
     const outcome = await reader.read(signal);
     if (outcome.kind === "retry") {
       this.#failures += 1;
@@ -210,7 +215,7 @@ class Keeper implements SchemaKeeper {
     this.#isKnown = true;
     if (outcome.kind === "read") {
       this.#hasReported = false;
-      cache.learn(outcome.columns);
+      cache.learn(outcome.columns, number);
     } else this.#goOnWithout(outcome.fault);
     return known;
   }

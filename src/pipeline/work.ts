@@ -18,8 +18,8 @@ interface Parked {
  *
  * What was taken stays taken until it is released: also what has been settled, and what belongs to another
  * destination and is never settled from here. And what a search of the backlog passes over is taken too,
- * because it was settled or taken before. So `taken` is one interval but for what waits to be tried again, however finely
- * the messages of several destinations alternate in the log.
+ * because it was settled or taken before. So `taken` is one interval but for what waits to be tried again, and
+ * a search is short, however finely the messages of several destinations alternate in the log.
  */
 export class Work {
   readonly #settled: IntervalSet;
@@ -94,11 +94,6 @@ export class Work {
   releaseAsFresh(lo: number, hi: number): void {
     this.release(lo, hi);
     this.#freshCursor = Math.min(this.#freshCursor, lo - 1);
-  }
-
-  /** Pieces that `taken` consists of: what it costs. */
-  get pieces(): number {
-    return this.#taken.intervals.length;
   }
 
   /** Taken messages are left alone until a time (monotonic ms). */

@@ -8,6 +8,12 @@ export interface SchemaStoreOptions {
   readonly maxColumns?: number;
 }
 
+/** A column as it is to be stored. */
+interface StoredColumn extends Omit<TableColumn, "type"> {
+  /** Undefined: not at all. */
+  readonly type: ColumnType | undefined;
+}
+
 /** Every one of them, or the compiler complains. */
 const columnTypes: Readonly<Record<ColumnType, true>> = {
   tag: true,
@@ -34,6 +40,7 @@ export class SchemaStore {
   readonly #maxColumns: number;
   readonly #change: Database.Statement<[string, string, string, string]>;
   readonly #insert: Database.Statement<[string, string, string, string]>;
+  readonly #remove: Database.Statement<[string, string, string]>;
   #count: number;
 
   constructor(
@@ -50,6 +57,9 @@ export class SchemaStore {
     this.#insert = database.prepare(
       "INSERT INTO influx_column (type, database, table_name, column_name) VALUES (?, ?, ?, ?)",
     );
+    this.#remove = database.prepare(
+      "DELETE FROM influx_column WHERE database = ? AND table_name = ? AND column_name = ?",
+    );
     // It reads every page: damage that shows while the file is being opened has it moved aside.
     this.#count = this.#countRows();
   }
@@ -65,15 +75,19 @@ export class SchemaStore {
   }
 
   /**
-   * Adds columns and changes the types of those that are there. Durable when it returns undefined; else it
-   * returns the fault for which nothing was stored: schema_unsaved. Throws for a bug.
+   * Adds columns, changes the types of those that are there and removes those without a type. Durable when it
+   * returns undefined; else it returns the fault for which nothing was stored: schema_unsaved. Throws for a bug.
    */
-  save(key: string, columns: readonly TableColumn[]): Fault | undefined {
+  save(key: string, columns: readonly StoredColumn[]): Fault | undefined {
     if (columns.length === 0) return undefined;
     let added = 0;
     try {
       this.#database.transaction(() => {
         for (const { table, column, type } of columns) {
+          if (type === undefined) added -= this.#remove.run(key, table, column).changes;
+        }
+        for (const { table, column, type } of columns) {
+          if (type === undefined) continue;
           if (this.#change.run(type, key, table, column).changes > 0) continue;
           if (this.#count + added >= this.#maxColumns) continue;
           added += this.#insert.run(type, key, table, column).changes;

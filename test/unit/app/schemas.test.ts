@@ -61,7 +61,7 @@ test("tables of profiles are limited like those with the prefix", () => {
     Array.from({ length: 300 }, (_, n) => ({ table, column: `c${n}`, type: "float" }));
   for (const table of ["climate", "telemetry_em300", "uplink"]) {
     cache.columnsOf(table).set("claimed", "float");
-    cache.learn(many(table));
+    cache.learn(many(table), cache.beginLook());
   }
   const hasKept = ["climate", "telemetry_em300", "uplink"].map((table) =>
     cache.columnsOf(table).has("claimed"),

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import * as fc from "fast-check";
 import { databaseKey, SchemaCache, type SchemaLimits } from "../../../src/influx/schema-cache.ts";
 import type { ColumnType, TableColumn } from "../../../src/telemetry/column-types.ts";
 
@@ -24,10 +23,18 @@ function claim(schema: SchemaCache, columns: Iterable<TableColumn>): void {
   for (const each of columns) schema.columnsOf(each.table).set(each.column, each.type);
 }
 
+/** What InfluxDB has at this moment. Whether what was fitted before is stale. */
+function learn(schema: SchemaCache, columns: Iterable<TableColumn>): boolean {
+  const { version } = schema;
+  schema.learn(columns, schema.beginLook());
+  assert.ok([version, version + 1].includes(schema.version));
+  return schema.version > version;
+}
+
 describe("learning", () => {
   test("a column not heard of before is learned in silence", () => {
     const schema = cache([column("temperature", "float")]);
-    assert.equal(schema.learn([column("temperature", "float"), column("humidity", "float")]), false);
+    assert.equal(learn(schema, [column("temperature", "float"), column("humidity", "float")]), false);
     assert.equal(schema.version, 0);
     assert.deepEqual(
       [...schema.columnsOf(table)],
@@ -42,7 +49,7 @@ describe("learning", () => {
     const schema = cache();
     const held = schema.columnsOf(table);
     held.set("temperature", "string");
-    assert.equal(schema.learn([column("temperature", "float")]), true);
+    assert.equal(learn(schema, [column("temperature", "float")]), true);
     assert.equal(schema.version, 1);
     assert.equal(held.get("temperature"), "float");
     assert.equal(schema.columnsOf(table), held);
@@ -50,28 +57,72 @@ describe("learning", () => {
 
   test("what the last process knew is contradicted like a claim", () => {
     const schema = cache([column("a", "integer")]);
-    assert.equal(schema.learn([column("a", "unsigned")]), true);
+    assert.equal(learn(schema, [column("a", "unsigned")]), true);
     assert.equal(schema.columnsOf(table).get("a"), "unsigned");
   });
 
   test("a claim that InfluxDB does not have yet stays, and other tables are not touched", () => {
     const schema = cache();
     claim(schema, [column("new", "float"), column("a", "float", "uplink")]);
-    assert.equal(schema.learn([column("old", "float")]), false);
+    assert.equal(learn(schema, [column("old", "float")]), false);
     assert.equal(schema.columnsOf(table).get("new"), "float");
     assert.deepEqual([...schema.columnsOf("uplink")], [["a", "float"]]);
   });
 
   test("of several contradictions at once the version grows by one", () => {
     const schema = cache([column("a", "float"), column("b", "float")]);
-    schema.learn([column("a", "string"), column("b", "tag")]);
+    learn(schema, [column("a", "string"), column("b", "tag")]);
     assert.equal(schema.version, 1);
   });
 
   test("a type that we have no word for is a contradiction, too", () => {
     const schema = cache([column("a", "float")]);
-    assert.equal(schema.learn([column("a", "other")]), true);
+    assert.equal(learn(schema, [column("a", "other")]), true);
     assert.equal(schema.columnsOf(table).get("a"), "other");
+  });
+});
+
+describe("a look that does not find a column", () => {
+  test("frees it, also where its whole table is gone, and what was fitted is stale", () => {
+    const schema = cache([
+      column("status", "string"),
+      column("a", "float"),
+      column("rssi", "float", "uplink"),
+    ]);
+    const held = schema.columnsOf(table);
+    assert.equal(learn(schema, [column("a", "float")]), true);
+    assert.deepEqual([[...held.keys()], schema.columnsOf("uplink").size], [["a"], 0]);
+    held.set("status", "float");
+    assert.equal(schema.isConfirmed(table, "status"), false);
+    assert.equal(learn(schema, [column("a", "float")]), false, "now it is a claim, which stays");
+    assert.equal(held.get("status"), "float");
+  });
+
+  test("leaves what lines have made that were taken since it began, and the next look frees that, too", () => {
+    const schema = cache();
+    schema.confirm([column("before", "float")]);
+    const look = schema.beginLook();
+    schema.confirm([column("meanwhile", "float")]);
+    schema.learn([], look);
+    assert.deepEqual([...schema.columnsOf(table).keys()], ["meanwhile"]);
+    assert.equal(learn(schema, []), true);
+    assert.equal(schema.columnsOf(table).size, 0);
+  });
+
+  test("leaves what a look has found that began later", () => {
+    const schema = cache([column("known", "float")]);
+    const older = schema.beginLook();
+    assert.equal(learn(schema, [column("known", "float"), column("new", "float")]), false);
+    schema.learn([], older);
+    assert.deepEqual([[...schema.columnsOf(table).keys()], schema.version], [["known", "new"], 0]);
+  });
+
+  test("makes room in a payload's table, and no claim is given up for what is gone", () => {
+    const schema = cache(numbered(199, "known"));
+    claim(schema, [column("claimed", "float")]);
+    learn(schema, numbered(150, "new"));
+    assert.equal(schema.columnsOf(table).size, 151);
+    assert.ok(schema.columnsOf(table).has("claimed"));
   });
 });
 
@@ -80,34 +131,49 @@ describe("a payload's table that is fuller than was thought", () => {
     const schema = cache();
     claim(schema, numbered(100, "ours"));
     const theirs = [column("time", "time"), ...numbered(109, "theirs")];
-    assert.equal(schema.learn(theirs), true);
+    assert.equal(learn(schema, theirs), true);
     const names = [...schema.columnsOf(table).keys()];
     assert.equal(names.length, 200);
     assert.ok(names.includes("ours89") && !names.includes("ours90"));
     assert.ok(theirs.every((each) => names.includes(each.column)));
-    assert.equal(schema.learn(theirs), false);
+    assert.equal(learn(schema, theirs), false);
     assert.equal(schema.version, 1);
   });
 
   test("keeps the claims of tags", () => {
     const schema = cache();
     claim(schema, [column("dev_eui", "tag"), column("x", "float")]);
-    assert.equal(schema.learn(numbered(300, "theirs")), true);
+    assert.equal(learn(schema, numbered(300, "theirs")), true);
     assert.deepEqual([...schema.columnsOf(table).keys()].slice(0, 2), ["dev_eui", "theirs0"]);
     assert.equal(schema.columnsOf(table).size, 301);
+  });
+
+  test("keeps what lines have made since the look began", () => {
+    const schema = cache();
+    const look = schema.beginLook();
+    schema.confirm([column("meanwhile", "float")]);
+    claim(schema, [column("claimed", "float")]);
+    schema.learn(numbered(300, "theirs"), look);
+    assert.deepEqual([...schema.columnsOf(table).keys()].slice(0, 2), ["meanwhile", "theirs0"]);
   });
 
   test("that is exactly full contradicts nothing", () => {
     const schema = cache();
     claim(schema, numbered(100, "ours"));
-    assert.equal(schema.learn(numbered(100, "theirs")), false);
+    assert.equal(learn(schema, numbered(100, "theirs")), false);
     assert.equal(schema.columnsOf(table).size, 200);
   });
 
   test("is a matter of payloads only: a table of our own keeps its claims", () => {
     const schema = cache();
     schema.columnsOf("uplink").set("rssi", "float");
-    assert.equal(schema.learn(numbered(300, "x").map((each) => ({ ...each, table: "uplink" }))), false);
+    assert.equal(
+      learn(
+        schema,
+        numbered(300, "x").map((each) => ({ ...each, table: "uplink" })),
+      ),
+      false,
+    );
     assert.equal(schema.columnsOf("uplink").size, 301);
   });
 });
@@ -118,7 +184,7 @@ describe("a claim", () => {
     claim(schema, [column("a", "float"), column("b", "float"), column("c", "float")]);
     const confirmed = (): boolean[] => ["a", "b", "c", "d"].map((name) => schema.isConfirmed(table, name));
     assert.deepEqual(confirmed(), [false, false, false, false]);
-    schema.learn([column("a", "float")]);
+    learn(schema, [column("a", "float")]);
     schema.confirm([column("b", "float")]);
     assert.deepEqual(confirmed(), [true, true, false, false]);
     assert.equal(schema.version, 0, "it was as it was claimed");
@@ -152,29 +218,40 @@ describe("a claim", () => {
 });
 
 describe("what is not stored yet", () => {
-  test("is what is confirmed and came or changed, until it is saved", () => {
-    const schema = cache([column("old", "float"), column("same", "float")]);
+  test("is what is confirmed and came or changed, and what is gone, until it is saved", () => {
+    const schema = cache([column("old", "float"), column("same", "float"), column("gone", "float")]);
     assert.deepEqual(schema.unsaved(), []);
     claim(schema, [column("claimed", "boolean"), column("taken", "float")]);
-    schema.learn([column("same", "float"), column("old", "string"), column("heard", "integer")]);
+    const theirs = [column("same", "float"), column("old", "string"), column("heard", "integer")];
+    learn(schema, theirs);
     schema.confirm([column("taken", "float")]);
-    const unsaved = [column("old", "string"), column("heard", "integer"), column("taken", "float")];
-    assert.deepEqual(schema.unsaved(), unsaved);
-    assert.deepEqual(schema.unsaved(), unsaved, "asking for it does not save it");
-    schema.saved(unsaved.slice(0, 1));
-    assert.deepEqual(schema.unsaved(), unsaved.slice(1));
-    schema.saved(unsaved);
-    schema.learn([column("old", "string")]);
+    const changes = [
+      { table, column: "gone", type: undefined },
+      column("old", "string"),
+      column("heard", "integer"),
+      column("taken", "float"),
+    ];
+    assert.deepEqual(schema.unsaved(), changes);
+    assert.deepEqual(schema.unsaved(), changes, "asking for it does not save it");
+    schema.saved(changes.slice(0, 1));
+    assert.deepEqual(schema.unsaved(), changes.slice(1));
+    schema.saved(changes);
+    learn(schema, [...theirs, column("taken", "float")]);
     assert.deepEqual(schema.unsaved(), []);
   });
 
   test("is not saved by a save of what it was before", () => {
     const schema = cache();
-    schema.learn([column("a", "float")]);
+    learn(schema, [column("a", "float")]);
     const before = schema.unsaved();
-    schema.learn([column("a", "string")]);
+    learn(schema, [column("a", "string")]);
     schema.saved(before);
     assert.deepEqual(schema.unsaved(), [column("a", "string")]);
+    learn(schema, []);
+    const gone = schema.unsaved();
+    schema.confirm([column("a", "float")]);
+    schema.saved(gone);
+    assert.deepEqual(schema.unsaved(), [column("a", "float")]);
   });
 });
 
@@ -183,7 +260,7 @@ describe("limits", () => {
     const schema = cache([], { columnsPerTable: 2 });
     claim(schema, [column("a", "float"), column("b", "float"), column("c", "float")]);
     assert.deepEqual([...schema.columnsOf(table).keys()], ["a", "b"]);
-    schema.learn([column("b", "string"), column("d", "float")]);
+    learn(schema, [column("b", "string"), column("d", "float")]);
     assert.deepEqual(
       [...schema.columnsOf(table).entries()],
       [
@@ -212,97 +289,9 @@ describe("limits", () => {
     assert.deepEqual([schema.columnsOf("one").size, schema.columnsOf("two").size], [1, 0]);
     claim(schema, [column("b", "float", "one")]);
     assert.equal(schema.columnsOf("one").size, 2);
-    schema.learn([column("a", "float", "one"), column("a", "float", "two")]);
+    learn(schema, [column("a", "float", "one"), column("a", "float", "two")]);
     assert.deepEqual(schema.unsaved(), [column("a", "float", "one")]);
     assert.equal(schema.isConfirmed("two", "a"), false);
-  });
-});
-
-describe("for any schema and any claims", () => {
-  const types = fc.constantFrom<ColumnType>("tag", "float", "integer", "string", "boolean", "time", "other");
-  const names = fc.constantFrom("a", "b", "c", "d", "e", "f");
-  const tables = fc.constantFrom("telemetry_x", "uplink");
-  const columns = fc.array(fc.record({ table: tables, column: names, type: types }), { maxLength: 15 });
-  const limits = { payloadColumns: 4 };
-  const stateOf = (schema: SchemaCache): [string, ColumnType][][] =>
-    ["telemetry_x", "uplink"].map((name) => [...schema.columnsOf(name)]);
-
-  test("learning the same again changes nothing and contradicts nothing", () => {
-    fc.assert(
-      fc.property(columns, columns, (claims, theirs) => {
-        const schema = cache([], limits);
-        claim(schema, claims);
-        schema.learn(theirs);
-        const [state, version] = [stateOf(schema), schema.version];
-        assert.equal(schema.learn(theirs), false);
-        assert.deepEqual([stateOf(schema), schema.version], [state, version]);
-      }),
-    );
-  });
-
-  test("what InfluxDB has ends as InfluxDB has it, claimed before or after", () => {
-    fc.assert(
-      fc.property(columns, columns, (claims, theirs) => {
-        const before = cache([], limits);
-        claim(before, claims);
-        before.learn(theirs);
-        const after = cache([], limits);
-        after.learn(theirs);
-        // As telemetry claims: what is there is not overwritten.
-        claim(
-          after,
-          claims.filter((each) => !after.columnsOf(each.table).has(each.column)),
-        );
-        const last = new Map(theirs.map((each) => [`${each.table} ${each.column}`, each]));
-        for (const { table: of, column: name, type } of last.values()) {
-          assert.equal(before.columnsOf(of).get(name), type);
-          assert.equal(after.columnsOf(of).get(name), type);
-        }
-      }),
-    );
-  });
-
-  test("the version grows exactly when learning says that it contradicted", () => {
-    fc.assert(
-      fc.property(fc.array(columns, { maxLength: 5 }), (answers) => {
-        const schema = cache([], limits);
-        let contradictions = 0;
-        for (const answer of answers) if (schema.learn(answer)) contradictions += 1;
-        assert.equal(schema.version, contradictions);
-      }),
-    );
-  });
-
-  const typesOf = (found: ReadonlyMap<string, TableColumn>): Map<string, ColumnType> =>
-    new Map([...found].map(([name, { type }]) => [name, type]));
-
-  test("the store's copy, fed with what was unsaved, has what InfluxDB has said or taken, and nothing else", () => {
-    fc.assert(
-      fc.property(columns, columns, columns, (claims, taken, theirs) => {
-        const schema = cache();
-        const stored = new Map<string, TableColumn>();
-        const heard = new Map<string, TableColumn>();
-        const save = (): void => {
-          const unsaved = schema.unsaved();
-          for (const each of unsaved) stored.set(`${each.table} ${each.column}`, each);
-          schema.saved(unsaved);
-        };
-        claim(schema, claims);
-        save();
-        schema.confirm(taken);
-        save();
-        schema.learn(theirs);
-        schema.giveUp(claims);
-        save();
-        for (const each of [...taken, ...theirs]) heard.set(`${each.table} ${each.column}`, each);
-        assert.deepEqual(typesOf(stored), typesOf(heard));
-        const again = cache([...stored.values()]);
-        for (const { table: of, column: name, type } of heard.values()) {
-          assert.equal(again.columnsOf(of).get(name), type);
-          assert.ok(again.isConfirmed(of, name));
-        }
-      }),
-    );
   });
 });
 

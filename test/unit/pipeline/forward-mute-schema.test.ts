@@ -18,7 +18,7 @@ describe("where the columns cannot be asked for", () => {
       made.bench.append(uplink(n, { object }));
     };
     /** What would be there after a restart. */
-    const kept = (): Map<string, ColumnType> =>
+    const kept = (): Map<string, ColumnType | undefined> =>
       new Map(
         made.schema
           .unsaved()

@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { decode } from "../../../src/chirpstack/decode.ts";
-import { Fault } from "../../../src/lib/fault.ts";
 import { Wakeup } from "../../../src/lib/wakeup.ts";
 import type { IncomingMessage } from "../../../src/journal/message.ts";
 import { copyCounters, countUnder, newCounters, total } from "../../../src/pipeline/counters.ts";
-import { databaseFirst, type DatabaseWriter } from "../../../src/pipeline/database-first.ts";
 import { ingest } from "../../../src/pipeline/ingest.ts";
-import { ScriptedWriter } from "../../support/fakes/scripted-writer.ts";
 import { folder, openJournal, runCommitter } from "../journal/fixture.ts";
 
 class Committer {
@@ -132,61 +129,4 @@ test("a copy of the counters does not change any more", () => {
   countUnder(counters.quarantined, "x");
   assert.deepEqual([copy.received, total(copy.unmapped), total(copy.quarantined)], [0, 1, 0]);
   assert.deepEqual([counters.received, total(counters.unmapped), total(counters.quarantined)], [1, 2, 1]);
-});
-
-describe("databaseFirst", () => {
-  const fault = new Fault({ code: "x", layer: "write", disposition: "retry", message: "x" });
-  const never = new AbortController().signal;
-
-  function withAnswers(...answers: Awaited<ReturnType<DatabaseWriter["ensureDatabase"]>>[]) {
-    const inner = new ScriptedWriter();
-    const state = { asked: 0 };
-    const reported: Fault[] = [];
-    const writer = databaseFirst(
-      {
-        write: (lines, signal) => inner.write(lines, signal),
-        ensureDatabase: async (signal) => {
-          const answer = answers[Math.min(state.asked, answers.length - 1)];
-          state.asked += 1;
-          await new Promise((resolve) => setImmediate(resolve));
-          signal.throwIfAborted();
-          assert.ok(answer !== undefined);
-          return answer;
-        },
-      },
-      (one) => reported.push(one),
-    );
-    return { writer, inner, state, reported };
-  }
-
-  test("no line is written before the database is there, and it is asked for once", async () => {
-    const { writer, inner, state } = withAnswers({ kind: "retry", afterMs: 5, fault }, { kind: "ready" });
-    assert.deepEqual(await writer.write("a", never), { kind: "retry", afterMs: 5, fault });
-    assert.equal(inner.writes.length, 0);
-    await Promise.all([writer.write("a", never), writer.write("b", never)]);
-    await writer.write("c", never);
-    assert.deepEqual(
-      inner.writes.map(({ lines }) => lines),
-      ["a", "b", "c"],
-    );
-    assert.equal(state.asked, 2, "several writes at once ask once");
-  });
-
-  test("a refusal is reported once, and writes go on", async () => {
-    const { writer, inner, reported } = withAnswers({ kind: "refused", fault });
-    await Promise.all([writer.write("a", never), writer.write("b", never)]);
-    assert.equal(inner.writes.length, 2);
-    assert.equal(reported.length, 1);
-  });
-
-  test("an abort while asking rejects with its reason, and is no answer", async () => {
-    const { writer, inner, state } = withAnswers({ kind: "ready" });
-    const abort = new AbortController();
-    const write = writer.write("a", abort.signal);
-    abort.abort(new Error("stop"));
-    await assert.rejects(write, /stop/);
-    assert.equal(inner.writes.length, 0);
-    await writer.write("b", never);
-    assert.equal(state.asked, 2);
-  });
 });

@@ -50,6 +50,18 @@ describe("schema keeper", () => {
     assert.equal(keeper.version, 0, "nothing was assumed that it could contradict");
   });
 
+  test("what lines have made while a look was under way outlives its answer, and what they made before does not", async (t) => {
+    const { time, reader, cache, keeper } = setUp(t);
+    reader.latencyMs = 100;
+    keeper.confirm([{ table: telemetry, column: "before", type: "float" }]);
+    const look = keeper.read(never);
+    await time.advance(50);
+    keeper.confirm([{ table: telemetry, column: "meanwhile", type: "float" }]);
+    await time.advance(50);
+    await look;
+    assert.deepEqual([[...cache.columnsOf(telemetry).keys()], keeper.version], [["meanwhile"], 1]);
+  });
+
   test("a look that fails in passing leaves it unknown, and the next one is another", async (t) => {
     const { reader, keeper } = setUp(t);
     reader.answer = (number) => (number === 1 ? { kind: "retry", fault: schemaFault("away") } : empty);

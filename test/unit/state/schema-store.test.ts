@@ -56,6 +56,20 @@ test("a column that is saved again has its new type, once", (t) => {
   assert.deepEqual(store.load(farm), [column("rssi", "string"), column("snr", "float")]);
 });
 
+test("a column without a type is removed from its database, which makes room at once", (t) => {
+  const store = new SchemaStore(open(t, folder(t)), () => undefined, { maxColumns: 3 });
+  store.save(farm, [column("rssi", "integer"), column("snr", "float")]);
+  store.save(barn, [column("rssi", "string")]);
+  const gone = { table: "uplink", column: "rssi", type: undefined };
+  const never = { table: "uplink", column: "never", type: undefined };
+  assert.equal(
+    store.save(farm, [column("new", "float"), gone, never, column("further", "float")]),
+    undefined,
+  );
+  assert.deepEqual(store.load(farm), [column("new", "float"), column("snr", "float")]);
+  assert.deepEqual(store.load(barn), [column("rssi", "string")]);
+});
+
 test("one database's columns are not another's", (t) => {
   const store = new SchemaStore(open(t, folder(t)), () => undefined);
   store.save(farm, [column("rssi", "integer")]);
