@@ -7,7 +7,7 @@ import { payloadTablePrefix } from "../telemetry/table.ts";
 /** The columns of one database, and what keeps them for the next start. */
 export interface KeptSchema {
   readonly cache: SchemaCache;
-  /** Stores what is confirmed and not stored yet. Returns the fault for which it was not: it is stored next time. */
+  /** Stores what is confirmed and forgets what is gone. Returns the fault for which it could not: the next one does it. */
   save(): Fault | undefined;
 }
 

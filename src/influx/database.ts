@@ -20,8 +20,8 @@ export type DatabaseOutcome =
   | { readonly kind: "ready" }
   /** Ask again before the first write: a write would create the database without retention. */
   | { readonly kind: "retry"; readonly afterMs: number | undefined; readonly fault: Fault }
-  /** A person must create it. Writes can go on where it exists already. */
-  | { readonly kind: "refused"; readonly fault: Fault };
+  /** A person must create it. Writes can go on where it exists already. Without a fault they will say why. */
+  | { readonly kind: "refused"; readonly fault: Fault | undefined };
 
 export function classifyDatabase(attempt: Attempt, database: string, nowMs: number): DatabaseOutcome {
   if ("answer" in attempt && isThere(attempt.answer)) return { kind: "ready" };
@@ -30,6 +30,7 @@ export function classifyDatabase(attempt: Attempt, database: string, nowMs: numb
   if (outcome.kind === "retry") return outcome;
   assert("answer" in attempt, "without an answer there is nothing but retry");
   const { status, body } = attempt.answer;
+  if (status === 401) return { kind: "refused", fault: undefined };
   const words = serverWords(body);
   const fault = new Fault({
     code: "database_not_created",

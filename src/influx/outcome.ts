@@ -97,6 +97,11 @@ function refused(answer: Answer): Fault {
   });
 }
 
+/** 401, whatever was asked. */
+export function unknownToken(answer: Answer): Fault {
+  return endpoint("write_unauthorized", `InfluxDB does not know the token (${said(answer)})`, tokenHint);
+}
+
 /** The fault of a status that says nothing about the lines, or undefined. */
 function endpointFault(answer: Answer, api: "v3" | "v2"): Fault | undefined {
   const { status } = answer;
@@ -106,7 +111,7 @@ function endpointFault(answer: Answer, api: "v3" | "v2"): Fault | undefined {
   }
   switch (status) {
     case 401:
-      return endpoint("write_unauthorized", `InfluxDB does not know the token (${said(answer)})`, tokenHint);
+      return unknownToken(answer);
     case 403:
       return endpoint("write_forbidden", `the token may not write here (${said(answer)})`, rightsHint);
     case 404:

@@ -1,6 +1,7 @@
 import { Fault } from "../lib/fault.ts";
 import type { ColumnType, TableColumn } from "../telemetry/column-types.ts";
 import type { ReceivedAnswer } from "./exchange.ts";
+import { unknownToken } from "./outcome.ts";
 import { serverWords } from "./server-words.ts";
 
 /**
@@ -55,7 +56,9 @@ function literal(text: string): string {
 export function classifySchema(answer: ReceivedAnswer): SchemaAnswer | NotFound {
   const { status } = answer;
   if (status === 200) return fromBody(answer);
-  if (status === 401 || status === 403) return { kind: "unavailable", fault: unreadable(answer) };
+  // Nothing else will get through with it either, and one complaint is enough.
+  if (status === 401) return { kind: "retry", fault: unknownToken(answer) };
+  if (status === 403) return { kind: "unavailable", fault: unreadable(answer) };
   if (status === 404) return { kind: "not_found" };
   if (status === 408 || status === 425 || status === 429 || status >= 500) {
     return { kind: "retry", fault: serverError(answer) };

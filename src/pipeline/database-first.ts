@@ -7,7 +7,7 @@ type Retry = Extract<WriteOutcome, { kind: "retry" }>;
 type DatabaseOutcome =
   | { readonly kind: "ready" }
   | Retry
-  | { readonly kind: "refused"; readonly fault: Fault };
+  | { readonly kind: "refused"; readonly fault: Fault | undefined };
 
 export interface DatabaseAsker {
   /** Creates the database with its retention, unless it is there. Rejects only with the signal's reason. */
@@ -59,7 +59,7 @@ export class DatabaseGate {
   }
 
   async #ask(signal: AbortSignal): Promise<Retry | undefined> {
-    let refusal: { readonly fault: Fault; readonly report: (fault: Fault) => void } | undefined;
+    let sayRefused: (() => void) | undefined;
     for (const { asker, report } of this.#askers) {
       const outcome = await asker.ensureDatabase(signal);
       if (outcome.kind === "retry") return outcome;
@@ -67,9 +67,10 @@ export class DatabaseGate {
         this.#isOpen = true;
         return undefined;
       }
-      refusal ??= { fault: outcome.fault, report };
+      const { fault } = outcome;
+      if (fault !== undefined) sayRefused ??= () => report(fault);
     }
-    refusal?.report(refusal.fault);
+    sayRefused?.();
     this.#isOpen = true;
     return undefined;
   }

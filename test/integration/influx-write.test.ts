@@ -142,7 +142,7 @@ test("the database is created with its retention, only where one is configured",
   });
   const refused = await influx.ensureDatabase(never);
   assert.ok(refused.kind === "refused");
-  assert.equal(refused.fault.code, "database_not_created");
+  assert.equal(refused.fault?.code, "database_not_created");
 });
 
 test("creating the database survives an outage as a write does", async (t) => {

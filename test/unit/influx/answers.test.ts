@@ -106,6 +106,11 @@ test("a database that exists is as good as one that was created", () => {
   for (const status of [301, 400, 401, 403, 404, 405, 422]) assert.equal(kind(status), "refused");
 });
 
+test("where the token is unknown, the writes say it", () => {
+  const answer = { status: 401, body: "{}", retryAfter: undefined, location: undefined };
+  assert.deepEqual(classifyDatabase({ answer }, "lorawan", nowMs), { kind: "refused", fault: undefined });
+});
+
 test("a refused database names the database and the server's reason", () => {
   const answer = {
     status: 422,
@@ -115,6 +120,6 @@ test("a refused database names the database and the server's reason", () => {
   };
   const outcome = classifyDatabase({ answer }, "lorawan", nowMs);
   assert.ok(outcome.kind === "refused");
-  assert.equal(outcome.fault.code, "database_not_created");
+  assert.equal(outcome.fault?.code, "database_not_created");
   assert.match(outcome.fault.message, /database lorawan \(HTTP 422: Adding .* 5 databases\)/);
 });

@@ -122,7 +122,7 @@ describe("another answer", () => {
     [204, "retry", "schema_not_understood", "retry"],
     [302, "retry", "schema_not_understood", "retry"],
     [400, "unavailable", "schema_unavailable", "drop"],
-    [401, "unavailable", "schema_unreadable", "drop"],
+    [401, "retry", "write_unauthorized", "fatal"],
     [403, "unavailable", "schema_unreadable", "drop"],
     [405, "unavailable", "schema_unavailable", "drop"],
     [408, "retry", "schema_server_error", "retry"],
