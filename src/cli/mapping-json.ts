@@ -10,11 +10,12 @@ export function groupToJson(
   proposal: string,
   notes: readonly string[],
 ): object {
-  const { profileName, profileId, mapping, table, devices, traces } = group;
+  const { profileName, profileId, application = null, mapping, table, devices, traces } = group;
   const times = traces.map(({ timeNs }) => Number(timeNs / 1_000_000n)).toSorted((a, b) => a - b);
   return {
     profile_name: profileName,
     profile_id: profileId,
+    application,
     table,
     mapping: mapping === undefined ? null : { number: mapping, match: matchToJson(match) },
     devices: devices.map(deviceToJson),

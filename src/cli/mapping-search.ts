@@ -8,13 +8,19 @@ import { pointTime } from "../chirpstack/time.ts";
 import type { JournalMessage } from "../journal/message.ts";
 import { ownSource } from "../pipeline/own-message.ts";
 import { receiptFor } from "../pipeline/received-time.ts";
+import { proposedMatch } from "../telemetry/mapping-proposal.ts";
 import { explainPayload, type MappingTrace } from "../telemetry/mapping-trace.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { payloadTablePrefix, telemetryTable } from "../telemetry/table.ts";
 import { type TagLayout, tagLayout } from "../telemetry/tags.ts";
 
-/** Payloads that are mapped alike: of one device profile, by one `[[profile]]` or none, into one table. */
+/**
+ * Payloads that are mapped alike: of one device profile, by one `[[profile]]` or none, into one table. Where no
+ * profile is named, also of one application.
+ */
 export interface MappingGroup extends Pick<MappingTrace, "profileName" | "profileId" | "mapping" | "table"> {
+  /** Its name or id, where a proposal has nothing else to match by. */
+  readonly application: string | undefined;
   readonly devices: readonly SeenDevice[];
   /** The newest first, at least one. */
   readonly traces: readonly MappingTrace[];
@@ -135,12 +141,15 @@ export class MappingSearch {
     );
     const trace = explainPayload(uplink, timeNs, this.#layout, this.#settings.profiles);
     const { profileName, profileId, mapping, table, devEui, deviceName } = trace;
-    const id = JSON.stringify([profileId, profileName, mapping ?? 0, table]);
+    const match = proposedMatch(trace);
+    const application = match?.by === "application" ? match.name : undefined;
+    const id = JSON.stringify([profileId, profileName, mapping ?? 0, table, application ?? null]);
     const group = getOrMake(this.#groups, id, () => ({
       profileName,
       profileId,
       mapping,
       table,
+      application,
       devices: [],
       traces: [],
     }));

@@ -48,13 +48,14 @@ function noteLines(notes: readonly string[]): string[] {
       (line, index) => `${index === 0 ? "  " : "    "}${line}`,
     ),
   );
-  return ["Nothing to propose, but to know:", ...wrapped];
+  return ["No proposal, but to know:", ...wrapped];
 }
 
 const noMapping = "no [[profile]] matches: the defaults hold";
 
-function profileOf({ profileName, profileId }: Pick<MappingGroup, "profileName" | "profileId">): string {
-  return cut(shownName(profileName || profileId) || "(a device profile without a name)", 40);
+function profileOf({ profileName, profileId, application }: MappingGroup): string {
+  const nameless = application === undefined ? "" : `application ${shownName(application)}`;
+  return cut(shownName(profileName || profileId) || nameless || "(a device profile without a name)", 40);
 }
 
 function periodOf({ traces }: MappingGroup): string {

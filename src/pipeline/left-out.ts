@@ -1,6 +1,12 @@
 import { Fault } from "../lib/fault.ts";
 
-/** What of a message got no column. */
+/**
+ * Why something is in no row. "table": the table has all the columns that it takes. "row": the message is too
+ * much for its rows. "time": items of a history have no time that can be right.
+ */
+type LeftOutReason = "table" | "row" | "time";
+
+/** What of a message is in no row. */
 export interface LeftOutColumns {
   /** Of the device; "" where there is none. */
   readonly profileName: string;
@@ -8,8 +14,7 @@ export interface LeftOutColumns {
   /** The first few, in the order of the payload. */
   readonly names: readonly string[];
   readonly count: number;
-  /** The table has all the columns that it takes; else the message itself is too much for a row. */
-  readonly isTableFull: boolean;
+  readonly reason: LeftOutReason;
 }
 
 const namedCount = 10;
@@ -19,7 +24,7 @@ const maxNameChars = 64;
 const maxSaid = 1000;
 
 /**
- * Says what got no column, once for each device profile, table and reason while the process lives: the rows
+ * Says what is in no row, once for each device profile, table and reason while the process lives: the rows
  * carry the number themselves (`fields_left_out`), and a codec does the same with every uplink.
  */
 export class LeftOutReport {
@@ -31,22 +36,30 @@ export class LeftOutReport {
   }
 
   add(leftOut: LeftOutColumns): void {
-    const { profileName, table, names, isTableFull } = leftOut;
-    const key = `${table}\0${profileName}\0${isTableFull}`;
+    const { profileName, table, names, reason } = leftOut;
+    const key = `${table}\0${profileName}\0${reason}`;
     if (names.length === 0 || this.#said.has(key) || this.#said.size >= maxSaid) return;
     this.#said.add(key);
     this.#say(leftOutFault(leftOut));
   }
 }
 
-const rowHint =
-  "a row takes 200 columns, of an array 64 items, of a history 256 with plausible times: name what nobody needs in drop under [[profile]]";
-const tableHint =
-  "a table keeps its columns for ever, so drop makes no room in this one: give the profile another table under [[profile]]";
+const verbs: Readonly<Record<LeftOutReason, string>> = {
+  table: "is full and has no room for",
+  row: "does not take",
+  time: "takes no items without a usable time, as",
+};
+
+const hints: Readonly<Record<LeftOutReason, string>> = {
+  table:
+    "a table keeps its columns for ever, so drop makes no room in this one: give the profile another table under [[profile]]",
+  row: "a row takes 200 columns, of an array 64 items, a message 256 rows of histories: name what nobody needs in drop under [[profile]]",
+  time: "times from 2015 to a day after the message are usable: set the device's clock, or name the member that holds the time in explode under [[profile]]",
+};
 const gatewayHint =
   "let the gateways send less metadata: [metadata] in the configuration of their forwarders";
 
-function leftOutFault({ profileName, table, names, count, isTableFull }: LeftOutColumns): Fault {
+function leftOutFault({ profileName, table, names, count, reason }: LeftOutColumns): Fault {
   const first = names.slice(0, namedCount).map((name) => JSON.stringify(short(name)));
   const more = count - first.length;
   const whose = profileName === "" ? "" : ` from devices of profile ${JSON.stringify(short(profileName))}`;
@@ -54,8 +67,8 @@ function leftOutFault({ profileName, table, names, count, isTableFull }: LeftOut
     code: "fields_left_out",
     layer: "device",
     disposition: "drop",
-    message: `the table ${JSON.stringify(table)} ${isTableFull ? "is full and has no room for" : "does not take"} ${first.join(", ")}${more > 0 ? ` and ${more} more` : ""}${whose}: they are not written`,
-    hint: table === "gateway_stats" ? gatewayHint : isTableFull ? tableHint : rowHint,
+    message: `the table ${JSON.stringify(table)} ${verbs[reason]} ${first.join(", ")}${more > 0 ? ` and ${more} more` : ""}${whose}: they are not written`,
+    hint: table === "gateway_stats" ? gatewayHint : hints[reason],
   });
 }
 

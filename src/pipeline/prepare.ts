@@ -147,7 +147,8 @@ function prepareRows(
   if (verdict === "follows") return;
   const profileName = isDeviceEvent(event) ? event.device.profileName : "";
   const mapped = points(event, { timeNs, timeSource: source }, deps.settings);
-  if (mapped.leftOut !== undefined) tellLeftOut({ ...mapped.leftOut, isTableFull: false }, deps);
+  if (mapped.leftOut !== undefined) tellLeftOut({ ...mapped.leftOut, reason: "row" }, deps);
+  if (mapped.untimed !== undefined) tellLeftOut({ ...mapped.untimed, reason: "time" }, deps);
   const fitted = fitRows(message, mapped.points, profileName, deps);
   if (fitted.lines.length > 0) {
     chunk.ready.push(readyMessage(message, fitted, event.dropped.length));
@@ -174,7 +175,7 @@ function fitRows(
 ): FittedLines {
   const fitted = fittedLines(rows, deps.schema, deps.mayClaim(seq));
   for (const { table, names } of fitted.leftOut)
-    tellLeftOut({ profileName, table, names, count: names.length, isTableFull: true }, deps);
+    tellLeftOut({ profileName, table, names, count: names.length, reason: "table" }, deps);
   return fitted;
 }
 

@@ -58,14 +58,13 @@ export interface Flattened {
   readonly fields: readonly Field[];
   /**
    * How many paths found no room: leaves beyond `maxFields`, the rest of a long array (as one), and items
-   * that were to be rows and could not (each as one).
+   * beyond those that could be rows (each as one).
    */
   readonly leftOutCount: number;
-  /**
-   * The first of them; an ellipsis stands for what is below or behind (`grid_64…`), and an item without a
-   * time says so: `history_0 (no usable time)`.
-   */
+  /** The first of them; an ellipsis stands for what is below or behind: `grid_64…`. */
   readonly leftOut: readonly string[];
+  /** Items that were to be rows and have no time that can be right: how many, and the first (`history_0`). */
+  readonly untimed: { readonly count: number; readonly names: readonly string[] };
 }
 
 /** Who comes first where a name is wanted twice. */
@@ -87,6 +86,7 @@ interface Walk extends FlattenOptions {
   readonly leaves: Leaf[];
   readonly leftOut: string[];
   leftOutCount: number;
+  readonly untimed: { count: number; readonly names: string[] };
   readonly hasDrop: boolean;
   readonly hasRename: boolean;
   /** For the trace: a leaf has its name and value only when all leaves are found. */
@@ -105,6 +105,7 @@ export function flatten(object: JsonObject, options: FlattenOptions): Flattened 
     leaves: [],
     leftOut: [],
     leftOutCount: 0,
+    untimed: { count: 0, names: [] },
     hasDrop: rules.drop.size > 0,
     hasRename: rules.rename.size > 0,
     told: [],
@@ -117,7 +118,7 @@ export function flatten(object: JsonObject, options: FlattenOptions): Flattened 
   claimNames(walk.leaves, reserved);
   const fields = fieldsOf(walk.leaves, rules);
   for (const tell of walk.told) tell();
-  return { fields, leftOut: walk.leftOut, leftOutCount: walk.leftOutCount };
+  return { fields, leftOut: walk.leftOut, leftOutCount: walk.leftOutCount, untimed: walk.untimed };
 }
 
 /** In the order of their UTF-16 code units. */
@@ -180,7 +181,10 @@ function leaveOutItems(
     if (walk.hasDrop && walk.rules.drop.has(itemPath)) skipped(walk, itemPath, item, "dropped");
     else if (item === null) skipped(walk, itemPath, item, "null");
     else {
-      countLeftOut(walk, itemPath, fate === "no time" ? " (no usable time)" : "…");
+      if (fate === "no time") {
+        walk.untimed.count += 1;
+        addName(walk.untimed.names, itemPath, "");
+      } else countLeftOut(walk, itemPath, "…");
       skipped(walk, path, item, fate);
     }
   }
@@ -261,11 +265,13 @@ function leaveOut(walk: Walk, path: string, ellipsis: string, raw: JsonValue): v
   skipped(walk, `${path}${ellipsis}`, raw, "no room");
 }
 
-function countLeftOut(walk: Walk, path: string, remark: string): void {
+function countLeftOut(walk: Walk, path: string, ellipsis: string): void {
   walk.leftOutCount += 1;
-  if (walk.leftOut.length < maxNames) {
-    walk.leftOut.push(`${cleanName(path, maxLeftOutNameLength)}${remark}`);
-  }
+  addName(walk.leftOut, path, ellipsis);
+}
+
+function addName(names: string[], path: string, ellipsis: string): void {
+  if (names.length < maxNames) names.push(`${cleanName(path, maxLeftOutNameLength)}${ellipsis}`);
 }
 
 function skipped({ trace, told }: Walk, path: string, raw: JsonValue, reason: SkipReason): void {

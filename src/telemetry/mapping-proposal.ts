@@ -10,15 +10,41 @@ import type { MappingTrace } from "./mapping-trace.ts";
 import { defaultMapping } from "./profile-match.ts";
 import { isWritableName, tomlComment, tomlName, tomlText } from "./toml-text.ts";
 
+/** What the devices of a `[[profile]]` have in common. */
+export interface ProposedMatch {
+  readonly by: "profile" | "application";
+  readonly name: string;
+}
+
 /**
- * "" when no line of it would be a rule, or there is no name to match by. Traces of other profiles than the
- * first one's are passed over.
+ * The profile, or the application where none is named, as with Milesight's gateways: by its name, or by its id
+ * where a configuration cannot hold the name. `undefined` where neither is known.
+ */
+export function proposedMatch(trace: MappingTrace): ProposedMatch | undefined {
+  const profile = [trace.profileName, trace.profileId].find(isWritableName);
+  if (profile !== undefined) return { by: "profile", name: profile };
+  const application = [trace.applicationName, trace.applicationId].find(isWritableName);
+  return application === undefined ? undefined : { by: "application", name: application };
+}
+
+/**
+ * "" when no line of it would be a rule, or there is nothing to match by. Traces that another match is for
+ * than the first one's are passed over.
  */
 export function proposeMapping(traces: readonly MappingTrace[]): string {
-  const profile = traces[0] === undefined ? "" : matchName(traces[0]);
-  if (profile === "") return "";
-  const same = traces.filter((trace) => matchName(trace) === profile);
-  const { identities, flips, conversions, sentinels } = findAll(same);
+  const match = traces[0] === undefined ? undefined : proposedMatch(traces[0]);
+  if (match === undefined) return "";
+  const same = traces.filter((trace) => {
+    const other = proposedMatch(trace);
+    return other?.by === match.by && other.name === match.name;
+  });
+  const lines = ruleLines(same);
+  return lines.length === 0 ? "" : `${[...head(same, match), ...lines].join("\n")}\n`;
+}
+
+/** None when none of them would be a rule. */
+function ruleLines(traces: readonly MappingTrace[]): string[] {
+  const { identities, flips, conversions, sentinels } = findAll(traces);
   const renamed = new Map(conversions.map(({ path, column }) => [path, column]));
 
   const lines = [...dropLines(identities), ...flipLines(flips)];
@@ -42,19 +68,24 @@ export function proposeMapping(traces: readonly MappingTrace[]): string {
       isDoubtful,
     })),
   );
-  addTable(lines, "explode", explodeEntries(same));
-  if (lines.every((line) => line === "" || line.startsWith("#"))) return "";
-  return `${[...head(same, profile), ...lines].join("\n")}\n`;
+  addTable(lines, "explode", explodeEntries(traces));
+  return lines.every((line) => line === "" || line.startsWith("#")) ? [] : lines;
 }
 
+const noMatch =
+  "there would be rules, but nothing to match by: these payloads name neither a device profile nor an application. Let the network server send one of them along (on Milesight's gateways applicationName)";
+
 /**
- * What a person may want to know where no rule is proposed: types that change, and what may be sentinels. One
- * line each. Nothing of keys that never change: they harm nobody. Empty where there is a proposal, which says it all.
+ * What a person may want to know where no rule is proposed: that it lacks a match, types that change, and what may
+ * be sentinels. One line each. Nothing of keys that never change: they harm nobody. Empty where there is a
+ * proposal, which says it all.
  */
 export function mappingNotes(traces: readonly MappingTrace[]): string[] {
   if (proposeMapping(traces) !== "") return [];
+  const isWithoutMatch = traces[0] !== undefined && proposedMatch(traces[0]) === undefined;
   const { flips, sentinels } = findAll(traces);
   return [
+    ...(isWithoutMatch && ruleLines(traces).length > 0 ? [noMatch] : []),
     ...flips.filter(({ advice }) => advice === "none").map(({ why }) => `${why}: ${flipWords.none}`),
     ...sentinels
       .filter(({ isDoubtful }) => isDoubtful)
@@ -77,11 +108,6 @@ function findAll(traces: readonly MappingTrace[]) {
 
 function tomlValues(values: readonly (number | string)[]): string {
   return `[${values.map((value) => (typeof value === "number" ? value : tomlText(value))).join(", ")}]`;
-}
-
-/** What a match calls the profile: its name, or its id where a configuration cannot hold the name; or "". */
-function matchName({ profileName, profileId }: MappingTrace): string {
-  return [profileName, profileId].find(isWritableName) ?? "";
 }
 
 function dropLines(identities: readonly Identity[]): string[] {
@@ -129,9 +155,17 @@ function addTable(lines: string[], table: string, entries: readonly Entry[]): vo
   }
 }
 
-function head(traces: readonly MappingTrace[], profile: string): string[] {
+function head(traces: readonly MappingTrace[], { by, name }: ProposedMatch): string[] {
   const payloads = traces.length === 1 ? "one payload" : `the last ${traces.length} payloads`;
-  const lines = [tomlComment(`from ${payloads} of ${JSON.stringify(profile)}`)];
+  const whose = by === "application" ? "the application " : "";
+  const lines = [tomlComment(`from ${payloads} of ${whose}${JSON.stringify(name)}`)];
+  if (by === "application") {
+    lines.push(
+      tomlComment(
+        "no profile to match by: this is for all devices of the application that no [[profile]] above takes",
+      ),
+    );
+  }
   const applied = traces.find((trace) => trace.mapping !== undefined)?.mapping;
   if (applied !== undefined) {
     lines.push(
@@ -140,7 +174,7 @@ function head(traces: readonly MappingTrace[], profile: string): string[] {
       ),
     );
   }
-  return [...lines, "[[profile]]", `match = { profile = ${tomlText(profile)} }`];
+  return [...lines, "[[profile]]", `match = { ${by} = ${tomlText(name)} }`];
 }
 
 /** A table `explode` replaces the one that holds without it: what is exploded already has to be in it too. */

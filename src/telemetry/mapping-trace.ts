@@ -18,6 +18,8 @@ export interface MappingTrace {
   readonly deviceName: string;
   readonly profileName: string;
   readonly profileId: string;
+  readonly applicationName: string;
+  readonly applicationId: string;
   readonly timeNs: bigint;
   /** Which `[[profile]]` applies, counted from 1 in the order of the file; `undefined`: the defaults. */
   readonly mapping: number | undefined;
@@ -64,13 +66,15 @@ export function explainPayload(
   const mapping = mappingOf(uplink.device, profiles);
   const collector = new Collector(mapping, timeNs);
   payloadRows(uplink, timeNs, [], layout, profiles, collector.trace(undefined));
-  const { devEui, deviceName, profileName, profileId } = uplink.device;
+  const { devEui, deviceName, profileName, profileId, applicationName, applicationId } = uplink.device;
   const index = profiles.indexOf(mapping);
   return {
     devEui,
     deviceName,
     profileName,
     profileId,
+    applicationName,
+    applicationId,
     timeNs,
     mapping: index === -1 ? undefined : index + 1,
     table: payloadTable(uplink, mapping),

@@ -25,7 +25,7 @@ import type { TagLayout } from "./tags.ts";
 
 const maxLeftOutNames = 20;
 
-/** What of a payload found no room, for a warning. */
+/** What of a payload is in no row, for a warning. */
 export interface LeftOut {
   readonly profileName: string;
   readonly table: string;
@@ -37,10 +37,13 @@ export interface LeftOut {
 
 export interface PayloadRows {
   readonly points: readonly Point[];
+  /** What found no room. */
   readonly leftOut: LeftOut | undefined;
+  /** Items that were to be rows and have no time that can be right. */
+  readonly untimed: LeftOut | undefined;
 }
 
-const noRows: PayloadRows = { points: [], leftOut: undefined };
+const noRows: PayloadRows = { points: [], leftOut: undefined, untimed: undefined };
 
 export function payloadRows(
   uplink: Uplink,
@@ -61,7 +64,7 @@ export function payloadRows(
   const points: Point[] = [];
 
   const main = flatten(uplink.object, { ...base, skip: undefined, explode, trace });
-  if (main.fields.length > 0 || main.leftOutCount > 0) {
+  if (main.fields.length > 0 || main.leftOutCount + main.untimed.count > 0) {
     const columns = new Columns(layout.reserved);
     columns.text("device_name", uplink.device.deviceName);
     columns.integer("f_cnt", uplink.fCnt);
@@ -82,7 +85,15 @@ export function payloadRows(
     const openFrom = addPayload(columns, row);
     points.push({ table, tags, fields: columns.fields, timeNs: itemNs, openFrom });
   }
-  return { points, leftOut: leftOutOf(uplink, table, rows) };
+  const { profileName } = uplink.device;
+  return {
+    points,
+    leftOut: leftOutOf(profileName, table, rows),
+    // Items are not exploded themselves.
+    untimed: leftOutOf(profileName, table, [
+      { leftOut: main.untimed.names, leftOutCount: main.untimed.count },
+    ]),
+  };
 }
 
 export function payloadTable(uplink: Uplink, mapping: ProfileMapping): string {
@@ -103,18 +114,23 @@ function reservedNames(layout: TagLayout): ReadonlySet<string> {
 }
 
 /** The index of the first of its fields. */
-function addPayload(columns: Columns, { fields, leftOutCount }: Flattened): number {
-  columns.integer(leftOutColumn, leftOutCount > 0 ? leftOutCount : undefined);
+function addPayload(columns: Columns, { fields, leftOutCount, untimed }: Flattened): number {
+  const count = leftOutCount + untimed.count;
+  columns.integer(leftOutColumn, count > 0 ? count : undefined);
   const openFrom = columns.fields.length;
   for (const field of fields) columns.fields.push(field);
   return openFrom;
 }
 
-function leftOutOf(uplink: Uplink, table: string, rows: readonly Flattened[]): LeftOut | undefined {
+function leftOutOf(
+  profileName: string,
+  table: string,
+  rows: readonly Pick<Flattened, "leftOut" | "leftOutCount">[],
+): LeftOut | undefined {
   if (rows.every(({ leftOutCount }) => leftOutCount === 0)) return undefined;
   const names = new Set(rows.flatMap(({ leftOut }) => leftOut));
   const first = [...names].slice(0, maxLeftOutNames);
   // A row names only its first ones.
   const count = Math.max(names.size, ...rows.map(({ leftOutCount }) => leftOutCount));
-  return { profileName: uplink.device.profileName, table, names: first, count };
+  return { profileName, table, names: first, count };
 }

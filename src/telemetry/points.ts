@@ -21,7 +21,11 @@ export interface MappedRows {
   readonly points: readonly Point[];
   /** Columns of the payload that found no room. */
   readonly leftOut: LeftOut | undefined;
+  /** Items of its histories that have no time that can be right. */
+  readonly untimed: LeftOut | undefined;
 }
+
+const nothingLeftOut = { leftOut: undefined, untimed: undefined };
 
 export function points(
   event: DeviceEvent | MeshHeartbeat,
@@ -29,14 +33,14 @@ export function points(
   settings: TelemetrySettings,
 ): MappedRows {
   const layout = tagLayout(settings);
-  if (event.kind === "gateway/mesh") return { points: [meshRow(event, time, layout)], leftOut: undefined };
+  if (event.kind === "gateway/mesh") return { points: [meshRow(event, time, layout)], ...nothingLeftOut };
   if (event.kind === "up") return uplinkRows(event, time, settings);
   const tags = deviceTags(event.device, layout);
   const row =
     event.kind === "status"
       ? deviceStatusRow(event, time, tags, layout)
       : deviceEventRow(event, time, tags, layout);
-  return { points: [row], leftOut: undefined };
+  return { points: [row], ...nothingLeftOut };
 }
 
 function uplinkRows(uplink: Uplink, time: RowTime, settings: TelemetrySettings): MappedRows {
@@ -50,5 +54,6 @@ function uplinkRows(uplink: Uplink, time: RowTime, settings: TelemetrySettings):
       ...payload.points,
     ],
     leftOut: payload.leftOut,
+    untimed: payload.untimed,
   };
 }

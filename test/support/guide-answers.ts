@@ -20,6 +20,12 @@ function dashboard(from: string, to: string, intervalS: number): Dashboard {
 
 const north = "barn north";
 const south = "barn south";
+/** What an answer says of a device beside its figures; two of them have one name. */
+const northDevice = { dev_eui: "24e124136b500001", device: north };
+const namesakeDevice = { dev_eui: "24e124136b500006", device: north };
+const southDevice = { dev_eui: "24e124136b500002", device: south };
+/** Called "meter" before. */
+const gauge = { dev_eui: "70b3d50000000004", device: "gauge" };
 const sixToNoon = dashboard(at(0, "06:00:00"), at(0, "12:00:00"), 3600);
 
 // With 13 bytes around a payload of 7, and 12 without one: the time on air that LoRa calculators give.
@@ -35,6 +41,7 @@ const newest: GuideAnswer = {
   rows: () => [
     // At 09:00 there was no temperature.
     { device_name: north, temperature: 22.5, humidity: 63, time: at(0, "08:30:00") },
+    { device_name: north, temperature: 32, humidity: 30, time: at(0, "06:40:00") },
     { device_name: south, temperature: 15.5, humidity: 70, time: at(0, "07:35:00") },
   ],
 };
@@ -43,13 +50,15 @@ const mean: GuideAnswer = {
   heading: "2. The mean over time",
   dashboard: sixToNoon,
   rows: () => [
-    { time: at(0, "06:00:00"), device_name: north, temperature: (18 + 20) / 2 },
-    { time: at(0, "06:00:00"), device_name: south, temperature: (10 + 12) / 2 },
-    { time: at(0, "07:00:00"), device_name: north, temperature: 21 },
-    { time: at(0, "07:00:00"), device_name: south, temperature: (14 + 16 + 15.5) / 3 },
+    { time: at(0, "06:00:00"), ...northDevice, temperature: (18 + 20) / 2 },
+    // Before, it was called otherwise.
+    { time: at(0, "06:00:00"), ...namesakeDevice, temperature: (30 + 32) / 2 },
+    { time: at(0, "06:00:00"), ...southDevice, temperature: (10 + 12) / 2 },
+    { time: at(0, "07:00:00"), ...northDevice, temperature: 21 },
+    { time: at(0, "07:00:00"), ...southDevice, temperature: (14 + 16 + 15.5) / 3 },
     // One of them was sent later, as history.
-    { time: at(0, "08:00:00"), device_name: north, temperature: (21.5 + 22.5) / 2 },
-    { time: at(0, "09:00:00"), device_name: north },
+    { time: at(0, "08:00:00"), ...northDevice, temperature: (21.5 + 22.5) / 2 },
+    { time: at(0, "09:00:00"), ...northDevice },
   ],
 };
 
@@ -61,6 +70,8 @@ const delivery: GuideAnswer = {
     { device: south, received: 5, lost: 3 + 1, pdr_percent: 500 / 9 },
     // 142 143 144 . . 147 148 149
     { device: north, received: 6, lost: 2, pdr_percent: 75 },
+    // 20 21, under two names.
+    { device: north, received: 2, lost: 0, pdr_percent: 100 },
     // 5, then 9 under another address, which came again.
     { device: "gauge", received: 2, lost: 0, pdr_percent: 100 },
   ],
@@ -88,9 +99,11 @@ const radio: GuideAnswer = {
     });
     return [
       row("06:00:00.123456789", north, 18, 9.5 + 7.5, 7),
+      row("06:10:00", "shed", 30, 9.5 + 7.5, 7),
       row("06:15:00", south, 10, -4 + 12.5, 9),
       row("06:25:00", south, 12, -4 + 12.5, 9),
       row("06:30:00", north, 20, 8 + 7.5, 7),
+      row("06:40:00", north, 32, 9.5 + 7.5, 7),
       row("07:00:00", north, 21, 9.5 + 7.5, 7),
       row("07:05:00", south, 14, -4 + 12.5, 9),
       row("07:15:00", south, 16, -12 + 20, 12),
@@ -110,7 +123,7 @@ const silent: GuideAnswer = {
       last_uplink: last,
       missed: Math.floor((nowMs - Date.parse(`${last}Z`)) / 1000 / intervalS),
     });
-    // The meter sends once a day. South sent each four hours once, as older rows of `device` still say.
+    // The meter sends once a day. South sent each five minutes once, as older rows of `device` still say.
     return [row(south, at(0, "07:35:00"), 600), row(north, at(0, "09:30:00"), 1800)];
   },
   within: { missed: 1 },
@@ -120,10 +133,12 @@ const battery: GuideAnswer = {
   heading: "7. Battery trend",
   dashboard: dashboard(at(-2, "00:00:00"), at(1, "00:00:00"), 86_400),
   rows: () => [
-    { time: at(-2, "00:00:00"), device_name: north, battery_level: 90.5 },
-    { time: at(-1, "00:00:00"), device_name: north, battery_level: 89 },
-    { time: at(-1, "00:00:00"), device_name: "meter", battery_level: 55 },
-    { time: at(0, "00:00:00"), device_name: north, battery_level: 87.5 },
+    { time: at(-2, "00:00:00"), ...northDevice, battery_level: 90.5 },
+    { time: at(-1, "00:00:00"), ...northDevice, battery_level: 89 },
+    { time: at(-1, "00:00:00"), ...namesakeDevice, battery_level: 71 },
+    { time: at(-1, "00:00:00"), ...gauge, battery_level: 55 },
+    { time: at(0, "00:00:00"), ...northDevice, battery_level: 87.5 },
+    { time: at(0, "00:00:00"), ...namesakeDevice, battery_level: 70 },
   ],
 };
 
@@ -142,9 +157,10 @@ const complaints: GuideAnswer = {
   heading: "9. What the network server complains about",
   dashboard: sixToNoon,
   rows: () => [
-    { device_name: north, log_code: "UPLINK_CODEC", times: 3, last_time: at(0, "09:00:01") },
-    { device_name: south, log_code: "OTAA", times: 2, last_time: at(0, "07:07:10") },
-    { device_name: south, log_code: "UPLINK_F_CNT_RESET", times: 1, last_time: at(0, "07:15:01") },
+    { ...northDevice, log_code: "UPLINK_CODEC", times: 3, last_time: at(0, "09:00:01") },
+    { ...southDevice, log_code: "OTAA", times: 2, last_time: at(0, "07:07:10") },
+    { ...namesakeDevice, log_code: "UPLINK_CODEC", times: 2, last_time: at(0, "06:40:01") },
+    { ...southDevice, log_code: "UPLINK_F_CNT_RESET", times: 1, last_time: at(0, "07:15:01") },
   ],
 };
 
@@ -152,20 +168,21 @@ const airtime: GuideAnswer = {
   heading: "10. Airtime",
   dashboard: sixToNoon,
   rows: () => {
-    const row = (clock: string, device: string, onAirMs: number): Row => ({
+    const row = (clock: string, device: Row, onAirMs: number): Row => ({
       time: at(0, clock),
-      device_name: device,
+      ...device,
       duty_cycle_percent: (100 * onAirMs) / hourMs,
     });
     return [
-      row("06:00:00", north, 2 * sf7Ms),
-      row("06:00:00", south, 2 * sf9Ms),
-      row("07:00:00", north, sf7Ms),
-      row("07:00:00", south, sf9Ms + 2 * sf12Ms),
-      row("08:00:00", north, sf9Ms),
-      row("09:00:00", north, sf9Ms + emptySf7Ms),
-      row("09:00:00", "meter", sf7Ms),
-      row("11:00:00", "gauge", 2 * sf7Ms),
+      row("06:00:00", northDevice, 2 * sf7Ms),
+      row("06:00:00", namesakeDevice, 2 * sf7Ms),
+      row("06:00:00", southDevice, 2 * sf9Ms),
+      row("07:00:00", northDevice, sf7Ms),
+      row("07:00:00", southDevice, sf9Ms + 2 * sf12Ms),
+      row("08:00:00", northDevice, sf9Ms),
+      row("09:00:00", northDevice, sf9Ms + emptySf7Ms),
+      row("09:00:00", gauge, sf7Ms),
+      row("11:00:00", gauge, 2 * sf7Ms),
     ];
   },
 };

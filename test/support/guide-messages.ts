@@ -34,6 +34,9 @@ const north: Device = {
   profileId: "e3000000-0000-4000-8000-000000000300",
 };
 const south: Device = { ...north, devEui: "24e124136b500002", name: "barn south" };
+/** Of the same name as `north`, which it got in the morning of day 0, within an hour and a day of its rows. */
+const namesake: Device = { ...north, devEui: "24e124136b500006" };
+const shed: Device = { ...namesake, name: "shed" };
 const attic: Device = { ...north, devEui: "24e124136b500003", name: "attic" };
 const meter: Device = {
   devEui: "70b3d50000000004",
@@ -137,7 +140,7 @@ function northUplinks(): GuideEvent[] {
   ];
 }
 
-/** Each four hours, since the night before day 0 each ten minutes; on day 0 a new session. One gateway hears it. */
+/** Each five minutes, since the night before day 0 each ten minutes; on day 0 a new session. One gateway hears it. */
 function southUplinks(): GuideEvent[] {
   const send = (
     time: string,
@@ -148,10 +151,10 @@ function southUplinks(): GuideEvent[] {
     uplink(south, devAddr, time, { fCnt, sf, heard: [heard], object: { temperature, humidity: 70 } });
   const later = { devAddr: "02000002", sf: 12, heard: { by: mast, rssi: -118, snr: -12 } };
   return [
-    send(at(-2, "08:05:00"), 10, 3),
-    send(at(-2, "12:05:00"), 11, 3),
-    send(at(-2, "16:05:00"), 12, 3),
-    send(at(-2, "20:05:00"), 13, 3),
+    send(at(-2, "23:40:00"), 10, 3),
+    send(at(-2, "23:45:00"), 11, 3),
+    send(at(-2, "23:50:00"), 12, 3),
+    send(at(-2, "23:55:00"), 13, 3),
     send(at(-1, "00:05:00"), 14, 3),
     send(at(-1, "00:15:00"), 15, 3),
     send(at(-1, "00:25:00"), 16, 3),
@@ -164,6 +167,18 @@ function southUplinks(): GuideEvent[] {
     send(at(0, "07:15:00"), 0, 16, later),
     send(at(0, "07:35:00"), 2, 15.5, later),
   ];
+}
+
+/** Two in one hour, which both gateways hear; too few to know its interval. */
+function namesakeUplinks(): GuideEvent[] {
+  const send = (device: Device, time: string, fCnt: number, temperature: number): GuideEvent =>
+    uplink(device, "05000001", time, {
+      fCnt,
+      sf: 7,
+      heard: [onRoof, onMast],
+      object: { temperature, humidity: 30 },
+    });
+  return [send(shed, at(0, "06:10:00"), 20, 30), send(namesake, at(0, "06:40:00"), 21, 32)];
 }
 
 /**
@@ -209,6 +224,9 @@ function statuses(): GuideEvent[] {
     status(north, at(-2, "18:00:00"), { batteryLevel: 91 }),
     status(north, at(-1, "06:00:00"), { batteryLevel: 89 }),
     status(north, at(0, "06:05:00"), { batteryLevel: 87.5 }),
+    status(shed, at(-1, "06:20:00"), { batteryLevel: 71 }),
+    status(shed, at(0, "06:15:00"), { batteryLevel: 70 }),
+    status(namesake, at(0, "06:45:00"), { batteryLevel: 70.5 }),
     status(meter, at(-1, "11:05:00"), { batteryLevel: 55 }),
     status(gauge, at(0, "11:05:00"), { batteryLevelUnavailable: true }),
     status(lamp, at(-1, "06:10:00"), mains),
@@ -225,6 +243,8 @@ function logsAndJoins(): GuideEvent[] {
     log(north, at(0, "06:00:01"), error, "UPLINK_CODEC"),
     log(north, at(0, "06:30:01"), error, "UPLINK_CODEC"),
     log(north, at(0, "09:00:01"), error, "UPLINK_CODEC"),
+    log(shed, at(0, "06:10:01"), error, "UPLINK_CODEC"),
+    log(namesake, at(0, "06:40:01"), error, "UPLINK_CODEC"),
     log(south, at(0, "07:07:00"), error, "OTAA"),
     log(south, at(0, "07:07:10"), error, "OTAA"),
     event(south, "join", at(0, "07:08:00"), { devAddr: "02000002", regionConfigId: "eu868" }),
@@ -238,6 +258,7 @@ function logsAndJoins(): GuideEvent[] {
 export const guideEvents: readonly GuideEvent[] = [
   ...northUplinks(),
   ...southUplinks(),
+  ...namesakeUplinks(),
   ...otherUplinks(),
   ...statuses(),
   ...logsAndJoins(),
@@ -245,9 +266,9 @@ export const guideEvents: readonly GuideEvent[] = [
 
 /**
  * Rows of `device` beside the first of each day: two when the interval is known (north's and south's; the meter's
- * is one of a day), and one for the new name.
+ * is one of a day), and one for each new name.
  */
-export const moreDeviceRows = 3;
+export const moreDeviceRows = 4;
 
 function stats(gateway: string, clock: string, [received, good, sent]: readonly number[]): Message {
   const members = {

@@ -42,6 +42,22 @@ export function uplink(n: number, object: JsonObject | undefined, device: Device
   return message("", { topic: upTopic, payload: toJsonBytes(json), receivedMs });
 }
 
+/** An uplink as Milesight's gateways publish it, which never name a profile. */
+export function milesightUplink(n: number, object: JsonObject, envelope: JsonObject): IncomingMessage {
+  const receivedMs = startMs + n * intervalMs;
+  const time = new Date(receivedMs).toISOString();
+  const json = {
+    devEUI: "24E124136B500201",
+    deviceName: "ug dev",
+    gatewayTime: time,
+    time,
+    fCnt: n,
+    fPort: 85,
+  };
+  const payload = toJsonBytes({ ...json, ...envelope, ...object });
+  return message("", { topic: "ug65/uplink", payload, receivedMs });
+}
+
 export interface Site {
   readonly dir: string;
   readonly configFile: string;

@@ -130,7 +130,7 @@ describe("mapping show, for a person", () => {
     const { out } = await show(site(t, sent), "EM300-TH");
     const [, table = ""] = out.split("\n\n  KEY");
     assert.equal(
-      table.split("\n\nNothing")[0],
+      table.split("\n\nNo proposal")[0],
       [
         "        VALUES            WHAT BECOMES OF IT",
         '  a          "x"               column a, string (a_text where the column has',
@@ -164,7 +164,7 @@ test("of a column whose type changes, what is not of its usual type is told with
     / "on" column status, string \(status_text where the column has another type\) \(1 of 4\) /,
   );
   assert.match(words, / "x" column t, string \(t_text where the column has another type\) \(1 of 4\) /);
-  assert.match(words, / Nothing to propose, but to know: status changes its type: /);
+  assert.match(words, / No proposal, but to know: status changes its type: /);
   for (const line of out.split("\n")) assert.ok(line.length <= 80, line);
 
   const { json } = await showJson(where, "EM300-TH");
@@ -215,6 +215,7 @@ test("--json has the same facts, cell by cell", async (t) => {
     table: "climate",
     notes: [],
     mapping: { number: 2, match: { profile: "LHT65N", application: null, tags: { building: "barn-7" } } },
+    application: null,
     devices: [{ dev_eui: cellar.devEui, device_name: "cellar", payloads: 4 }],
     payloads: 4,
     oldest: "2026-03-01T01:40:00.000Z",

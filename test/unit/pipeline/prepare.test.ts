@@ -490,6 +490,26 @@ describe("prepare: columns", () => {
     );
   });
 
+  test("items without a usable time are told apart from what finds no room, and counted with it", () => {
+    const history = [{ timestamp: 3, temperature: 27 }];
+    const wide = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`key${n}`, n]));
+    const { run, faults, counters } = setUp();
+    const ready = run(uplink(1, { object: { history } }), uplink(2, { object: wide })).ready;
+    assert.match(ready[0]?.text ?? "", /^telemetry_em300_th,.*fields_left_out=1i /m);
+    const told = /^telemetry_em300_th,.*fields_left_out=(\d+)i/m.exec(ready[1]?.text ?? "")?.[1];
+    assert.equal(counters.fieldsLeftOut, 1 + Number(told));
+    assert.deepEqual(
+      faults.map(({ message, hint = "" }) => [
+        /takes no items without a usable time|does not take/.exec(message)?.[0],
+        /clock|drop/.exec(hint)?.[0],
+      ]),
+      [
+        ["takes no items without a usable time", "clock"],
+        ["does not take", "drop"],
+      ],
+    );
+  });
+
   test("what the mapping leaves out is said too", () => {
     const object = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`key${n}`, n]));
     const { run, faults, counters } = setUp();

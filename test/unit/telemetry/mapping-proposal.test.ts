@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
-import type { JsonObject } from "../../../src/chirpstack/event.ts";
+import type { DeviceInfo, JsonObject } from "../../../src/chirpstack/event.ts";
 import { mappingNotes, proposeMapping } from "../../../src/telemetry/mapping-proposal.ts";
 import type { MappingTrace } from "../../../src/telemetry/mapping-trace.ts";
 import { payloadRows } from "../../../src/telemetry/payload-rows.ts";
 import { compile, propose, tableOf, traces } from "./mapping-fixture.ts";
 import { mappings, noTags, payloadUplink, uplinkNs } from "./payload-uplink.ts";
+
+/** What the device's profile and application are called, where nobody says it. */
+const nobody = { profileName: "", profileId: "", applicationName: "", applicationId: "" };
 
 describe("a proposal", () => {
   const lht65n = [24.7, 24.9, 25.3].flatMap((temperature): JsonObject[] => [
@@ -80,16 +83,37 @@ describe("a proposal", () => {
     assert.equal(propose([{ temperature: 21 }, { temperature: 22 }]), "");
     const commentsOnly = [1, 2].map((n) => ({ sn: "A1", t: 327.67 * (n - 1), state: n === 1 ? 1 : "on" }));
     assert.equal(propose(commentsOnly), "");
-    const nameless = traces(lht65n, [], { profileName: "", profileId: "" });
-    assert.equal(proposeMapping(nameless), "");
+    assert.equal(proposeMapping(traces(lht65n, [], nobody)), "");
   });
 
   test("matches by id where a configuration cannot hold the name", () => {
-    for (const profileName of ["one\ntwo", "a\ttab", "n".repeat(257), "\ud800", "__proto__"]) {
-      const toml = proposeMapping(traces(lht65n, [], { profileName, profileId: "id-1" }));
-      assert.deepEqual(tableOf(toml)["match"], { profile: "id-1" });
-      assert.equal(proposeMapping(traces(lht65n, [], { profileName, profileId: "" })), "");
+    for (const name of ["one\ntwo", "a\ttab", "n".repeat(257), "\ud800", "__proto__"]) {
+      const matchOf = (device: Partial<DeviceInfo>): unknown =>
+        tableOf(proposeMapping(traces(lht65n, [], { ...nobody, ...device })))["match"];
+      assert.deepEqual(matchOf({ profileName: name, profileId: "id-1" }), { profile: "id-1" });
+      assert.deepEqual(matchOf({ applicationName: name, applicationId: "1" }), { application: "1" });
+      assert.equal(proposeMapping(traces(lht65n, [], { ...nobody, profileName: name })), "");
     }
+  });
+
+  test("matches by application where no profile is named, and says whom else it takes", () => {
+    const farm = { ...nobody, applicationName: "farm", applicationId: "1" };
+    const others = traces(lht65n.map((object) => ({ ...object, tempF: 70 })));
+    const toml = proposeMapping([...traces(lht65n, [], farm), ...others]);
+    assert.deepEqual(tableOf(toml)["match"], { application: "farm" });
+    assert.equal(tableOf(toml)["unit"], undefined, "of this application only");
+    assert.match(toml, /^# from the last 6 payloads of the application "farm"\n# no profile .*\n\[\[/);
+    assert.doesNotMatch(proposeMapping(others), /application/);
+    const profiles = compile(toml);
+    assert.equal(proposeMapping(traces(lht65n, profiles, farm)), "", "and then it holds");
+  });
+
+  test("of rules that nothing can be matched by is a note of what is missing", () => {
+    const [note = "", ...others] = mappingNotes(traces(lht65n, [], nobody));
+    assert.match(note, /name neither a device profile nor an application/);
+    assert.equal(others.length, 1);
+    assert.match(others[0] ?? "", /^Bat_status changes its type/);
+    assert.deepEqual(mappingNotes(traces([{ t: 1 }, { t: 2 }], [], nobody)), [], "there are no rules");
   });
 
   test("of no rule leaves notes of what changes its type, and of what may be sentinels", () => {

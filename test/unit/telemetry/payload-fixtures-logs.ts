@@ -95,7 +95,7 @@ export const logPayloads: readonly DevicePayload[] = [
     },
     profile: { explode: { logs: "date" }, unit: { volume: "L to m3" } },
     columns: { state: "OK", volume: 120.345 },
-    leftOut: ["logs_2 (no usable time)"],
+    untimed: ["logs_2"],
     history: [
       { time: "2025-06-13T10:00:00Z", columns: { volume: 120.1 } },
       { time: "2025-06-13T11:00:00Z", columns: { volume: 120.222 } },

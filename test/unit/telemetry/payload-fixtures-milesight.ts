@@ -106,7 +106,7 @@ export const milesightPayloads: readonly DevicePayload[] = [
       ],
     },
     columns: { temperature: 20.3 },
-    leftOut: ["history_0 (no usable time)"],
+    untimed: ["history_0"],
     history: [{ time: "2022-10-12T08:02:38Z", columns: { temperature: 20.2, humidity: 51 } }],
   },
   {

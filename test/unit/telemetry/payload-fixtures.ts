@@ -14,8 +14,8 @@ export interface DevicePayload {
   readonly profile?: Readonly<Record<string, unknown>>;
   /** Of the row at the uplink's time, beside ours; absent: there is no such row. */
   readonly columns?: Columns;
-  /** What is counted in it, and named. */
-  readonly leftOut?: readonly string[];
+  /** Items without a usable time: counted in it, and named. */
+  readonly untimed?: readonly string[];
   /** The rows at times of their own, beside device_name and from_history. */
   readonly history?: readonly { readonly time: string; readonly columns: Columns }[];
 }

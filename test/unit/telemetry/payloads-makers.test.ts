@@ -57,7 +57,7 @@ function reversed(value: JsonValue): JsonValue {
   );
 }
 
-function expectedPoints({ columns, history = [], profile, leftOut = [] }: DevicePayload): Point[] {
+function expectedPoints({ columns, history = [], profile, untimed = [] }: DevicePayload): Point[] {
   const table = typeof profile?.["table"] === "string" ? profile["table"] : "telemetry_em300_th";
   const name = { name: "device_name", type: "string", value: "barn 7 north" } as const;
   const rows: Point[] = [];
@@ -67,7 +67,7 @@ function expectedPoints({ columns, history = [], profile, leftOut = [] }: Device
       { name: "f_cnt", type: "integer", value: 153 },
       { name: "f_port", type: "integer", value: 84 },
     ];
-    if (leftOut.length > 0) own.push({ name: "fields_left_out", type: "integer", value: leftOut.length });
+    if (untimed.length > 0) own.push({ name: "fields_left_out", type: "integer", value: untimed.length });
     const fields = [...own, ...fieldsOf(columns)];
     rows.push({ table, tags: [], fields, timeNs: uplinkNs, openFrom: own.length });
   }
@@ -83,9 +83,16 @@ describe("payloads of real devices", () => {
   for (const payload of payloads) {
     test(`${payload.maker} ${payload.device}`, () => {
       const profiles = payload.profile === undefined ? [] : mappings([payload.profile]);
-      const { points, leftOut } = payloadRows(payloadUplink(payload.object), uplinkNs, [], noTags, profiles);
+      const { points, leftOut, untimed } = payloadRows(
+        payloadUplink(payload.object),
+        uplinkNs,
+        [],
+        noTags,
+        profiles,
+      );
       assert.deepEqual(byName(points), byName(expectedPoints(payload)));
-      assert.deepEqual(leftOut?.names, payload.leftOut);
+      assert.equal(leftOut, undefined);
+      assert.deepEqual(untimed?.names, payload.untimed);
       const mirrored = payloadUplink(reversed(payload.object) as JsonObject);
       assert.deepEqual(payloadRows(mirrored, uplinkNs, [], noTags, profiles).points, points);
       for (const point of points) {
