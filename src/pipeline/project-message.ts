@@ -3,6 +3,7 @@ import { pointTime } from "../chirpstack/time.ts";
 import type { JournalMessage } from "../journal/message.ts";
 import type { Result } from "../lib/result.ts";
 import type { StatsSum } from "../registry/records.ts";
+import type { ConnChange } from "../registry/gateway-record.ts";
 import { deviceRow, gatewayConnRow, gatewayStatsRow } from "../registry/rows.ts";
 import type { TagSettings } from "../telemetry/settings.ts";
 import { ownSource } from "./own-message.ts";
@@ -21,7 +22,7 @@ export interface ProjectionDeps {
 
 /** What the projection of a message depends on, beside the registry and the message. */
 export interface ProjectionState {
-  /** Of the last message; 0 before the first. A message with another one than the next comes after a gap. */
+  /** Of the last message; 0 before the first, or -1 (`beforeOtherLog`). A message with another one than the next comes after a gap. */
   readonly seq: number;
   readonly time: LogTime;
   /** Sums that close before this could not be complete and are not made. */
@@ -29,6 +30,9 @@ export interface ProjectionState {
 }
 
 export const beforeFirstMessage: ProjectionState = { seq: 0, time: beginningOfTime, sumsFromMs: 0 };
+
+/** There is a registry, and this log is not the one that it was learned from: it begins with a gap. */
+export const beforeOtherLog: ProjectionState = { ...beforeFirstMessage, seq: -1 };
 
 /**
  * After a gap in the log, a sum that closes later than this after the first message that is left has all its
@@ -53,7 +57,9 @@ export function projectMessage(
   const { time, isNewEra } = logTimeAt(before.time, message, toMs(receivedNs));
   const isAfterGap = message.seq !== before.seq + 1;
   if (isAfterGap) registry.giveUpSums();
-  const rows = sumRows(registry.closeSums(isNewEra ? Infinity : time.ms), deps);
+  if (before.seq === beforeOtherLog.seq) registry.forgetCounted();
+  const dueMs = isNewEra ? Infinity : time.ms;
+  const rows = [...sumRows(registry.closeSums(dueMs), deps), ...stateRows(registry.showStates(dueMs), deps)];
   // No sum of a new era is met by what the old one lacks.
   const carriedOn = isNewEra ? 0 : before.sumsFromMs;
   const sumsFromMs = isAfterGap ? time.ms + incompleteForMs : carriedOn;
@@ -77,6 +83,13 @@ function sumRows(sums: readonly StatsSum[], { settings }: ProjectionDeps): Route
   return sums.map((sum) => ({ point: gatewayStatsRow(sum, settings), facts: gatewayFacts(sum.source) }));
 }
 
+function stateRows(changes: readonly ConnChange[], { settings }: ProjectionDeps): RoutedPoint[] {
+  return changes.map(({ gatewayId, online, timeNs, source }) => ({
+    point: gatewayConnRow(gatewayId, online, timeNs, settings),
+    facts: gatewayFacts(source),
+  }));
+}
+
 function deviceRows(
   message: JournalMessage,
   event: DeviceEvent,
@@ -89,7 +102,8 @@ function deviceRows(
   const seen = { timeMs: toMs(timeNs), receivedMs: toMs(receivedNs), isRetained: message.retained };
   const { record, rowDue } = registry.observeDevice(event, seen);
   if (!rowDue) return [];
-  const facts = deviceFacts(message.source, event.device);
+  // Of the record: an event does not say everything in every dialect, and the row goes where it belongs.
+  const facts = deviceFacts(message.source, record);
   return [{ point: deviceRow(record, timeNs, settings), facts }];
 }
 
@@ -97,24 +111,27 @@ function gatewayRows(
   message: JournalMessage,
   event: GatewayEvent,
   at: { readonly receivedNs: bigint; readonly logTimeMs: number; readonly sumsFromMs: number },
-  { registry, offsetMs, settings }: ProjectionDeps,
+  deps: ProjectionDeps,
 ): RoutedPoint[] {
-  const { timeNs } = pointTime(event, receiptFor(message, event, offsetMs));
-  const receivedMs = toMs(at.receivedNs);
-  const seen = { timeMs: toMs(timeNs), receivedMs, isRetained: message.retained };
-  const lastStatsMs = registry.lastStatsMs(event.gatewayId);
-  const { changedOnline } = registry.observeGateway(event, seen);
-  if (event.kind === "gateway/stats" && !message.retained) {
-    // A broker delivers again in order: what it marks, and what is not newer than the newest, is a copy. In
-    // another slot than the first one it would be in another sum, which does not know of it.
-    const isCopy = message.duplicate && lastStatsMs !== undefined && seen.timeMs <= lastStatsMs;
-    const inLogTime = { ...seen, receivedMs: at.logTimeMs };
-    const origin = { timeNs, source: message.source };
-    if (!isCopy) registry.addStats(event, inLogTime, origin, at.sumsFromMs);
+  const { registry, offsetMs } = deps;
+  const { duplicate: isDuplicate, retained: isRetained, source } = message;
+  const { timeNs, source: timeSource } = pointTime(event, receiptFor(message, event, offsetMs));
+  const { receivedNs, logTimeMs, sumsFromMs } = at;
+  const seen = { timeMs: toMs(timeNs), receivedMs: toMs(receivedNs), isRetained };
+  const isOwnTime = timeSource === "event";
+  const { changes, isCopy } = registry.observeGateway(event, {
+    ...seen,
+    isOwnTime,
+    isDuplicate,
+    source,
+    topic: message.topic,
+    receivedNs,
+    logTimeMs,
+  });
+  if (event.kind === "gateway/stats" && !isRetained && !isCopy) {
+    registry.addStats(event, { ...seen, receivedMs: logTimeMs }, { timeNs, source }, sumsFromMs);
   }
-  if (event.kind !== "gateway/conn" || !changedOnline) return [];
-  const point = gatewayConnRow(event.gatewayId, event.online, at.receivedNs, settings);
-  return [{ point, facts: gatewayFacts(message.source) }];
+  return stateRows(changes, deps);
 }
 
 /** A gateway has no tenant that its messages would tell. */

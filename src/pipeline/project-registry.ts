@@ -1,7 +1,14 @@
 import type { DeviceEvent, GatewayEvent, GatewayStats, Uplink } from "../chirpstack/event.ts";
 import { clip } from "../registry/bounds.ts";
 import { type DeviceObservation, observeDevice } from "../registry/device-record.ts";
-import { type GatewayObservation, heardUplink, observeGateway } from "../registry/gateway-record.ts";
+import {
+  type ConnChange,
+  type GatewayObservation,
+  type GatewaySeen,
+  heardUplink,
+  observeGateway,
+  showState,
+} from "../registry/gateway-record.ts";
 import type { DeviceRecord, GatewayRecord, StatsSum } from "../registry/records.ts";
 import { recordTimeMs, type Seen } from "../registry/seen.ts";
 import { addStats, type StatsOrigin, statsKey } from "../registry/stats-sum.ts";
@@ -23,10 +30,13 @@ export type UnsavedChanges = Omit<RegistryChanges, "position">;
  */
 export class LiveRegistry {
   readonly #limits: RegistryLimits;
+  readonly #tagKeys: readonly string[];
   readonly #devices = new Map<string, DeviceRecord>();
   readonly #gateways = new Map<string, GatewayRecord>();
   /** The open ones. */
   readonly #sums = new Map<string, StatsSum>();
+  /** Gateways with a state that no row shows, and when it is due: the first due first. */
+  readonly #unshownDueMs = new Map<string, number>();
   readonly #changedDevices = new Set<string>();
   readonly #changedGateways = new Set<string>();
   readonly #changedSums = new Set<string>();
@@ -36,10 +46,19 @@ export class LiveRegistry {
   #nextCloseMs = Infinity;
   #statsLeftOut = 0;
 
-  constructor({ devices, gateways, sums }: StoredRegistry, limits: RegistryLimits) {
+  /** `tagKeys`: see `observeDevice`. */
+  constructor(
+    { devices, gateways, sums }: StoredRegistry,
+    limits: RegistryLimits,
+    tagKeys: readonly string[],
+  ) {
     this.#limits = limits;
+    this.#tagKeys = tagKeys;
     for (const device of devices) this.#devices.set(device.devEui, device);
     for (const gateway of gateways) this.#gateways.set(gateway.gatewayId, gateway);
+    for (const { gatewayId, unshown } of gateways.toSorted(byDue)) {
+      if (unshown !== undefined) this.#unshownDueMs.set(gatewayId, unshown.dueMs);
+    }
     for (const sum of sums) {
       const key = keyOf(sum);
       this.#sums.set(key, sum);
@@ -71,7 +90,7 @@ export class LiveRegistry {
   observeDevice(event: DeviceEvent, seen: Seen): DeviceObservation {
     const { devEui } = event.device;
     const before = this.#devices.get(devEui);
-    const observation = observeDevice(before, event, seen);
+    const observation = observeDevice(before, event, seen, this.#tagKeys);
     if (observation.record !== before) {
       this.#devices.set(devEui, observation.record);
       this.#changedDevices.add(devEui);
@@ -88,21 +107,38 @@ export class LiveRegistry {
     }
   }
 
-  observeGateway(event: GatewayEvent, seen: Seen): GatewayObservation {
-    const observation = observeGateway(this.#gateways.get(event.gatewayId), event, seen);
-    this.#putGateway(event.gatewayId, observation.record);
+  observeGateway(event: GatewayEvent, seen: GatewaySeen): GatewayObservation {
+    const { gatewayId } = event;
+    const before = this.#gateways.get(gatewayId);
+    const observation = observeGateway(before, event, seen);
+    const { unshown } = observation.record;
+    this.#putGateway(gatewayId, observation.record);
+    if (unshown === before?.unshown) return observation;
+    // Behind all others: log time does not go back while any is unshown.
+    this.#unshownDueMs.delete(gatewayId);
+    if (unshown !== undefined) this.#unshownDueMs.set(gatewayId, unshown.dueMs);
     return observation;
+  }
+
+  /** The states that are due at this log time. */
+  showStates(logTimeMs: number): ConnChange[] {
+    const shown: ConnChange[] = [];
+    for (const [gatewayId, dueMs] of this.#unshownDueMs) {
+      if (dueMs > logTimeMs) break;
+      this.#unshownDueMs.delete(gatewayId);
+      const record = this.#gateways.get(gatewayId);
+      if (record === undefined) continue;
+      const { record: after, changes } = showState(record);
+      this.#putGateway(gatewayId, after);
+      shown.push(...changes);
+    }
+    return shown;
   }
 
   #putGateway(id: string, record: GatewayRecord): void {
     if (record === this.#gateways.get(id)) return;
     this.#gateways.set(id, record);
     this.#changedGateways.add(id);
-  }
-
-  /** When the newest statistics of this gateway were sent; undefined before there are any. */
-  lastStatsMs(gatewayId: string): number | undefined {
-    return this.#gateways.get(gatewayId)?.lastStatsMs;
   }
 
   /**
@@ -120,7 +156,6 @@ export class LiveRegistry {
     if (sum === before) return;
     this.#sums.set(part.key, sum);
     this.#changedSums.add(part.key);
-    this.#closedSums.delete(part.key);
     this.#nextCloseMs = Math.min(this.#nextCloseMs, sum.closesMs);
   }
 
@@ -152,6 +187,19 @@ export class LiveRegistry {
     for (const { count } of this.closeSums(Infinity)) this.#statsLeftOut += count;
   }
 
+  /**
+   * What comes next is another log, or one that is read once more. Gateways stay known, but what statistics
+   * were counted is of no use: a sum would be made of those that are not remembered.
+   */
+  forgetCounted(): void {
+    for (const [gatewayId, record] of this.#gateways) {
+      const unshown = record.unshown === undefined ? undefined : { ...record.unshown, dueMs: 0 };
+      if (unshown !== undefined) this.#unshownDueMs.set(gatewayId, unshown.dueMs);
+      const nothing = { statsTimesMs: [], statsForgottenMs: undefined, statsSource: "" };
+      this.#putGateway(gatewayId, { ...record, ...nothing, unshown });
+    }
+  }
+
   /** What a save must write. It says which records must leave; they do once `saved` has been told so. */
   unsaved(): UnsavedChanges {
     const { maxDevices, maxGateways } = this.#limits;
@@ -170,7 +218,10 @@ export class LiveRegistry {
   /** These changes, of this moment, are in the file. */
   saved({ removedDevices, removedGateways }: UnsavedChanges): void {
     for (const devEui of removedDevices) this.#devices.delete(devEui);
-    for (const gatewayId of removedGateways) this.#gateways.delete(gatewayId);
+    for (const gatewayId of removedGateways) {
+      this.#gateways.delete(gatewayId);
+      this.#unshownDueMs.delete(gatewayId);
+    }
     for (const key of this.#closedSums.keys()) this.#savedSums.delete(key);
     for (const key of this.#changedSums) this.#savedSums.add(key);
     this.#changedDevices.clear();
@@ -183,6 +234,10 @@ export class LiveRegistry {
 /** The last moment before it closes is one at which its messages may be received. */
 function keyOf({ gatewayId, bucketMs, closesMs }: StatsSum): string {
   return statsKey(gatewayId, bucketMs, closesMs - 1).key;
+}
+
+function byDue(a: GatewayRecord, b: GatewayRecord): number {
+  return (a.unshown?.dueMs ?? 0) - (b.unshown?.dueMs ?? 0);
 }
 
 /** Keys of as many as there are too many. */

@@ -8,7 +8,12 @@ import type { Wakeup } from "../lib/wakeup.ts";
 import type { RegistryChanges, StoredRegistry } from "../state/registry-store.ts";
 import type { TagSettings } from "../telemetry/settings.ts";
 import type { ClockTrust, MessageLog } from "./ports.ts";
-import { beforeFirstMessage, projectMessage, type ProjectionState } from "./project-message.ts";
+import {
+  beforeFirstMessage,
+  beforeOtherLog,
+  projectMessage,
+  type ProjectionState,
+} from "./project-message.ts";
 import { LiveRegistry, type RegistryLimits } from "./project-registry.ts";
 import { messagesOf, type OwnRows, type RoutedPoint } from "./project-rows.ts";
 import type { OffsetOf } from "./received-time.ts";
@@ -78,8 +83,8 @@ const defaultLimits: RegistryLimits = { maxDevices: 20_000, maxGateways: 2000, m
  * away). Were it closed by the wall clock, a message that is on its way into the journal could find it
  * closed, or open when it is read again.
  *
- * Another journal, or one that ends before the position: it is read from its beginning, and the records that
- * are there are kept.
+ * Another journal, or one that ends before the position: it is read from its beginning, which is taken for a
+ * gap, and the records that are there are kept.
  */
 export class Projector {
   readonly #deps: ProjectorDeps;
@@ -98,10 +103,14 @@ export class Projector {
   constructor(deps: ProjectorDeps) {
     this.#deps = deps;
     const stored = deps.store.load();
-    this.#registry = new LiveRegistry(stored, deps.limits ?? defaultLimits);
+    const tagKeys = deps.settings.deviceTags.map(({ key }) => key);
+    this.#registry = new LiveRegistry(stored, deps.limits ?? defaultLimits, tagKeys);
     const { position } = stored;
-    if (position === undefined || position.journalId !== deps.journalId) return;
-    if (position.seq > deps.log.lastSeq) return;
+    if (position === undefined) return;
+    if (position.journalId !== deps.journalId || position.seq > deps.log.lastSeq) {
+      this.#state = beforeOtherLog;
+      return;
+    }
     const { seq, logTimeMs, uptimeMs, bootKey, sumsFromMs } = position;
     this.#seq = seq;
     this.#savedSeq = seq;
@@ -197,8 +206,7 @@ export class Projector {
   #saveDueInMs(): number | undefined {
     const nowMs = this.#deps.clock.uptimeMs();
     const isMuch = !this.#mayRead() || this.#state.seq - this.#savedSeq >= maxReplay;
-    if (this.#state === beforeFirstMessage || (this.#unsavedSinceMs === undefined && !isMuch))
-      return undefined;
+    if (this.#state.seq <= 0 || (this.#unsavedSinceMs === undefined && !isMuch)) return undefined;
     const dueMs = isMuch ? nowMs : (this.#unsavedSinceMs ?? nowMs) + saveEveryMs;
     return Math.max(0, Math.max(dueMs, this.#retrySaveMs ?? dueMs) - nowMs);
   }

@@ -39,7 +39,14 @@ export function sortedByKey<V>(map: ReadonlyMap<string, V>): [string, V][] {
 }
 
 export function sameTexts(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
-  if (a.size !== b.size) return false;
-  for (const [key, value] of a) if (b.get(key) !== value) return false;
-  return true;
+  return a.size === b.size && sameTextsAt([...a.keys()], a, b);
+}
+
+/** Those of these keys; a key that neither has is the same in both. */
+export function sameTextsAt(
+  keys: readonly string[],
+  a: ReadonlyMap<string, string>,
+  b: ReadonlyMap<string, string>,
+): boolean {
+  return keys.every((key) => a.get(key) === b.get(key));
 }

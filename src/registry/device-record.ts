@@ -13,9 +13,11 @@
  * - a retained message proves nothing about now: it teaches names alone. Where it is the first that we hear
  *   of a device, its time is all there is.
  *
- * The interval is the median of (t₁ − t₀) / (fCnt₁ − fCnt₀) over the newest 21 pairs of neighbours within
- * a session. The counter says how many transmissions the time was divided into, so lost uplinks, and hours in
- * which we were away ourselves, do not stretch it.
+ * `frame-counter.ts` says what the interval is.
+ *
+ * Of the tags, those that become tags of rows are kept as the rows of uplinks have them, however many others
+ * there are: two tables that are joined by them must have the same ones. The others are kept while there is
+ * room, and are no facts: no row has them.
  *
  * A changed fact wants a row, but one an hour at most, beside those of each day: a device that two network
  * servers know under two names changes it with every event. What has changed meanwhile is owed, and comes with
@@ -24,7 +26,8 @@
  * Records are never changed in place; one that learns nothing is returned itself.
  */
 import type { DeviceEvent, DeviceInfo, Join, Reception, Status, Uplink } from "../chirpstack/event.ts";
-import { clip, clipTexts, sameTexts } from "./bounds.ts";
+import { cleanTagValue } from "../telemetry/names.ts";
+import { clip, clipTexts, sameTexts, sameTextsAt } from "./bounds.ts";
 import { followJoin, followUplink, isSameFrame } from "./frame-counter.ts";
 import type { DeviceRecord, Power } from "./records.ts";
 import { recordTimeMs } from "./seen.ts";
@@ -54,20 +57,22 @@ export interface DeviceObservation {
   readonly rowDue: boolean;
 }
 
+/** `tagKeys`: keys of ChirpStack's device tags that become tags of rows. */
 export function observeDevice(
   record: DeviceRecord | undefined,
   event: DeviceEvent,
   seen: Seen,
+  tagKeys: readonly string[],
 ): DeviceObservation {
   const atMs = recordTimeMs(seen);
   if (record !== undefined && isCopy(record, event, atMs)) {
     return { record: seen.isRetained ? record : withLastSeen(record, event, atMs), rowDue: false };
   }
   const known = record ?? newRecord(event, atMs);
-  const learned = atMs >= known.lastSeenMs ? withFacts(known, event) : known;
+  const learned = atMs >= known.lastSeenMs ? withFacts(known, event, tagKeys) : known;
   const observed = seen.isRetained ? learned : withLife(learned, event, atMs);
 
-  const isRowOwed = known.isRowOwed || learned !== known;
+  const isRowOwed = known.isRowOwed || saysOtherwise(known, learned, tagKeys);
   const day = Math.floor(atMs / dayMs);
   const isFirstOfDay = !seen.isRetained && day > (record?.rowDay ?? Number.NEGATIVE_INFINITY);
   const rowDay = Math.max(record?.rowDay ?? day, day);
@@ -112,7 +117,7 @@ function newRecord({ device, kind }: DeviceEvent, atMs: number): DeviceRecord {
 }
 
 /** The record itself when the event says nothing new. */
-function withFacts(record: DeviceRecord, event: DeviceEvent): DeviceRecord {
+function withFacts(record: DeviceRecord, event: DeviceEvent, tagKeys: readonly string[]): DeviceRecord {
   const { device } = event;
   const changes: { -readonly [K in keyof DeviceRecord]?: DeviceRecord[K] } = {};
   let isChanged = false;
@@ -122,7 +127,7 @@ function withFacts(record: DeviceRecord, event: DeviceEvent): DeviceRecord {
     changes[name] = said;
     isChanged = true;
   }
-  const tags = saidTags(device, event.kind);
+  const tags = saidTags(device, event.kind, tagKeys);
   if (tags !== undefined && !sameTexts(tags, record.tags)) {
     changes.tags = tags;
     isChanged = true;
@@ -131,8 +136,30 @@ function withFacts(record: DeviceRecord, event: DeviceEvent): DeviceRecord {
 }
 
 /** Uplinks carry all tags in every dialect that has tags; without any, another event does not tell. */
-function saidTags({ tags }: DeviceInfo, kind: DeviceEvent["kind"]): ReadonlyMap<string, string> | undefined {
-  return tags.size === 0 && kind !== "up" ? undefined : clipTexts(tags, maxTags);
+function saidTags(
+  { tags }: DeviceInfo,
+  kind: DeviceEvent["kind"],
+  tagKeys: readonly string[],
+): ReadonlyMap<string, string> | undefined {
+  if (tags.size === 0 && kind !== "up") return undefined;
+  const kept = new Map<string, string>();
+  for (const key of tagKeys) {
+    const value = tags.get(key);
+    if (value !== undefined) kept.set(key, cleanTagValue(value));
+  }
+  for (const [key, value] of clipTexts(tags, maxTags)) {
+    if (kept.size >= maxTags) break;
+    if (!kept.has(key)) kept.set(key, value);
+  }
+  return kept;
+}
+
+/** Whether rows of the two would say something else. */
+function saysOtherwise(before: DeviceRecord, after: DeviceRecord, tagKeys: readonly string[]): boolean {
+  if (after === before) return false;
+  return (
+    factNames.some((name) => after[name] !== before[name]) || !sameTextsAt(tagKeys, before.tags, after.tags)
+  );
 }
 
 /** What only a message that comes from the device now can tell. */

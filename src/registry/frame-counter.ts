@@ -1,14 +1,26 @@
 /**
  * The frame counter of a device through its sessions, and the interval between transmissions that follows
- * from it (see `device-record.ts`). `fCnt` is the full 32-bit counter: it goes back only when it is reset.
+ * from it. `fCnt` is the full 32-bit counter: it goes back only when it is reset.
+ *
+ * A sample is (t₁ − t₀) / (fCnt₁ − fCnt₀) of two neighbours within a session. The counter says how many
+ * transmissions the time was divided into, so lost uplinks, and hours in which we were away ourselves, do not
+ * stretch it. The interval is the median of the newest 24, or their mean where that is larger.
+ *
+ * The median alone would be the usual robust choice. But a device that sends in pairs, 5 s apart every 10
+ * minutes, has as many samples of 5 s as of 595 s: their median jumps from one to the other with each uplink,
+ * and by the short one the device is silent as soon as it pauses. The mean of whole bursts is steady, and a
+ * regular device has the same mean as median. The largest sample counts as the second largest, so that one
+ * pause of a day does not stretch the mean.
  */
 import type { Join, Uplink } from "../chirpstack/event.ts";
 import { clip } from "./bounds.ts";
 import type { DeviceRecord, Session } from "./records.ts";
 
-/** An odd number, so that the median is one of them. */
-const maxSamples = 21;
+/** Whole bursts of two, three, four and six: as many short samples and long ones, wherever the window begins. */
+const maxSamples = 24;
 const minSamples = 3;
+/** Of fewer, the largest may be the only pause between two bursts. */
+const minSamplesToClip = 6;
 /** Meters report once a day, trackers in storage once a week. */
 const maxSampleMs = 30 * 86_400_000;
 /**
@@ -48,7 +60,7 @@ export function followUplink(counted: Counted, uplink: Uplink, atMs: number): Co
       lastFCnt: fCnt,
       lastUplinkMs: atMs,
     },
-    intervalMs: samples.length < minSamples ? intervalMs : median(samples),
+    intervalMs: samples.length < minSamples ? intervalMs : interval(samples),
     intervalSamplesMs: samples,
   };
 }
@@ -71,9 +83,19 @@ function isOtherAddress(session: Session, devAddr: string): boolean {
   return devAddr !== "" && session.devAddr !== "" && clip(devAddr) !== session.devAddr;
 }
 
-function median(samples: readonly number[]): number {
+/** In whole ms. */
+function interval(samples: readonly number[]): number {
   const sorted = samples.toSorted((a, b) => a - b);
+  return Math.round(Math.max(median(sorted), clippedMean(sorted)));
+}
+
+function median(sorted: readonly number[]): number {
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle] ?? 0;
-  return sorted.length % 2 === 1 ? upper : Math.round(((sorted[middle - 1] ?? upper) + upper) / 2);
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+}
+
+function clippedMean(sorted: readonly number[]): number {
+  const most = sorted.at(sorted.length < minSamplesToClip ? -1 : -2) ?? 0;
+  return sorted.reduce((sum, sample) => sum + Math.min(sample, most), 0) / sorted.length;
 }

@@ -13,6 +13,7 @@ export interface DeviceRecord {
   readonly profileId: string;
   readonly profileName: string;
   readonly deviceName: string;
+  /** Those that become tags of rows, and as many others as there is room for. */
   readonly tags: ReadonlyMap<string, string>;
   readonly firstSeenMs: number;
   /** Of any event: whatever it says, it proves that the device lives. */
@@ -23,7 +24,7 @@ export interface DeviceRecord {
   readonly session: Session | undefined;
   /** Between two transmissions, robust to loss; undefined until it is learned. */
   readonly intervalMs: number | undefined;
-  /** What it is the median of: the newest last. */
+  /** What it is learned from: the newest last. */
   readonly intervalSamplesMs: readonly number[];
   /** Gateway id → when it last heard the device; the newest 16. */
   readonly gateways: ReadonlyMap<string, number>;
@@ -62,8 +63,29 @@ export interface GatewayRecord {
   readonly online: boolean | undefined;
   /** Undefined also while it is as we found it. */
   readonly onlineSinceMs: number | undefined;
+  /** Source and topic → what it last said; the newest 8. A gateway that moved has one for each region prefix. */
+  readonly stateTopics: ReadonlyMap<string, boolean>;
+  /** A state that came with DUP, and that no row shows yet. */
+  readonly unshown: UnshownState | undefined;
   readonly lastStatsMs: number | undefined;
+  /** The times that the newest statistics themselves say, believable or not, in the order of their receipt. */
+  readonly statsTimesMs: readonly number[];
+  /** The newest of those times that had to leave; undefined before one had to. */
+  readonly statsForgottenMs: number | undefined;
+  /** The `[[mqtt]]` source of the last statistics that were no copy; "" before there are any. */
+  readonly statsSource: string;
   readonly location: Location | undefined;
+}
+
+export interface UnshownState {
+  /** What rows show until then, or what we found; undefined where nobody has said anything. */
+  readonly shownOnline: boolean | undefined;
+  readonly shownSinceMs: number | undefined;
+  /** Receipt and source of the message: its row has them. */
+  readonly timeNs: bigint;
+  readonly source: string;
+  /** From this log time on a row shows it. */
+  readonly dueMs: number;
 }
 
 /**

@@ -3,7 +3,14 @@
  * Pure. What `fromRow` functions are given was written by `toRow` functions; they throw for anything else.
  */
 import type { Location } from "../chirpstack/event.ts";
-import type { DeviceRecord, GatewayRecord, Power, Session, StatsSum } from "../registry/records.ts";
+import type {
+  DeviceRecord,
+  GatewayRecord,
+  Power,
+  Session,
+  StatsSum,
+  UnshownState,
+} from "../registry/records.ts";
 
 /** A row by column, for statements with named parameters. */
 export type Row = Readonly<Record<string, string | number | null>>;
@@ -90,13 +97,24 @@ function powerFromRow(row: Row): Power | undefined {
 }
 
 export function gatewayToRow(record: GatewayRecord): Row {
+  const { unshown } = record;
   return {
     gateway_id: record.gatewayId,
     first_seen_ms: record.firstSeenMs,
     last_seen_ms: record.lastSeenMs,
     online: fromFlag(record.online),
     online_since_ms: record.onlineSinceMs ?? null,
+    state_topics: mapToJson(record.stateTopics),
+    shown_online: fromFlag(unshown?.shownOnline),
+    shown_since_ms: unshown?.shownSinceMs ?? null,
+    // An i64 does not fit SQLite's numbers as JavaScript reads them.
+    unshown_time_ns: unshown === undefined ? null : String(unshown.timeNs),
+    unshown_source: unshown?.source ?? null,
+    unshown_due_ms: unshown?.dueMs ?? null,
     last_stats_ms: record.lastStatsMs ?? null,
+    stats_times_ms: JSON.stringify(record.statsTimesMs),
+    stats_forgotten_ms: record.statsForgottenMs ?? null,
+    stats_source: record.statsSource,
     ...locationToRow(record.location),
   };
 }
@@ -108,8 +126,24 @@ export function gatewayFromRow(row: Row): GatewayRecord {
     lastSeenMs: number(row, "last_seen_ms"),
     online: flag(row, "online"),
     onlineSinceMs: optional(row, "online_since_ms"),
+    stateTopics: mapFromJson<boolean>(text(row, "state_topics")),
+    unshown: unshownFromRow(row),
     lastStatsMs: optional(row, "last_stats_ms"),
+    statsTimesMs: listFromJson<number>(text(row, "stats_times_ms")),
+    statsForgottenMs: optional(row, "stats_forgotten_ms"),
+    statsSource: text(row, "stats_source"),
     location: locationFromRow(row),
+  };
+}
+
+function unshownFromRow(row: Row): UnshownState | undefined {
+  if (row["unshown_due_ms"] === null) return undefined;
+  return {
+    shownOnline: flag(row, "shown_online"),
+    shownSinceMs: optional(row, "shown_since_ms"),
+    timeNs: BigInt(text(row, "unshown_time_ns")),
+    source: text(row, "unshown_source"),
+    dueMs: number(row, "unshown_due_ms"),
   };
 }
 
@@ -195,15 +229,15 @@ function fromFlag(value: boolean | undefined): number | null {
   return value === undefined ? null : Number(value);
 }
 
-function mapToJson(map: ReadonlyMap<string, string | number>): string {
+function mapToJson(map: ReadonlyMap<string, string | number | boolean>): string {
   return JSON.stringify(Object.fromEntries(map));
 }
 
-function mapFromJson<T extends string | number>(json: string): ReadonlyMap<string, T> {
+function mapFromJson<T extends string | number | boolean>(json: string): ReadonlyMap<string, T> {
   return new Map(Object.entries(JSON.parse(json) as Record<string, T>));
 }
 
-function listFromJson<T extends string | number>(json: string): T[] {
+function listFromJson<T extends string | number | boolean>(json: string): T[] {
   const list: unknown = JSON.parse(json);
   if (!Array.isArray(list)) throw new TypeError("no list");
   return list as T[];

@@ -155,7 +155,9 @@ export class RegistryStore {
       throw saveFailed(error);
     }
     this.#evicted += evicted;
-    const rows = devices.length + gateways.length + sums.length + removedSums.length + evicted + 1;
+    // The times of its statistics are a page of their own.
+    const gatewayRows = 2 * gateways.length;
+    const rows = devices.length + gatewayRows + sums.length + removedSums.length + evicted + 1;
     this.#wrote(rows * changedRowBytes);
   }
 }

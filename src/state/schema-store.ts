@@ -66,12 +66,7 @@ export class SchemaStore {
 
   /** What was saved under this key. A row that cannot be understood is left out. */
   load(key: string): TableColumn[] {
-    const rows = this.#database
-      .prepare<[string], { table: string; column: string; type: string }>(
-        `SELECT table_name AS "table", column_name AS "column", type FROM influx_column WHERE database = ?`,
-      )
-      .all(key);
-    return rows.filter((row): row is TableColumn => Object.hasOwn(columnTypes, row.type));
+    return storedColumns(this.#database, key);
   }
 
   /**
@@ -119,6 +114,16 @@ export class SchemaStore {
   #countRows(): number {
     return Number(this.#database.prepare("SELECT count(*) FROM influx_column").pluck().get());
   }
+}
+
+/** A row that cannot be understood is left out. */
+export function storedColumns(database: Database.Database, key: string): TableColumn[] {
+  const rows = database
+    .prepare<[string], { table: string; column: string; type: string }>(
+      `SELECT table_name AS "table", column_name AS "column", type FROM influx_column WHERE database = ?`,
+    )
+    .all(key);
+  return rows.filter((row): row is TableColumn => Object.hasOwn(columnTypes, row.type));
 }
 
 /** Of what SQLite could not do; anything else is a bug, and thrown again. */

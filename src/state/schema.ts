@@ -10,7 +10,8 @@ import type { Schema } from "../sqlite/database.ts";
  * `device`, `gateway` and `stats_sum` (sums of gateway statistics that are still open) are what has been
  * learned from the log up to `projection.seq` of the journal `projection.journal_id`; they change together
  * with it. Lists and maps are JSON. `projection.log_time_ms`, `uptime_ms` and `boot` are the log time after
- * that message; sums of messages received before `sums_from_ms` are not to be made.
+ * that message; sums of messages received before `sums_from_ms` are not to be made. A gateway with an
+ * `unshown_due_ms` has a state that no row shows yet (`registry/gateway-record.ts`).
  *
  * `client` is the client ids that have connected, with the topic filters in the broker's session.
  *
@@ -115,5 +116,16 @@ export const stateTables: Schema = {
        PRIMARY KEY (database, table_name, column_name)
      ) STRICT, WITHOUT ROWID;`,
     `ALTER TABLE client ADD COLUMN filters TEXT NOT NULL DEFAULT '[]';`,
+    // Statistics up to the newest were known by its time alone.
+    `ALTER TABLE gateway ADD COLUMN shown_online INTEGER;
+     ALTER TABLE gateway ADD COLUMN shown_since_ms INTEGER;
+     ALTER TABLE gateway ADD COLUMN unshown_time_ns TEXT;
+     ALTER TABLE gateway ADD COLUMN unshown_source TEXT;
+     ALTER TABLE gateway ADD COLUMN unshown_due_ms INTEGER;
+     ALTER TABLE gateway ADD COLUMN state_topics TEXT NOT NULL DEFAULT '{}';
+     ALTER TABLE gateway ADD COLUMN stats_times_ms TEXT NOT NULL DEFAULT '[]';
+     ALTER TABLE gateway ADD COLUMN stats_forgotten_ms INTEGER;
+     ALTER TABLE gateway ADD COLUMN stats_source TEXT NOT NULL DEFAULT '';
+     UPDATE gateway SET stats_forgotten_ms = last_stats_ms;`,
   ],
 };

@@ -24,6 +24,18 @@ import {
   storedRegistry,
 } from "./project-fixture.ts";
 
+function fromBackup(messages: readonly IncomingMessage[], atMs: number): IncomingMessage[] {
+  return messages
+    .slice(60, 120)
+    .filter(({ topic }) => topic === "gateway/stats")
+    .map((message) => ({ ...message, source: "backup", receivedMs: atMs + 13_000 }));
+}
+
+function saidAgain(atMs: number, isGone: boolean): IncomingMessage[] {
+  const states = isGone ? [true, false] : [false, true, false, true];
+  return states.map((online) => received(conn(online), atMs, { duplicate: true }));
+}
+
 /** An hour around midnight (UTC) in the life of five devices and two gateways. */
 function evening(): IncomingMessage[] {
   const messages: IncomingMessage[] = [];
@@ -48,6 +60,12 @@ function evening(): IncomingMessage[] {
     const copy = messages.at(-3);
     if (minute % 31 === 30 && copy !== undefined) messages.push({ ...copy, duplicate: true });
     if (minute % 40 === 5) messages.push(received("junk", atMs));
+    // A second broker hands out what it had kept, the first one delivers states again, of which some are news.
+    if (minute === 55) messages.push(...fromBackup(messages, atMs));
+    if (minute % 20 === 11) messages.push(...saidAgain(atMs + 11_000, minute > 40));
+    // A gateway that does not know the year.
+    const lost = stats(Date.UTC(2012, 0, 1) + n * 30_000, { gatewayId: "0016c001f1500003" });
+    if (minute > 20 && minute < 50) messages.push(received(lost, atMs + 12_000, { duplicate: minute > 30 }));
   }
   return messages;
 }

@@ -13,6 +13,7 @@ import { Wakeup } from "../../../src/lib/wakeup.ts";
 import { ownSource } from "../../../src/pipeline/own-message.ts";
 import { Projector, type ProjectorDeps } from "../../../src/pipeline/project.ts";
 import { OwnRows } from "../../../src/pipeline/project-rows.ts";
+import type { RouteFacts } from "../../../src/pipeline/route.ts";
 import type { StoredRegistry } from "../../../src/state/registry-store.ts";
 import { State } from "../../../src/state/state.ts";
 import type { Point } from "../../../src/telemetry/point.ts";
@@ -104,6 +105,18 @@ export function rowText({ table, tags, fields, timeNs }: Point): string {
 /** As a set: a row that is made again is the same row. */
 export function distinctRows(dir: string): string[] {
   return [...new Set(ownRows(dir).map(rowText))].toSorted();
+}
+
+/** What routes see of each message of ours, in the order of the journal. */
+export function ownFacts(dir: string): RouteFacts[] {
+  return withJournal(dir, (journal) =>
+    journal
+      .read(1, journal.lastSeq, 1_000_000)
+      .filter(({ source }) => source === ownSource)
+      .map((message) => ownMessage(message))
+      .filter(({ points }) => points.length > 0)
+      .map(({ facts }) => facts),
+  );
 }
 
 /** Table, tags and time: what InfluxDB tells rows apart by. */

@@ -355,14 +355,14 @@ describe("logs with gaps, and other logs", () => {
     const laterMs = startMs + 120 * minuteMs;
     const later = Array.from({ length: 40 }, (_, n) => received(uplink(n, laterMs + n, 1), laterMs + n));
     journalled(dir, later);
-    await live(t, dir);
+    const { projector } = await live(t, dir);
     const after = storedRegistry(dir);
     assert.ok((before.position?.seq ?? 0) < 40, "a position that the other journal has, too");
     assert.notEqual(after.position?.journalId, before.position?.journalId);
     assert.equal(after.devices.length, 40);
     assert.equal(after.devices[0]?.firstSeenMs, before.devices[0]?.firstSeenMs);
-    const [sum] = ofTable(ownRows(dir), "gateway_stats");
-    assert.equal(field(sum, "stats_count"), 3, "the sum that was open with the old journal");
+    assert.deepEqual(ofTable(ownRows(dir), "gateway_stats"), [], "it may have been made of more messages");
+    assert.equal(projector.statsLeftOut, 3, "those of the sum that was open with the old journal");
   });
 
   test("a journal that ends before the position, put back from a copy, is read from its beginning", async (t) => {

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { DeviceEvent, DeviceInfo } from "../../../src/chirpstack/event.ts";
-import { observeDevice } from "../../../src/registry/device-record.ts";
 import type { DeviceRecord } from "../../../src/registry/records.ts";
 import {
   dayMs,
@@ -14,6 +13,7 @@ import {
   log,
   midnightMs,
   minuteMs,
+  observe,
   reception,
   seenAt,
   status,
@@ -28,7 +28,7 @@ const renamed = (deviceName: string): DeviceInfo => ({ ...device, deviceName });
 
 describe("what an event teaches", () => {
   test("the first event of a device makes a record with all that it says, and a row", () => {
-    const { record, rowDue } = observeDevice(undefined, uplink(noonMs, 10), seenAt(noonMs));
+    const { record, rowDue } = observe(undefined, uplink(noonMs, 10), seenAt(noonMs));
     assert.deepEqual(record, {
       ...device,
       firstSeenMs: noonMs,
@@ -86,6 +86,11 @@ describe("facts and rows", () => {
     ["another application", uplink(at, 11, { device: { ...device, applicationId: "a2" } }), true],
     ["another tenant", uplink(at, 11, { device: { ...device, tenantName: "t2" } }), true],
     ["another tag", uplink(at, 11, { device: { ...device, tags: new Map([["floor", "2"]]) } }), true],
+    [
+      "a tag that no row has",
+      uplink(at, 11, { device: { ...device, tags: new Map([...device.tags, ["owner", "M. Muster"]]) } }),
+      false,
+    ],
     ["no tags any more", uplink(at, 11, { device: { ...device, tags: new Map() } }), true],
     [
       "tags in another order",
@@ -100,7 +105,7 @@ describe("facts and rows", () => {
   ];
   for (const [name, event, expected] of cases) {
     test(`${name}: ${expected ? "a row" : "no row"}`, () => {
-      const { record, rowDue } = observeDevice(known(), event, seenAt(timeMsOf(event)));
+      const { record, rowDue } = observe(known(), event, seenAt(timeMsOf(event)));
       assert.equal(rowDue, expected);
       assert.equal(record.rowDay, midnightMs / dayMs);
     });
@@ -108,17 +113,13 @@ describe("facts and rows", () => {
 
   test("the first event of a UTC day wants a row, and the next one does not", () => {
     const tomorrow = midnightMs + dayMs;
-    const last = observeDevice(known(), log(tomorrow - 1), seenAt(tomorrow - 1));
+    const last = observe(known(), log(tomorrow - 1), seenAt(tomorrow - 1));
     assert.equal(last.rowDue, false);
-    const first = observeDevice(last.record, log(tomorrow), seenAt(tomorrow));
+    const first = observe(last.record, log(tomorrow), seenAt(tomorrow));
     assert.equal(first.rowDue, true);
     assert.equal(first.record.rowDay, tomorrow / dayMs);
-    assert.equal(observeDevice(first.record, log(tomorrow + 1), seenAt(tomorrow + 1)).rowDue, false);
-    const late = observeDevice(
-      first.record,
-      log(noonMs + 1),
-      seenAt(noonMs + 1, { receivedMs: tomorrow + 2 }),
-    );
+    assert.equal(observe(first.record, log(tomorrow + 1), seenAt(tomorrow + 1)).rowDue, false);
+    const late = observe(first.record, log(noonMs + 1), seenAt(noonMs + 1, { receivedMs: tomorrow + 2 }));
     assert.equal(late.rowDue, false);
   });
 
@@ -126,7 +127,7 @@ describe("facts and rows", () => {
     let record: DeviceRecord | undefined;
     const due = [0, 1, 2, 3, 5, 8].map((step) => {
       const event = uplink(noonMs + step * minuteMs + (step > 3 ? 30_000 : 0), 10 + step);
-      const observation = observeDevice(record, event, seenAt(timeMsOf(event)));
+      const observation = observe(record, event, seenAt(timeMsOf(event)));
       ({ record } = observation);
       return [observation.rowDue, record.intervalMs];
     });
@@ -135,8 +136,8 @@ describe("facts and rows", () => {
       [false, undefined],
       [false, undefined],
       [true, minuteMs],
-      [false, minuteMs],
-      [false, minuteMs],
+      [false, 1.0625 * minuteMs],
+      [false, 1.05 * minuteMs],
     ]);
   });
 
@@ -146,7 +147,7 @@ describe("facts and rows", () => {
     for (let minute = 1; minute <= 180; minute += 1) {
       const atMs = noonMs + minute * minuteMs;
       const event = uplink(atMs, 10 + minute, { device: renamed(minute % 2 === 0 ? "barn 7" : "b-007") });
-      const observation = observeDevice(record, event, seenAt(atMs));
+      const observation = observe(record, event, seenAt(atMs));
       record = observation.record;
       if (observation.rowDue) rows.push([minute, record.deviceName]);
     }
@@ -165,10 +166,10 @@ describe("facts and rows", () => {
         uplink(noonMs + minutes * minuteMs, fCnt, { device: renamed(deviceName) }),
         seenAt(noonMs + minutes * minuteMs),
       ] as const;
-    const first = observeDevice(known(), ...at(1, "b", 11));
-    const second = observeDevice(first.record, ...at(30, "c", 12));
-    const third = observeDevice(second.record, ...at(62, "c", 13));
-    const fourth = observeDevice(third.record, ...at(200, "c", 14));
+    const first = observe(known(), ...at(1, "b", 11));
+    const second = observe(first.record, ...at(30, "c", 12));
+    const third = observe(second.record, ...at(62, "c", 13));
+    const fourth = observe(third.record, ...at(200, "c", 14));
     assert.deepEqual(
       [first, second, third, fourth].map(({ rowDue, record }) => [rowDue, record.isRowOwed]),
       [
@@ -191,11 +192,7 @@ describe("facts and rows", () => {
     ] as const;
     let record = known();
     const due = events.map(([atMs, name], index) => {
-      const observation = observeDevice(
-        record,
-        uplink(atMs, 20 + index, { device: renamed(name) }),
-        seenAt(atMs),
-      );
+      const observation = observe(record, uplink(atMs, 20 + index, { device: renamed(name) }), seenAt(atMs));
       record = observation.record;
       return observation.rowDue;
     });
@@ -204,13 +201,37 @@ describe("facts and rows", () => {
 
   test("an event of a backlog does not bring an old name back", () => {
     const record = learn([uplink(noonMs + hourMs, 20, { device: renamed("new") })], known());
-    const late = observeDevice(
+    const late = observe(
       record,
       uplink(noonMs + minuteMs, 11, { device: renamed("old") }),
       seenAt(noonMs + minuteMs, { receivedMs: noonMs + hourMs }),
     );
     assert.equal(late.record.deviceName, "new");
     assert.equal(late.rowDue, false);
+  });
+
+  test("tags of rows are kept as rows have them, however many others there are", () => {
+    const others = Array.from({ length: 64 }, (_, index) => [`tag-${100 + index}`, "v"] as const);
+    const long = "z".repeat(2000);
+    const tags = new Map<string, string>([...others, ["zone", "north\n7"], ["zonk", long]]);
+    const event = uplink(noonMs, 1, { device: { ...device, tags } });
+    const { record } = observe(undefined, event, seenAt(noonMs), ["zone", "zonk", "absent"]);
+    assert.equal(record.tags.size, 64);
+    assert.equal(record.tags.get("zone"), "north 7");
+    assert.equal(record.tags.get("zonk"), long.slice(0, 1024));
+    assert.deepEqual([record.tags.has("tag-161"), record.tags.has("tag-162")], [true, false]);
+    const moved = uplink(noonMs + 1, 2, {
+      device: { ...device, tags: new Map([...tags, ["zone", "south"]]) },
+    });
+    const next = observe(record, moved, seenAt(noonMs + 1), ["zone", "zonk"]);
+    assert.deepEqual([next.rowDue, next.record.tags.get("zone")], [true, "south"]);
+  });
+
+  test("a tag that no row has is learned all the same", () => {
+    const tags = new Map([...device.tags, ["owner", "M. Muster"]]);
+    const record = learn([uplink(at, 11, { device: { ...device, tags } })], known());
+    assert.equal(record.tags.get("owner"), "M. Muster");
+    assert.equal(record.isRowOwed, false);
   });
 
   test("texts and tags are bounded, the same ones each time, and what was kept is not news", () => {
@@ -224,14 +245,14 @@ describe("facts and rows", () => {
     assert.equal(record.deviceName, "n".repeat(255));
     assert.equal(record.profileName, "\ufffd");
     const again = { ...huge, tags: new Map(many.toReversed()) };
-    const { rowDue } = observeDevice(record, uplink(noonMs + 1, 2, { device: again }), seenAt(noonMs + 1));
+    const { rowDue } = observe(record, uplink(noonMs + 1, 2, { device: again }), seenAt(noonMs + 1));
     assert.equal(rowDue, false);
   });
 });
 
 describe("retained messages", () => {
   const retained = (record: DeviceRecord | undefined, event: DeviceEvent, receivedMs: number) =>
-    observeDevice(record, event, seenAt(timeMsOf(event), { receivedMs, isRetained: true }));
+    observe(record, event, seenAt(timeMsOf(event), { receivedMs, isRetained: true }));
 
   test("teach names, and neither life nor counters nor gateways", () => {
     const before = known();
@@ -256,7 +277,7 @@ describe("retained messages", () => {
     assert.equal(first.record.session, undefined);
     assert.equal(first.record.lastUplinkMs, undefined);
     assert.equal(retained(first.record, uplink(noonMs, 5), noonMs + 2 * dayMs).record, first.record);
-    const live = observeDevice(first.record, uplink(noonMs + dayMs, 5), seenAt(noonMs + dayMs));
+    const live = observe(first.record, uplink(noonMs + dayMs, 5), seenAt(noonMs + dayMs));
     assert.equal(live.rowDue, true);
     assert.equal(live.record.lastUplinkMs, noonMs + dayMs);
   });
@@ -279,7 +300,7 @@ describe("times", () => {
           const made = { up, log: log(at), status: status(at), join: join(at, "02") };
           const seen = seenAt(at, { receivedMs: noonMs + 5000 * minuteMs, isRetained });
           const before = record;
-          record = observeDevice(record, made[kind], seen).record;
+          record = observe(record, made[kind], seen).record;
           if (before === undefined) continue;
           assert.ok(record.lastSeenMs >= before.lastSeenMs);
           assert.ok((record.lastUplinkMs ?? 0) >= (before.lastUplinkMs ?? 0));
@@ -292,7 +313,7 @@ describe("times", () => {
 
   test("a time far after the receipt, believed while no clock was trusted, does not hold the record up", () => {
     const wrongMs = noonMs + 365 * dayMs;
-    const { record } = observeDevice(undefined, uplink(wrongMs, 1), seenAt(wrongMs, { receivedMs: noonMs }));
+    const { record } = observe(undefined, uplink(wrongMs, 1), seenAt(wrongMs, { receivedMs: noonMs }));
     assert.equal(record.lastSeenMs, noonMs + 2 * minuteMs);
     const later = learn([uplink(noonMs + hourMs, 2)], record);
     assert.equal(later.lastSeenMs, noonMs + hourMs);

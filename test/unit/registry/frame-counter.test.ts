@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { DeviceEvent, Uplink } from "../../../src/chirpstack/event.ts";
-import { observeDevice } from "../../../src/registry/device-record.ts";
 import type { DeviceRecord } from "../../../src/registry/records.ts";
 import {
   dayMs,
@@ -12,6 +11,7 @@ import {
   log,
   midnightMs,
   minuteMs,
+  observe,
   randomFrom,
   reception,
   seenAt,
@@ -52,19 +52,50 @@ describe("interval", () => {
     assert.equal(learn([...before, ...after]).intervalMs, hourMs);
   });
 
-  test("is the median: uplinks out of turn do not move it", () => {
+  test("uplinks out of turn do not move it", () => {
     const events = regular(20, hourMs);
     const alarms = [uplink(midnightMs + 19 * hourMs + 5000, 20), uplink(midnightMs + 19 * hourMs + 9000, 21)];
     assert.equal(learn([...events, ...alarms]).intervalMs, hourMs);
   });
 
-  test("follows a new setting, and keeps no more than 21 samples", () => {
+  test("follows a new setting, and keeps no more than 24 samples", () => {
     const slow = regular(50, hourMs);
-    const fast = regular(12, 10 * minuteMs, midnightMs + 50 * hourMs, 50);
-    const record = learn([...slow, ...fast]);
-    assert.equal(record.intervalSamplesMs.length, 21);
-    assert.equal(record.intervalMs, 10 * minuteMs);
+    const fast = regular(24, 10 * minuteMs, midnightMs + 50 * hourMs, 50);
+    const faster = learn([...slow, ...fast]);
+    assert.equal(faster.intervalSamplesMs.length, 24);
+    assert.equal(faster.intervalMs, 10 * minuteMs);
+    const slower = learn(regular(14, dayMs, midnightMs + 60 * hourMs, 74), faster);
+    assert.equal(slower.intervalMs, dayMs);
   });
+
+  test("one pause of a day, in which the counter stands still, does not stretch it", () => {
+    for (const count of [7, 12, 30]) {
+      const before = regular(count, 10 * minuteMs);
+      const after = regular(count, 10 * minuteMs, midnightMs + count * 10 * minuteMs + dayMs, count);
+      assert.equal(learn([...before, ...after]).intervalMs, 10 * minuteMs);
+    }
+  });
+
+  for (const burstCount of [2, 3, 4, 6]) {
+    test(`of bursts of ${burstCount} is steady, and never as short as the time within one`, () => {
+      const everyMs = 10 * minuteMs;
+      const sent = Array.from({ length: 60 * burstCount }, (_, fCnt) => {
+        const place = fCnt % burstCount;
+        return uplink(midnightMs + Math.floor(fCnt / burstCount) * everyMs + place * 5000, fCnt);
+      });
+      for (let first = 0; first < burstCount; first += 1) {
+        const learned: number[] = [];
+        let record: DeviceRecord | undefined;
+        for (const event of sent.slice(first)) {
+          record = learn([event], record);
+          if (record.intervalMs !== undefined) learned.push(record.intervalMs);
+        }
+        if (burstCount <= 3) for (const ms of learned) assert.ok(ms >= everyMs / 5, `${ms} at first`);
+        const steady = new Set(learned.slice(24));
+        assert.deepEqual([...steady], [everyMs / burstCount], `from place ${first}`);
+      }
+    });
+  }
 
   test("of an even number of samples is the middle of two", () => {
     const times = [0, 10, 30, 60, 100].map((minutes) => midnightMs + minutes * minuteMs);
@@ -91,11 +122,11 @@ describe("interval", () => {
 
   test("what a broker had queued and hands out at once is not taken for a fast device", () => {
     let record: DeviceRecord | undefined;
-    const observe = (atMs: number, fCnt: number): void => {
-      record = observeDevice(record, uplink(atMs, fCnt, { timeNs: undefined }), seenAt(atMs)).record;
+    const receive = (atMs: number, fCnt: number): void => {
+      record = observe(record, uplink(atMs, fCnt, { timeNs: undefined }), seenAt(atMs)).record;
     };
-    for (let fCnt = 0; fCnt < 5; fCnt += 1) observe(midnightMs + fCnt * hourMs, fCnt);
-    for (let fCnt = 5; fCnt < 50; fCnt += 1) observe(midnightMs + 50 * hourMs + fCnt * 7, fCnt);
+    for (let fCnt = 0; fCnt < 7; fCnt += 1) receive(midnightMs + fCnt * hourMs, fCnt);
+    for (let fCnt = 7; fCnt < 50; fCnt += 1) receive(midnightMs + 50 * hourMs + fCnt * 7, fCnt);
     assert.equal(record?.intervalMs, hourMs);
     assert.equal(record?.session?.lastFCnt, 49);
   });
@@ -127,9 +158,9 @@ describe("sessions", () => {
     const record = learn(events);
     const late = uplink(midnightMs + hourMs, 1);
     const seen = seenAt(midnightMs + hourMs, { receivedMs: midnightMs + 4 * hourMs });
-    assert.deepEqual(observeDevice(record, late, seen).record, record);
+    assert.deepEqual(observe(record, late, seen).record, record);
     const otherAddress = uplink(midnightMs + hourMs, 900, { devAddr: "01ffffff" });
-    assert.deepEqual(observeDevice(record, otherAddress, seen).record.session, record.session);
+    assert.deepEqual(observe(record, otherAddress, seen).record.session, record.session);
     const sameInstant = uplink(midnightMs + 4 * hourMs, 3);
     assert.deepEqual(learn([sameInstant], record).session, record.session);
   });
@@ -182,7 +213,7 @@ describe("a frame that comes again", () => {
   test("is a copy with the same time, and changes nothing", () => {
     const record = learn(regular(5, hourMs));
     const copy = uplink(midnightMs + 4 * hourMs, 4, { receptions: [reception("b0")] });
-    const { record: after, rowDue } = observeDevice(
+    const { record: after, rowDue } = observe(
       record,
       copy,
       seenAt(midnightMs + 4 * hourMs, { receivedMs: midnightMs + 3 * dayMs }),
@@ -193,9 +224,9 @@ describe("a frame that comes again", () => {
 
   test("is a copy without a time, and moves last seen alone", () => {
     const timeless = (atMs: number, fCnt: number): Uplink => uplink(atMs, fCnt, { timeNs: undefined });
-    const first = observeDevice(undefined, timeless(midnightMs, 4), seenAt(midnightMs)).record;
+    const first = observe(undefined, timeless(midnightMs, 4), seenAt(midnightMs)).record;
     const nextDay = midnightMs + dayMs;
-    const copy = observeDevice(first, timeless(nextDay, 4), seenAt(nextDay));
+    const copy = observe(first, timeless(nextDay, 4), seenAt(nextDay));
     assert.deepEqual(copy.record, { ...first, lastSeenMs: nextDay });
     assert.equal(copy.rowDue, false);
   });
@@ -204,7 +235,7 @@ describe("a frame that comes again", () => {
     const record = learn([uplink(midnightMs, 0)]);
     const at = midnightMs + dayMs;
     const again = uplink(at, 0, { receptions: [reception("b0")] });
-    const { record: after, rowDue } = observeDevice(record, again, seenAt(at));
+    const { record: after, rowDue } = observe(record, again, seenAt(at));
     assert.equal(rowDue, true);
     assert.equal(after.lastUplinkMs, at);
     assert.equal(after.gateways.get("b0"), at);

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import type { GatewayConn, GatewayEvent, MeshHeartbeat } from "../../../src/chirpstack/event.ts";
 import { heardUplink, observeGateway } from "../../../src/registry/gateway-record.ts";
 import type { GatewayRecord } from "../../../src/registry/records.ts";
-import { dayMs, gatewayId, midnightMs, minuteMs, seenAt, stats } from "./samples.ts";
+import { dayMs, gatewayId, gatewaySeenAt, midnightMs, minuteMs, stats, toNs } from "./samples.ts";
 
 const here = { latitude: 47.1, longitude: 8.5, altitude: 512 };
 const there = { latitude: 46, longitude: 7, altitude: 900 };
@@ -28,13 +28,25 @@ const empty: GatewayRecord = {
   lastSeenMs: midnightMs,
   online: undefined,
   onlineSinceMs: undefined,
+  stateTopics: new Map(),
+  unshown: undefined,
   lastStatsMs: undefined,
+  statsTimesMs: [],
+  statsForgottenMs: undefined,
+  statsSource: "",
   location: undefined,
 };
 
 describe("connection state", () => {
   const at = midnightMs + minuteMs;
-  const was = (online: boolean): GatewayRecord => ({ ...empty, online, onlineSinceMs: midnightMs });
+  const saying = (online: boolean): GatewayRecord["stateTopics"] =>
+    new Map([["local eu868/gateway/0016c001f1500001/state/conn", online]]);
+  const was = (online: boolean): GatewayRecord => ({
+    ...empty,
+    online,
+    onlineSinceMs: midnightMs,
+    stateTopics: saying(online),
+  });
   interface Case {
     readonly name: string;
     readonly before: GatewayRecord | undefined;
@@ -120,27 +132,47 @@ describe("connection state", () => {
   ];
   for (const { name, before, online, isRetained, changedOnline, sinceMs, lastSeenMs } of cases) {
     test(name, () => {
-      const seen = seenAt(at, { isRetained });
+      const seen = gatewaySeenAt(at, { isRetained });
       const { record, ...rest } = observeGateway(before, conn(online), seen);
-      assert.deepEqual(rest, { changedOnline });
+      const change = { gatewayId, online, timeNs: toNs(at), source: "local" };
+      assert.deepEqual(rest, { changes: changedOnline ? [change] : [], isCopy: false });
       assert.deepEqual(record, {
         ...empty,
         firstSeenMs: before?.firstSeenMs ?? at,
         lastSeenMs,
         online,
         onlineSinceMs: sinceMs,
+        stateTopics: saying(online),
       });
     });
   }
+
+  test("of a topic that is not known is the past when it says OFFLINE, and brings it back when it says ONLINE", () => {
+    const topic = "us915_0/gateway/0016c001f1500001/state/conn";
+    const seen = gatewaySeenAt(at, { isRetained: true, topic });
+    const past = observeGateway(was(true), conn(false), seen);
+    assert.deepEqual([past.record.online, past.changes], [true, []]);
+    const back = observeGateway(was(false), conn(true), seen);
+    assert.deepEqual([back.record.online, back.changes.length], [true, 1]);
+  });
+
+  test("is remembered of the newest eight topics", () => {
+    let record = was(true);
+    for (let index = 0; index < 12; index += 1) {
+      record = observeGateway(record, conn(true), gatewaySeenAt(at, { topic: `r${index}` })).record;
+    }
+    assert.deepEqual([...record.stateTopics.keys()].slice(0, 2), ["local r4", "local r5"]);
+    assert.equal(record.stateTopics.size, 8);
+  });
 
   test("every change is told once, however often the state is", () => {
     const states = [true, true, false, false, false, true, true];
     let record: GatewayRecord | undefined;
     const changes: boolean[] = [];
     for (const [index, online] of states.entries()) {
-      const observed = observeGateway(record, conn(online), seenAt(midnightMs + index));
+      const observed = observeGateway(record, conn(online), gatewaySeenAt(midnightMs + index));
       record = observed.record;
-      if (observed.changedOnline) changes.push(online);
+      changes.push(...observed.changes.map((change) => change.online));
     }
     assert.deepEqual(changes, [true, false, true]);
   });
@@ -151,11 +183,11 @@ describe("signs of life", () => {
 
   test("statistics, mesh heartbeats and uplinks are such, and none of them is a connection", () => {
     for (const event of [stats(later), mesh] satisfies GatewayEvent[]) {
-      const { record, changedOnline } = observeGateway(empty, event, seenAt(later));
+      const { record, changes } = observeGateway(empty, event, gatewaySeenAt(later));
       assert.equal(record.lastSeenMs, later);
       assert.equal(record.lastStatsMs, event.kind === "gateway/stats" ? later : undefined);
       assert.equal(record.online, undefined);
-      assert.equal(changedOnline, false);
+      assert.deepEqual(changes, []);
     }
     assert.deepEqual(heardUplink(empty, gatewayId, undefined, later), { ...empty, lastSeenMs: later });
   });
@@ -167,34 +199,71 @@ describe("signs of life", () => {
   test("times never go back, and neither does a place", () => {
     const record: GatewayRecord = { ...empty, lastSeenMs: later, lastStatsMs: later, location: here };
     const late = stats(midnightMs, { location: there });
-    const seen = seenAt(midnightMs, { receivedMs: later });
-    assert.deepEqual(observeGateway(record, late, seen).record, record);
+    const seen = gatewaySeenAt(midnightMs, { receivedMs: later });
+    const { statsTimesMs: _, statsSource: __, ...after } = observeGateway(record, late, seen).record;
+    const { statsTimesMs: ___, statsSource: ____, ...before } = record;
+    assert.deepEqual(after, before);
     assert.equal(heardUplink(record, gatewayId, there, midnightMs), record);
   });
 
   test("the place is that of the newest message that says one", () => {
-    const moved = observeGateway(empty, stats(later, { location: there }), seenAt(later)).record;
+    const moved = observeGateway(empty, stats(later, { location: there }), gatewaySeenAt(later)).record;
     assert.deepEqual(moved.location, there);
-    const silent = observeGateway(moved, stats(later + 1), seenAt(later + 1)).record;
+    const silent = observeGateway(moved, stats(later + 1), gatewaySeenAt(later + 1)).record;
     assert.deepEqual(silent.location, there);
     assert.deepEqual(heardUplink(silent, gatewayId, here, later + 2).location, here);
   });
 
   test("a retained message is none", () => {
-    const seen = seenAt(later, { isRetained: true });
+    const seen = gatewaySeenAt(later, { isRetained: true });
     assert.equal(observeGateway(empty, stats(later, { location: here }), seen).record, empty);
   });
 
   test("a time far after the receipt does not hold the record up", () => {
-    const seen = seenAt(midnightMs + 999 * dayMs, { receivedMs: midnightMs });
+    const seen = gatewaySeenAt(midnightMs + 999 * dayMs, { receivedMs: midnightMs });
     const { record } = observeGateway(empty, stats(midnightMs + 999 * dayMs), seen);
     assert.equal(record.lastSeenMs, midnightMs + 2 * minuteMs);
   });
 
+  test("the times of 256 statistics are kept, and the newest of the others", () => {
+    let record: GatewayRecord | undefined;
+    for (let n = 0; n < 300; n += 1) {
+      const at = midnightMs + n * 30_000;
+      ({ record } = observeGateway(record, stats(at), gatewaySeenAt(at)));
+    }
+    assert.equal(record?.statsTimesMs.length, 256);
+    assert.deepEqual(
+      [record.statsTimesMs[0], record.statsForgottenMs],
+      [44, 43].map((n) => midnightMs + n * 30_000),
+    );
+  });
+
+  test("of what is forgotten, a redelivery and another source's are copies, where the time can be told", () => {
+    const record: GatewayRecord = { ...empty, statsForgottenMs: later, statsSource: "local" };
+    const at = midnightMs + minuteMs;
+    const isCopy = (changes: Parameters<typeof gatewaySeenAt>[1], before = record): boolean =>
+      observeGateway(before, stats(at), gatewaySeenAt(at, changes)).isCopy;
+    assert.equal(isCopy({}), false, "the gateway had kept them");
+    assert.equal(isCopy({ isDuplicate: true }), true);
+    assert.equal(isCopy({ source: "backup" }), true);
+    assert.equal(isCopy({ isDuplicate: true, isOwnTime: false }), false);
+    assert.equal(isCopy({ source: "backup" }, { ...record, statsSource: "" }), false);
+    assert.equal(isCopy({ isDuplicate: true }, { ...record, statsForgottenMs: undefined }), false);
+  });
+
+  test("statistics that say no time are never copies", () => {
+    const untimed = stats(midnightMs, { timeNs: undefined });
+    const seen = gatewaySeenAt(midnightMs, { isOwnTime: false, isDuplicate: true });
+    const first = observeGateway(empty, untimed, seen);
+    const second = observeGateway(first.record, untimed, seen);
+    assert.deepEqual([first.isCopy, second.isCopy], [false, false]);
+    assert.deepEqual(second.record.statsTimesMs, []);
+  });
+
   test("records are not changed in place", () => {
     const before = structuredClone(empty);
-    observeGateway(empty, stats(later, { location: here }), seenAt(later));
-    observeGateway(empty, conn(true), seenAt(later));
+    observeGateway(empty, stats(later, { location: here }), gatewaySeenAt(later));
+    observeGateway(empty, conn(true), gatewaySeenAt(later));
     heardUplink(empty, gatewayId, here, later);
     assert.deepEqual(empty, before);
   });

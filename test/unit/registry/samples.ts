@@ -154,6 +154,7 @@ export function gatewaySeenAt(timeMs: number, changes: Partial<GatewaySeen> = {}
     isOwnTime: true,
     isDuplicate: false,
     source: "local",
+    topic: "eu868/gateway/0016c001f1500001/state/conn",
     receivedNs: toNs(changes.receivedMs ?? timeMs),
     logTimeMs: changes.receivedMs ?? timeMs,
     ...changes,

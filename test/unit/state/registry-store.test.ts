@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import type { DeviceRecord, GatewayRecord, StatsSum } from "../../../src/registry/records.ts";
 import type { RegistryChanges } from "../../../src/state/registry-store.ts";
+import { stateTables } from "../../../src/state/schema.ts";
 import { State } from "../../../src/state/state.ts";
 
 const nowMs = Date.UTC(2026, 2, 1);
@@ -116,7 +117,12 @@ const unknownGateway: GatewayRecord = {
   lastSeenMs: nowMs,
   online: undefined,
   onlineSinceMs: undefined,
+  stateTopics: new Map(),
+  unshown: undefined,
   lastStatsMs: undefined,
+  statsTimesMs: [],
+  statsForgottenMs: undefined,
+  statsSource: "",
   location: undefined,
 };
 
@@ -126,7 +132,21 @@ const knownGateway: GatewayRecord = {
   lastSeenMs: nowMs,
   online: false,
   onlineSinceMs: nowMs - 7,
+  stateTopics: new Map([
+    ["local eu868/gateway/0016c001f1500002/state/conn", false],
+    ["local us915_0/gateway/0016c001f1500002/state/conn", true],
+  ]),
+  unshown: {
+    shownOnline: true,
+    shownSinceMs: nowMs - 70,
+    timeNs: 1_772_323_200_000_000_003n,
+    source: "north",
+    dueMs: nowMs + 30_000,
+  },
   lastStatsMs: nowMs - 9,
+  statsTimesMs: [1_325_376_000_123, nowMs - 9],
+  statsForgottenMs: nowMs - 7_680_000,
+  statsSource: "south",
   location: { latitude: 48.1, longitude: -11.5, altitude: 0 },
 };
 
@@ -191,6 +211,25 @@ describe("the registry in state.db", () => {
     assert.deepEqual(state.registry.load(), { devices, gateways, sums, position });
     state.close();
     assert.deepEqual(open(t, dir).registry.load(), { devices, gateways, sums, position });
+  });
+
+  test("a file of before statistics were remembered is opened, and what it knew of copies is known", (t) => {
+    const dir = folder(t);
+    const old = new Database(join(dir, "state.db"));
+    for (const migration of stateTables.migrations.slice(0, 2)) old.exec(migration);
+    old.exec(`INSERT INTO gateway (gateway_id, first_seen_ms, last_seen_ms, online, last_stats_ms)
+      VALUES ('0016c001f1500001', ${nowMs}, ${nowMs}, 1, ${nowMs - 9}), ('0016c001f1500002', ${nowMs}, ${nowMs}, NULL, NULL)`);
+    old.pragma(`application_id = ${stateTables.applicationId}`);
+    old.pragma("user_version = 2");
+    old.close();
+    const opened = open(t, dir);
+    assert.deepEqual(opened.openingFaults, []);
+    assert.deepEqual(opened.registry.load().gateways, [
+      { ...unknownGateway, online: true, lastStatsMs: nowMs - 9, statsForgottenMs: nowMs - 9 },
+      { ...unknownGateway, gatewayId: "0016c001f1500002" },
+    ]);
+    opened.registry.save(changes({ gateways: [knownGateway] }));
+    assert.deepEqual(opened.registry.load().gateways[1], knownGateway);
   });
 
   test("a later save replaces what it names, removes what it says and leaves the rest", (t) => {
