@@ -128,7 +128,10 @@ function mappingCommands(
     .description("how payloads become columns")
     .command("show")
     .description("what becomes of each key of the last payloads, and a [[profile]] to start from")
-    .argument("<device|profile>", "a device's EUI or name, or a device profile's name or id")
+    .argument(
+      "<device|profile|application>",
+      "a device's EUI or name, or the name or id of a device profile or an application",
+    )
     .option("-c, --config <file>", "configuration", defaultConfig)
     .option("--messages <count>", "how many of the newest messages to look at", wholeNumber, 20_000)
     .option("--payloads <count>", "how many payloads are enough", wholeNumber, 50)

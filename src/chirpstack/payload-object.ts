@@ -1,8 +1,8 @@
 /**
- * Bounds on `object`, the free JSON that a device profile's codec made. It comes from a script, so
- * anything may be in it. The tree is changed in place (the decoder owns it):
- * - what lies deeper than 32 levels is replaced by null, and listed;
- * - a number that is not finite (1e400) becomes null, and is listed.
+ * Bounds on `object`, the free JSON that a device profile's codec made. It comes from a script, so anything may be
+ * in it. Which values become columns is telemetry's to say and to count; here only the stack is bounded, of
+ * everybody who walks the tree: what lies deeper than 64 levels, twice of what telemetry takes, is replaced by
+ * null, and listed. The tree is changed in place (the decoder owns it). A number may be infinite (1e400).
  *
  * A key `__proto__` is an own property here, as `JSON.parse` and protobuf-es made it; assigning to an own
  * property never reaches the prototype.
@@ -11,7 +11,7 @@ import type { DroppedParts } from "./dropped.ts";
 import type { JsonObject, JsonValue } from "./event.ts";
 import { isJsonObject } from "./lenient-json.ts";
 
-const maxDepth = 32;
+const maxDepth = 64;
 
 /** The way to a container, as a chain: the text is only made for a part that is dropped. */
 interface Way {
@@ -32,37 +32,41 @@ export function toObject(object: JsonValue | undefined, dropped: DroppedParts): 
 function boundMembers(object: JsonObject, depth: number, way: Way | undefined, dropped: DroppedParts): void {
   for (const key of Object.keys(object)) {
     const value = object[key];
-    if (value === undefined) continue;
     const step = (): string => `.${key.slice(0, 64)}`;
-    if (!isBounded(value, depth, way, step, dropped)) object[key] = null;
+    if (isContainer(value) && !isBounded(value, depth, way, step, dropped)) object[key] = null;
   }
 }
 
 function boundItems(items: JsonValue[], depth: number, way: Way | undefined, dropped: DroppedParts): void {
   for (let index = 0; index < items.length; index += 1) {
     const value = items[index];
-    if (value === undefined) continue;
-    if (!isBounded(value, depth, way, () => `[${index}]`, dropped)) items[index] = null;
+    const step = (): string => `[${index}]`;
+    if (isContainer(value) && !isBounded(value, depth, way, step, dropped)) items[index] = null;
   }
 }
 
-/** `depth` is the container's: 1 for `object` itself. False: the value has to go; it is listed. */
+type Container = JsonObject | JsonValue[];
+
+function isContainer(value: JsonValue | undefined): value is Container {
+  return typeof value === "object" && value !== null;
+}
+
+/** `depth` is that of what holds it: 1 for `object` itself. False: it has to go; it is listed. */
 function isBounded(
-  value: JsonValue,
+  value: Container,
   depth: number,
   way: Way | undefined,
   step: () => string,
   dropped: DroppedParts,
 ): boolean {
-  const isContainer = typeof value === "object" && value !== null;
-  const fits = isContainer ? depth < maxDepth : typeof value !== "number" || Number.isFinite(value);
-  if (!fits) dropped.addNamed("object", () => pathOf(way) + step());
-  else if (isContainer) {
-    const here: Way = { parent: way, step: step() };
-    if (Array.isArray(value)) boundItems(value, depth + 1, here, dropped);
-    else boundMembers(value, depth + 1, here, dropped);
+  if (depth >= maxDepth) {
+    dropped.addNamed("object", () => pathOf(way) + step());
+    return false;
   }
-  return fits;
+  const here: Way = { parent: way, step: step() };
+  if (Array.isArray(value)) boundItems(value, depth + 1, here, dropped);
+  else boundMembers(value, depth + 1, here, dropped);
+  return true;
 }
 
 function pathOf(way: Way | undefined): string {

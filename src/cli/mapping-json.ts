@@ -1,22 +1,20 @@
 /** What `flightline mapping show --json` says: the facts of the text, whole. */
 import type { ProfileMatch } from "../telemetry/settings.ts";
-import { summariseKeys } from "./mapping-keys.ts";
-import { type MappingGroup, type MappingSearch, maxListed } from "./mapping-search.ts";
+import { summariseKeys, untoldOf } from "./mapping-keys.ts";
+import { type MappingSearch, maxListed } from "./mapping-search.ts";
+import type { DescribedGroup } from "./mapping-text.ts";
 
-/** The arguments are those of `describeGroup`. */
-export function groupToJson(
-  group: MappingGroup,
-  match: ProfileMatch | undefined,
-  proposal: string,
-  notes: readonly string[],
-): object {
-  const { profileName, profileId, application = null, mapping, table, devices, traces } = group;
+export function groupToJson({ group, match, unmet, proposal, notes }: DescribedGroup): object {
+  const { profileName, profileId, application = null, mapping, table, known, devices, traces } = group;
   const times = traces.map(({ timeNs }) => Number(timeNs / 1_000_000n)).toSorted((a, b) => a - b);
   return {
     profile_name: profileName,
     profile_id: profileId,
     application,
     table,
+    database: known.database,
+    table_columns: known.columns?.size ?? null,
+    columns_unknown_why: known.unknownWhy ?? null,
     mapping: mapping === undefined ? null : { number: mapping, match: matchToJson(match) },
     devices: devices.map(deviceToJson),
     payloads: traces.length,
@@ -26,17 +24,22 @@ export function groupToJson(
       path,
       inside,
       payloads,
-      outcomes: outcomes.map(({ column = null, type = null, columnBeside = null, ...told }) => ({
-        outcome: told.outcome,
-        fate: told.fate,
-        column,
-        type,
-        column_beside: columnBeside,
-        rules: told.rules,
-        payloads: told.payloads,
-        samples: told.samples,
-      })),
+      outcomes: outcomes.map(
+        ({ column = null, type = null, columnBeside = null, written = null, ...told }) => ({
+          outcome: told.outcome,
+          fate: told.fate,
+          column,
+          type,
+          column_beside: columnBeside,
+          written_to: written,
+          rules: told.rules,
+          payloads: told.payloads,
+          samples: told.samples,
+        }),
+      ),
     })),
+    keys_untold: untoldOf(traces),
+    unmet_rules: unmet.map(({ table: rule, name, hint = null }) => ({ rule, name, hint })),
     proposal,
     notes,
   };

@@ -1,9 +1,9 @@
 /**
  * What some payloads, mapped alike, have under each key, and what becomes of it.
  *
- * A column has one type in the database. Where the payloads have several for one, those that most of them do not
- * have are told with the column beside it, to which `fit` moves what the column does not take; where none has most
- * payloads, all are. Which type the column has is for the database to say, which is not asked here.
+ * A column has one type in the database. Where that type is not known, and payloads have several for the column,
+ * those that most of them do not have are told with the column beside it, to which `fit` moves what the column
+ * does not take; where none has most payloads, all are.
  */
 import type { JsonValue } from "../chirpstack/event.ts";
 import { nameBeside } from "../telemetry/fit.ts";
@@ -19,11 +19,14 @@ export interface KeySummary {
   readonly outcomes: readonly OutcomeSummary[];
 }
 
-export interface OutcomeSummary extends Pick<KeyTrace, "fate" | "rules" | "column" | "type" | "outcome"> {
+export interface OutcomeSummary extends Pick<
+  KeyTrace,
+  "fate" | "rules" | "column" | "written" | "type" | "outcome"
+> {
   readonly payloads: number;
   /** The newest different values, as the payloads have them. */
   readonly samples: readonly JsonValue[];
-  /** Where it goes instead when `column` has another type; of what has not the usual type of its column. */
+  /** Where it goes instead: because `column` has another type, or in case it has. */
   readonly columnBeside: string | undefined;
 }
 
@@ -59,8 +62,13 @@ export function summariseKeys(traces: readonly MappingTrace[]): KeySummary[] {
   return [...all.filter((key) => key.inside === undefined), ...all.filter((key) => key.inside !== undefined)];
 }
 
+/** Keys that are in no trace: those of the payload that has the most. Others may have other ones. */
+export function untoldOf(traces: readonly MappingTrace[]): number {
+  return traces.reduce((most, { untraced }) => Math.max(most, untraced), 0);
+}
+
 function addKey(keys: Map<string, GrowingKey>, traced: KeyTrace, trace: MappingTrace): void {
-  const { path, inside, fate, rules, column, type, outcome } = traced;
+  const { path, inside, fate, rules, column, written, type, outcome } = traced;
   const keyId = JSON.stringify([inside ?? null, path]);
   const key = keys.get(keyId) ?? {
     path,
@@ -73,11 +81,11 @@ function addKey(keys: Map<string, GrowingKey>, traced: KeyTrace, trace: MappingT
   keys.set(keyId, key);
   count(key, trace);
   // Not by the outcome's words, which may speak of one payload's value.
-  const outcomeId = JSON.stringify([fate, rules, column ?? null, type ?? null]);
+  const outcomeId = JSON.stringify([fate, rules, column ?? null, written ?? null, type ?? null]);
   let summary = key.byId.get(outcomeId);
   if (summary === undefined) {
     const nothing = { payloads: 0, lastTrace: undefined, samples: [], sampleTexts: new Set<string>() };
-    summary = { fate, rules, column, type, outcome, ...nothing };
+    summary = { fate, rules, column, written, type, outcome, ...nothing };
     key.byId.set(outcomeId, summary);
     key.outcomes.push(summary);
   }
@@ -119,10 +127,14 @@ function usualTypes(outcomes: readonly GrowingOutcome[]): UsualTypes {
 }
 
 function finish(summary: GrowingOutcome, usual: UsualTypes): OutcomeSummary {
-  const { fate, rules, column, type, outcome, payloads, samples } = summary;
-  const isUnusual = column !== undefined && type !== undefined && usual.get(column) !== type;
-  const columnBeside = isUnusual ? nameBeside(column, type) : undefined;
-  const words =
-    columnBeside === undefined ? outcome : `${outcome} (${columnBeside} where the column has another type)`;
-  return { fate, rules, column, type, columnBeside, outcome: words, payloads, samples };
+  const { fate, rules, column, written, type, outcome, payloads, samples } = summary;
+  const told = { fate, rules, column, written, type, payloads, samples };
+  if (column === undefined || type === undefined) return { ...told, columnBeside: undefined, outcome };
+  if (written !== undefined || fate !== "field") {
+    return { ...told, columnBeside: written === column ? undefined : written, outcome };
+  }
+  if (usual.get(column) === type) return { ...told, columnBeside: undefined, outcome };
+  const columnBeside = nameBeside(column, type);
+  const words = `${outcome} (${columnBeside} where the column has another type)`;
+  return { ...told, columnBeside, outcome: words };
 }

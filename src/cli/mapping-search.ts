@@ -10,17 +10,21 @@ import { ownSource } from "../pipeline/own-message.ts";
 import { receiptFor } from "../pipeline/received-time.ts";
 import { proposedMatch } from "../telemetry/mapping-proposal.ts";
 import { explainPayload, type MappingTrace } from "../telemetry/mapping-trace.ts";
+import { payloadTable } from "../telemetry/payload-rows.ts";
+import { mappingOf } from "../telemetry/profile-match.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { payloadTablePrefix, telemetryTable } from "../telemetry/table.ts";
 import { type TagLayout, tagLayout } from "../telemetry/tags.ts";
+import type { KnownSchema, KnownTable } from "./mapping-schema.ts";
 
 /**
- * Payloads that are mapped alike: of one device profile, by one `[[profile]]` or none, into one table. Where no
- * profile is named, also of one application.
+ * Payloads that are mapped alike: of one device profile, by one `[[profile]]` or none, into one table of one
+ * database. Where no profile is named, also of one application.
  */
 export interface MappingGroup extends Pick<MappingTrace, "profileName" | "profileId" | "mapping" | "table"> {
   /** Its name or id, where a proposal has nothing else to match by. */
   readonly application: string | undefined;
+  readonly known: KnownTable;
   readonly devices: readonly SeenDevice[];
   /** The newest first, at least one. */
   readonly traces: readonly MappingTrace[];
@@ -60,6 +64,7 @@ export class MappingSearch {
   readonly #isWanted: (device: DeviceInfo) => boolean;
   readonly #maxPayloads: number;
   readonly #settings: TelemetrySettings;
+  readonly #schema: KnownSchema;
   readonly #layout: TagLayout;
   readonly #groups = new Map<string, GrowingGroup>();
   readonly #devices = new Map<string, SeenDevice>();
@@ -67,11 +72,12 @@ export class MappingSearch {
   readonly #deduplicationIds = new Set<string>();
   #payloads = 0;
 
-  constructor(name: string, maxPayloads: number, settings: TelemetrySettings) {
+  constructor(name: string, maxPayloads: number, settings: TelemetrySettings, schema: KnownSchema) {
     this.#name = name;
     this.#isWanted = matcher(name);
     this.#maxPayloads = maxPayloads;
     this.#settings = settings;
+    this.#schema = schema;
     this.#layout = tagLayout(settings);
   }
 
@@ -116,12 +122,13 @@ export class MappingSearch {
     const event = result.value;
     if (!isDeviceEvent(event)) return;
     const hasPayload = event.kind === "up" && event.object !== undefined;
-    this.#remember(event.device, hasPayload);
+    const isNew = hasPayload && !this.#isCopy(event);
+    this.#remember(event.device, isNew);
     if (!this.#isWanted(event.device)) return;
     this.matched += 1;
     if (event.kind !== "up") return;
     if (!hasPayload) this.withoutObject += 1;
-    else if (!this.#isCopy(event)) this.#add(event, message);
+    else if (isNew) this.#add(event, message);
   }
 
   /** The same uplink may have come by two brokers, or twice. */
@@ -139,34 +146,40 @@ export class MappingSearch {
       uplink,
       receiptFor(message, uplink, () => undefined),
     );
-    const trace = explainPayload(uplink, timeNs, this.#layout, this.#settings.profiles);
-    const { profileName, profileId, mapping, table, devEui, deviceName } = trace;
+    const { profiles } = this.#settings;
+    const table = payloadTable(uplink, mappingOf(uplink.device, profiles));
+    const known = this.#schema.tableOf(message.source, uplink.device, table);
+    const trace = explainPayload(uplink, timeNs, this.#layout, profiles, known.columns);
+    const { profileName, profileId, mapping, devEui, deviceName } = trace;
     const match = proposedMatch(trace);
     const application = match?.by === "application" ? match.name : undefined;
-    const id = JSON.stringify([profileId, profileName, mapping ?? 0, table, application ?? null]);
+    const { database } = known;
+    const id = JSON.stringify([profileId, profileName, mapping ?? 0, table, application ?? null, database]);
     const group = getOrMake(this.#groups, id, () => ({
       profileName,
       profileId,
       mapping,
       table,
       application,
+      known,
       devices: [],
       traces: [],
     }));
     group.traces.push(trace);
-    const known = group.devices.find((device) => device.devEui === devEui);
-    if (known !== undefined) known.payloads += 1;
+    const seen = group.devices.find((device) => device.devEui === devEui);
+    if (seen !== undefined) seen.payloads += 1;
     else group.devices.push({ devEui, deviceName, profileName, payloads: 1 });
   }
 
-  #remember({ devEui, deviceName, profileName, profileId }: DeviceInfo, hasPayload: boolean): void {
+  /** `isPayload`: one that was not seen before. */
+  #remember({ devEui, deviceName, profileName, profileId }: DeviceInfo, isPayload: boolean): void {
     const device = getOrMake(this.#devices, devEui, () => ({ devEui, deviceName, profileName, payloads: 0 }));
     const profile = getOrMake(this.#profiles, JSON.stringify([profileName, profileId]), () => ({
       profileName,
       profileId,
       payloads: 0,
     }));
-    if (!hasPayload) return;
+    if (!isPayload) return;
     device.payloads += 1;
     profile.payloads += 1;
   }
@@ -174,7 +187,7 @@ export class MappingSearch {
 
 /**
  * A device by its EUI, as ChirpStack or a label has it ("24-E1-24-…"), or by its name; a device profile by its
- * name, its id, or its name as tables have it ("em300_th").
+ * name, its id, or its name as tables have it ("em300_th"); an application by its name or id.
  */
 function matcher(name: string): (device: DeviceInfo) => boolean {
   const lower = name.toLowerCase();
@@ -184,6 +197,8 @@ function matcher(name: string): (device: DeviceInfo) => boolean {
     device.deviceName === name ||
     device.profileName.toLowerCase() === lower ||
     device.profileId.toLowerCase() === lower ||
+    device.applicationName.toLowerCase() === lower ||
+    device.applicationId.toLowerCase() === lower ||
     telemetryTable(device.profileName, device.profileId) === payloadTablePrefix + lower;
 }
 

@@ -1,7 +1,9 @@
 /** What `flightline mapping show` found, for a person: 80 columns, but for the TOML, which is for the file. */
 import type { ProfileMatch } from "../telemetry/settings.ts";
+import type { UnmetRule } from "../telemetry/mapping-unmet.ts";
+import { maxPayloadColumns } from "../telemetry/table.ts";
 import { tomlText } from "../telemetry/toml-text.ts";
-import { type KeySummary, type OutcomeSummary, summariseKeys } from "./mapping-keys.ts";
+import { type KeySummary, type OutcomeSummary, summariseKeys, untoldOf } from "./mapping-keys.ts";
 import { cut, fill, harmless, harmlessToml, widthOf, wrap } from "./mapping-layout.ts";
 import { type MappingGroup, type MappingSearch, maxListed } from "./mapping-search.ts";
 
@@ -11,30 +13,35 @@ const maxKeyWidth = 22;
 const maxSampleWidth = 16;
 const maxOutcomeLines = 4;
 const maxNoteLines = 4;
-/** A codec that invents keys has no end of them; --json has them all. */
+/** A codec that invents keys has no end of them; --json has more. */
 const maxKeys = 300;
 const maxDevicesShown = 3;
+const maxUnmetShown = 20;
 
-/**
- * One group. `match` is that of the `[[profile]]` which applies; `proposal` is TOML, or "": then `notes` are
- * what there is to know instead.
- */
-export function describeGroup(
-  group: MappingGroup,
-  match: ProfileMatch | undefined,
-  proposal: string,
-  notes: readonly string[],
-): string {
+/** A group, and what there is to say of it. */
+export interface DescribedGroup {
+  readonly group: MappingGroup;
+  /** Of the `[[profile]]` which applies. */
+  readonly match: ProfileMatch | undefined;
+  readonly unmet: readonly UnmetRule[];
+  /** TOML, or "": then `notes` are what there is to know instead. */
+  readonly proposal: string;
+  readonly notes: readonly string[];
+}
+
+export function describeGroup({ group, match, unmet, proposal, notes }: DescribedGroup): string {
   const { traces, table, mapping } = group;
   const what = plural(traces.length, "payload");
   const lines = [
     cut(`${profileOf(group)}: the last ${what}, ${periodOf(group)}`, screenWidth),
     ...labelled("devices", devicesOf(group)),
     ...labelled("table", harmless(table)),
+    ...labelled("columns", columnsOf(group)),
     ...labelled("mapping", mapping === undefined ? noMapping : describeMatch(mapping, match)),
     "",
-    ...keyLines(summariseKeys(traces), traces.length),
+    ...keyLines(summariseKeys(traces), traces.length, untoldOf(traces)),
     "",
+    ...unmetLines(unmet),
   ];
   if (proposal === "") lines.push(...noteLines(notes));
   else lines.push("Proposal, for the configuration:", "", harmlessToml(proposal).trimEnd());
@@ -43,12 +50,32 @@ export function describeGroup(
 
 function noteLines(notes: readonly string[]): string[] {
   if (notes.length === 0) return ["Nothing to propose."];
-  const wrapped = notes.flatMap((note) =>
-    wrap(harmless(note), screenWidth - 4, maxNoteLines).map(
-      (line, index) => `${index === 0 ? "  " : "    "}${line}`,
-    ),
+  return ["No proposal, but to know:", ...notes.flatMap(indented)];
+}
+
+function unmetLines(unmet: readonly UnmetRule[]): string[] {
+  if (unmet.length === 0) return [];
+  const lines = unmet
+    .slice(0, maxUnmetShown)
+    .map(({ table, name, hint }) => `${table} ${tomlText(name)}${hint === undefined ? "" : `: ${hint}`}`);
+  const more = unmet.length - lines.length;
+  if (more > 0) lines.push(`… and ${more} more`);
+  return ["Rules that met no key in these payloads:", ...lines.flatMap(indented), ""];
+}
+
+function indented(text: string): string[] {
+  return wrap(harmless(text), screenWidth - 4, maxNoteLines).map(
+    (line, index) => `${index === 0 ? "  " : "    "}${line}`,
   );
-  return ["No proposal, but to know:", ...wrapped];
+}
+
+function columnsOf({ known: { columns, unknownWhy, database } }: MappingGroup): string {
+  if (columns === undefined) return harmless(`not compared with those in InfluxDB: ${unknownWhy ?? ""}`);
+  if (columns.size === 0) return harmless(`the table is not in ${database} yet, as far as is known here`);
+  const isFull = columns.size >= maxPayloadColumns;
+  return harmless(
+    `${columns.size} of ${maxPayloadColumns} in ${database}, as last known here${isFull ? ": the table is full" : ""}`,
+  );
 }
 
 const noMapping = "no [[profile]] matches: the defaults hold";
@@ -101,7 +128,8 @@ interface Row {
   readonly outcome: string;
 }
 
-function keyLines(keys: readonly KeySummary[], total: number): string[] {
+/** `untold`: how many keys a payload has beside them. */
+function keyLines(keys: readonly KeySummary[], total: number, untold: number): string[] {
   if (keys.length === 0) return ["  The payloads are empty."];
   const shown = keys.slice(0, maxKeys);
   const sections = [...new Set(shown.map((key) => key.inside))].map((inside) => ({
@@ -120,6 +148,9 @@ function keyLines(keys: readonly KeySummary[], total: number): string[] {
   }
   if (keys.length > shown.length) {
     lines.push(`  … and ${plural(keys.length - shown.length, "more key")}, which --json tells`);
+  }
+  if (untold > 0) {
+    lines.push(`  … and ${plural(untold, "more key")} in one payload, which are not told: they are too many`);
   }
   return lines;
 }
@@ -188,7 +219,10 @@ export function describeNothing(name: string, search: MappingSearch, maxMessages
     return [`no uplink of ${shown} among ${looked}, only other events`, ...further, ""].join("\n");
   }
   const unread = search.undecodable === 0 ? "" : ` (${search.undecodable} of them cannot be decoded)`;
-  const lines = [`no device and no device profile is called ${shown} among ${looked}${unread}`, ...further];
+  const lines = [
+    `no device, device profile or application is called ${shown} among ${looked}${unread}`,
+    ...further,
+  ];
   lines.push(
     ...list("devices", search.devices, 20, (device) => [
       device.devEui,

@@ -5,18 +5,20 @@ import { formatProblem } from "../config/problem.ts";
 import { JournalReader } from "../journal/reader.ts";
 import { Fault } from "../lib/fault.ts";
 import { mappingNotes, proposeMapping } from "../telemetry/mapping-proposal.ts";
+import { unmetRules } from "../telemetry/mapping-unmet.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { describeFault } from "./describe-fault.ts";
 import { exitCode, type Io, type Run } from "./io.ts";
 import { groupToJson, nothingToJson } from "./mapping-json.ts";
 import { harmless } from "./mapping-layout.ts";
+import { KnownSchema } from "./mapping-schema.ts";
 import { MappingSearch } from "./mapping-search.ts";
 import { describeGroup, describeNothing } from "./mapping-text.ts";
 import { isWithin } from "./traffic.ts";
 
 export interface MappingOptions {
   readonly config: string;
-  /** A device's EUI or name, or a device profile's name or id. */
+  /** A device's EUI or name, or the name or id of a device profile or an application. */
   readonly name: string;
   /** How many messages are looked at, at most, and how many payloads are enough. */
   readonly messages: number;
@@ -42,9 +44,11 @@ export const mappingShowCommand: Run<MappingOptions> = async (options, io) => {
     return exitCode.config;
   }
   const { telemetry, journal } = loaded.config;
-  const search = new MappingSearch(options.name, options.payloads, telemetry);
   try {
+    const schema = new KnownSchema(journal.dir, loaded.config);
+    const search = new MappingSearch(options.name, options.payloads, telemetry, schema);
     if (!(await searchJournal(journal.dir, search, options.messages, io.signal))) return exitCode.failed;
+    return report(search, options, telemetry, io);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     const { code, message, hint = null } = error;
@@ -52,11 +56,11 @@ export const mappingShowCommand: Run<MappingOptions> = async (options, io) => {
     else io.err(describeFault(error));
     return exitCode.failed;
   }
-  return report(search, options, telemetry, io);
 };
 
 function mistakeIn({ name, messages, payloads }: MappingOptions): string | undefined {
-  if (name === "") return "expected the EUI or name of a device, or the name of a device profile";
+  if (name === "")
+    return "expected the EUI or name of a device, or the name of a device profile or application";
   if (!isWithin(messages, 1, maxMessages)) return `--messages: expected 1 to ${maxMessages}.`;
   if (!isWithin(payloads, 1, maxPayloads)) return `--payloads: expected 1 to ${maxPayloads}.`;
   return undefined;
@@ -88,17 +92,20 @@ async function searchJournal(
 
 function report(search: MappingSearch, options: MappingOptions, settings: TelemetrySettings, io: Io): number {
   const { groups } = search;
-  const described = groups.map((group) => ({
-    group,
-    match: group.mapping === undefined ? undefined : settings.profiles[group.mapping - 1]?.match,
-    proposal: proposeMapping(group.traces),
-    notes: mappingNotes(group.traces),
-  }));
+  const described = groups.map((group) => {
+    const { mapping, traces } = group;
+    const applied = mapping === undefined ? undefined : settings.profiles[mapping - 1];
+    return {
+      group,
+      match: applied?.match,
+      unmet: applied === undefined ? [] : unmetRules(traces, applied),
+      proposal: proposeMapping(traces, applied),
+      notes: mappingNotes(traces),
+    };
+  });
   if (options.json) {
     const found = {
-      profiles: described.map(({ group, match, proposal, notes }) =>
-        groupToJson(group, match, proposal, notes),
-      ),
+      profiles: described.map(groupToJson),
     };
     sayJson(io, {
       ok: groups.length > 0,
@@ -109,10 +116,7 @@ function report(search: MappingSearch, options: MappingOptions, settings: Teleme
     });
   } else if (groups.length === 0) io.err(describeNothing(options.name, search, options.messages));
   else {
-    const texts = described.map(({ group, match, proposal, notes }) =>
-      describeGroup(group, match, proposal, notes),
-    );
-    io.out(texts.join("\n"));
+    io.out(described.map(describeGroup).join("\n"));
   }
   return groups.length > 0 ? exitCode.done : exitCode.failed;
 }

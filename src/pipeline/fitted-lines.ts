@@ -1,5 +1,5 @@
 import type { ColumnType, Schema, TableColumn } from "../telemetry/column-types.ts";
-import { fit } from "../telemetry/fit.ts";
+import { fit, type MovedColumn } from "../telemetry/fit.ts";
 import { encodeLine, isWritableField, isWritableTag } from "../telemetry/line-protocol.ts";
 import type { Point } from "../telemetry/point.ts";
 import type { DestinationSchema } from "./schema-keeper.ts";
@@ -10,12 +10,18 @@ export interface LeftOutFields {
   readonly names: readonly string[];
 }
 
+/** What of a row of ours is not where its name says. */
+export interface MovedFrom extends MovedColumn {
+  readonly table: string;
+}
+
 /** The rows of one message as lines. */
 export interface FittedLines {
   readonly lines: readonly string[];
   /** Columns in the lines whose types the database has not confirmed: what a refusal may be about. */
   readonly unconfirmed: readonly TableColumn[];
   readonly leftOut: readonly LeftOutFields[];
+  readonly moved: readonly MovedFrom[];
 }
 
 /**
@@ -31,15 +37,17 @@ export function fittedLines(
   const lines: string[] = [];
   const unconfirmed: TableColumn[] = [];
   const leftOut: LeftOutFields[] = [];
+  const moved: MovedFrom[] = [];
   for (const row of rows) {
     const fitted = fit(row, schema);
+    for (const column of fitted.moved) moved.push({ table: row.table, ...column });
     if (fitted.leftOut.length > 0) leftOut.push({ table: row.table, names: fitted.leftOut });
     const line = encodeLine(fitted.point);
     if (line === undefined) continue;
     lines.push(line);
     addUnconfirmed(unconfirmed, fitted.point, columns);
   }
-  return { lines, unconfirmed, leftOut };
+  return { lines, unconfirmed, leftOut, moved };
 }
 
 /** The same columns; what is claimed in them stays in them. */

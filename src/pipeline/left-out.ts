@@ -1,4 +1,6 @@
 import { Fault } from "../lib/fault.ts";
+import { commonTags, tagsOfSomeTables } from "../telemetry/own-columns.ts";
+import type { MovedFrom } from "./fitted-lines.ts";
 
 /**
  * Why something is in no row. "table": the table has all the columns that it takes. "row": the message is too
@@ -25,7 +27,8 @@ const maxSaid = 1000;
 
 /**
  * Says what is in no row, once for each device profile, table and reason while the process lives: the rows
- * carry the number themselves (`fields_left_out`), and a codec does the same with every uplink.
+ * carry the number themselves (`fields_left_out`), and a codec does the same with every uplink. And says what
+ * is in another column than its name promises, once for each table and column.
  */
 export class LeftOutReport {
   readonly #say: (fault: Fault) => void;
@@ -42,6 +45,13 @@ export class LeftOutReport {
     this.#said.add(key);
     this.#say(leftOutFault(leftOut));
   }
+
+  addMoved(moved: MovedFrom): void {
+    const key = `${moved.table}\0\0moved\0${moved.name}`;
+    if (this.#said.has(key) || this.#said.size >= maxSaid) return;
+    this.#said.add(key);
+    this.#say(movedFault(moved));
+  }
 }
 
 const verbs: Readonly<Record<LeftOutReason, string>> = {
@@ -52,8 +62,8 @@ const verbs: Readonly<Record<LeftOutReason, string>> = {
 
 const hints: Readonly<Record<LeftOutReason, string>> = {
   table:
-    "a table keeps its columns for ever, so drop makes no room in this one: give the profile another table under [[profile]]",
-  row: "a row takes 200 columns, of an array 64 items, a message 256 rows of histories: name what nobody needs in drop under [[profile]]",
+    "a table keeps its columns as long as it exists, so drop makes no room in this one: give the profile another table under [[profile]]",
+  row: "a row takes 200 columns, 32 levels, of an array 64 items and no number beyond a double (1e400), a message 256 rows of histories: name what nobody needs in drop under [[profile]]",
   time: "times from 2015 to a day after the message are usable: set the device's clock, or name the member that holds the time in explode under [[profile]]",
 };
 const gatewayHint =
@@ -69,6 +79,25 @@ function leftOutFault({ profileName, table, names, count, reason }: LeftOutColum
     disposition: "drop",
     message: `the table ${JSON.stringify(table)} ${verbs[reason]} ${first.join(", ")}${more > 0 ? ` and ${more} more` : ""}${whose}: they are not written`,
     hint: table === "gateway_stats" ? gatewayHint : hints[reason],
+  });
+}
+
+const ourTags: ReadonlySet<string> = new Set([...commonTags, ...tagsOfSomeTables]);
+const movedHints = {
+  ours: "queries that ask for it by name find nothing here: let flightline write into a database of its own ([influxdb] database), or give the profile whose table it is another one under [[profile]]",
+  configured:
+    "queries have to ask for the other column, and a payload key of that name gets a _: give the tag another name under [tags] or in [telemetry] device_tags, or the profile another table under [[profile]]",
+} as const;
+
+function movedFault({ table, name, isTag, takenBy, column }: MovedFrom): Fault {
+  const what = isTag ? "the tag" : "our column";
+  const type = takenBy === undefined ? "" : ` of type ${takenBy}`;
+  return new Fault({
+    code: "column_taken",
+    layer: "write",
+    disposition: "drop",
+    message: `the table ${JSON.stringify(table)} has another column ${JSON.stringify(short(name))}${type}: ${what} of that name is written to ${JSON.stringify(short(column))}`,
+    hint: isTag && !ourTags.has(name) ? movedHints.configured : movedHints.ours,
   });
 }
 

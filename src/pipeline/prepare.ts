@@ -176,6 +176,7 @@ function fitRows(
   const fitted = fittedLines(rows, deps.schema, deps.mayClaim(seq));
   for (const { table, names } of fitted.leftOut)
     tellLeftOut({ profileName, table, names, count: names.length, reason: "table" }, deps);
+  for (const moved of fitted.moved) deps.leftOut.addMoved(moved);
   return fitted;
 }
 

@@ -31,6 +31,17 @@ export interface Fitted {
   readonly point: Point;
   /** Names of what found no column. */
   readonly leftOut: readonly string[];
+  /** Tags and columns of ours that went beside theirs: whoever asks for them by name finds nothing. */
+  readonly moved: readonly MovedColumn[];
+}
+
+export interface MovedColumn {
+  readonly name: string;
+  readonly isTag: boolean;
+  /** What has the name. */
+  readonly takenBy: ColumnType | undefined;
+  /** Where it went. */
+  readonly column: string;
 }
 
 const lastSuffix = 9;
@@ -48,11 +59,11 @@ const beside = {
   tag: { suffix: "tag", type: "tag" },
 } as const satisfies Record<Kind, { suffix: string; type: Kind }>;
 
-const nothing: readonly string[] = [];
+const nothing = { leftOut: [], moved: [] } as const;
 
 export function fit(point: Point, schema: Schema): Fitted {
   const columns = schema.columnsOf(point.table);
-  return fitsAlready(point, columns) ? { point, leftOut: nothing } : adapt(point, columns);
+  return fitsAlready(point, columns) ? { point, ...nothing } : adapt(point, columns);
 }
 
 /** Nearly every row after the first of its kind. */
@@ -80,30 +91,33 @@ type Claim = Column | "conflict" | "full";
 function adapt(point: Point, columns: Map<string, ColumnType>): Fitted {
   const tags = point.tags.filter((tag) => isWritableTag(tag));
   const { ours, open, leftOutBefore } = partsOf(point);
-  if (ours.length + open.length + leftOutBefore === 0) return { point, leftOut: nothing };
+  if (ours.length + open.length + leftOutBefore === 0) return { point, ...nothing };
   const row: Row = { columns, taken: new Set(["time"]) };
   const tagClaims = tags.map(({ name }) => claim(row, { name: cleanName(name), type: "tag" }, false));
   const ourClaims = claimOwnNames(row, ours, false);
   const openClaims = claimOwnNames(row, open, true);
 
   const leftOut: string[] = [];
+  const moved: MovedColumn[] = [];
   const fittedTags: Tag[] = [];
   for (const [index, tag] of tags.entries()) {
     const column = settle(row, { name: tag.name, type: "tag" }, tagClaims[index], false);
     if (column === undefined) leftOut.push(tag.name);
     else fittedTags.push(column.name === tag.name ? tag : { name: column.name, value: tag.value });
+    if (column !== undefined) addMoved(moved, columns, tag.name, column);
   }
-  const fields = settleFields(row, ours, ourClaims, false, leftOut);
+  const fields = settleFields(row, ours, ourClaims, false, leftOut, moved);
   const openFields = settleFields(row, open, openClaims, true, leftOut);
-  if (point.openFrom === undefined) return { point: { ...point, tags: fittedTags, fields }, leftOut };
+  if (point.openFrom === undefined) return { point: { ...point, tags: fittedTags, fields }, leftOut, moved };
 
   const leftOutCount = leftOutBefore + leftOut.length;
   if (leftOutCount > 0) {
     const counted: Field[] = [{ name: leftOutColumn, type: "integer", value: leftOutCount }];
-    fields.push(...settleFields(row, counted, claimOwnNames(row, counted, false), false, leftOut));
+    fields.push(...settleFields(row, counted, claimOwnNames(row, counted, false), false, leftOut, moved));
   }
   const openFrom = fields.length;
-  return { point: { ...point, tags: fittedTags, fields: [...fields, ...openFields], openFrom }, leftOut };
+  const fitted = { ...point, tags: fittedTags, fields: [...fields, ...openFields], openFrom };
+  return { point: fitted, leftOut, moved };
 }
 
 interface Parts {
@@ -137,14 +151,28 @@ function settleFields(
   claims: readonly Claim[],
   isOpen: boolean,
   leftOut: string[],
+  moved?: MovedColumn[],
 ): Field[] {
   const fitted: Field[] = [];
   for (const [index, field] of fields.entries()) {
     const column = settle(row, field, claims[index], isOpen);
     if (column === undefined) leftOut.push(field.name);
-    else fitted.push(fieldOf(field, column));
+    else {
+      fitted.push(fieldOf(field, column));
+      if (moved !== undefined) addMoved(moved, row.columns, field.name, column);
+    }
   }
   return fitted;
+}
+
+function addMoved(
+  moved: MovedColumn[],
+  columns: ReadonlyMap<string, ColumnType>,
+  name: string,
+  { name: column, type }: Column,
+): void {
+  if (column === cleanName(name)) return;
+  moved.push({ name, isTag: type === "tag", takenBy: columns.get(name), column });
 }
 
 function settle(row: Row, wanted: Column, own: Claim | undefined, isOpen: boolean): Column | undefined {
@@ -179,7 +207,7 @@ function claim({ columns, taken }: Row, { name, type: kind }: Column, isOpen: bo
 }
 
 /** InfluxDB lists `time` with the others; a table that is not there yet will have it. */
-function isFull(columns: ReadonlyMap<string, ColumnType>): boolean {
+export function isFull(columns: ReadonlyMap<string, ColumnType>): boolean {
   return columns.size + (columns.has("time") ? 0 : 1) >= maxPayloadColumns;
 }
 

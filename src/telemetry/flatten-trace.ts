@@ -17,6 +17,7 @@ export type SkipReason =
   | "null"
   | "empty"
   | "not finite"
+  | "too deep"
   | "dropped"
   | "no room"
   | "no time"

@@ -1,7 +1,7 @@
 /**
  * The decoded payload of a device as columns. Nested keys join with `_`, array items with their index
  * (`grid_0_temp`). Numbers are floats, always: a codec cannot say integer, and `25.0` arrives as 25. Null
- * and what is not finite is skipped. A quantity, `{"value": 21.4, "unit": "°C"}`, is its value.
+ * is skipped; what is not finite is left out and counted. A quantity, `{"value": 21.4, "unit": "°C"}`, is its value.
  *
  * Order: the keys of an object have none. ChirpStack keeps them in a hash map and sends them in another
  * order each time. So they are visited in that of their UTF-16 code units, array items in their own: which
@@ -25,8 +25,8 @@ import type { Field } from "./point.ts";
 import { isQuantity } from "./quantity.ts";
 
 const maxArrayItems = 64;
-/** The decoder keeps less; here it bounds the stack for every caller. */
-const maxDepth = 64;
+/** Of objects and arrays in each other. */
+const maxDepth = 32;
 /** Leaves room for the underscores of 200 collisions below the 512 of `cleanName`. */
 const maxNameLength = 256;
 /** Of a path on the way to its leaf: a huge key above many leaves is not copied for each of them. */
@@ -57,8 +57,8 @@ export type ItemFate = "row" | "no time" | "no room";
 export interface Flattened {
   readonly fields: readonly Field[];
   /**
-   * How many paths found no room: leaves beyond `maxFields`, the rest of a long array (as one), and items
-   * beyond those that could be rows (each as one).
+   * How many paths found no room: leaves beyond `maxFields`, numbers beyond a double, what lies too deep (as
+   * one), the rest of a long array (as one), and items beyond those that could be rows (each as one).
    */
   readonly leftOutCount: number;
   /** The first of them; an ellipsis stands for what is below or behind: `grid_64…`. */
@@ -134,7 +134,7 @@ function visit(walk: Walk, path: string, value: JsonValue, depth: number): void 
   if (walk.hasDrop && walk.rules.drop.has(path)) skipped(walk, path, value, "dropped");
   else if (value === null) skipped(walk, path, value, "null");
   else if (typeof value !== "object") addLeaf(walk, path, value, depth, false);
-  else if (depth >= maxDepth) leaveOut(walk, path, "…", value);
+  else if (depth >= maxDepth) leaveOut(walk, path, "…", value, "too deep");
   else if (Array.isArray(value)) visitArray(walk, path, value, depth);
   else if (walk.rules.valueUnit && isQuantity(value)) {
     visitQuantity(walk, path, value["value"] ?? null, depth);
@@ -164,7 +164,7 @@ function visitItems(walk: Walk, path: string, items: readonly JsonValue[], depth
     visit(walk, join(path, String(index)), items[index] ?? null, depth + 1);
   }
   if (items.length === 0) skipped(walk, path, [], "empty");
-  else if (end < items.length) leaveOut(walk, `${path}_${end}`, "…", null);
+  else if (end < items.length) leaveOut(walk, `${path}_${end}`, "…", null, "no room");
 }
 
 /** A device whose clock says 1970 must not make columns for each place of its history. */
@@ -198,11 +198,11 @@ function visitQuantity(walk: Walk, path: string, value: JsonValue, depth: number
 function addLeaf(walk: Walk, path: string, raw: Scalar, depth: number, isQuantity: boolean): void {
   const { trace } = walk;
   if (typeof raw === "number" && !Number.isFinite(raw)) {
-    skipped(walk, path, raw, "not finite");
+    leaveOut(walk, path, "", raw, "not finite");
     return;
   }
   if (walk.leaves.length >= walk.maxFields) {
-    leaveOut(walk, path, "", raw);
+    leaveOut(walk, path, "", raw, "no room");
     return;
   }
   const renamed = walk.hasRename ? walk.rules.rename.get(path) : undefined;
@@ -260,9 +260,9 @@ function fieldsOf(leaves: readonly Leaf[], rules: LeafRules): Field[] {
   return fields;
 }
 
-function leaveOut(walk: Walk, path: string, ellipsis: string, raw: JsonValue): void {
+function leaveOut(walk: Walk, path: string, ellipsis: string, raw: JsonValue, reason: SkipReason): void {
   countLeftOut(walk, path, ellipsis);
-  skipped(walk, `${path}${ellipsis}`, raw, "no room");
+  skipped(walk, `${path}${ellipsis}`, raw, reason);
 }
 
 function countLeftOut(walk: Walk, path: string, ellipsis: string): void {

@@ -20,13 +20,13 @@ const typeWords: Readonly<Record<FieldType, string>> = { float: "number", string
 
 export function findFlips(keys: readonly KeyHistory[]): Flip[] {
   const found: Flip[] = [];
-  for (const { path, column, values } of keys) {
+  for (const { path, column, values, rules } of keys) {
     if (values.size < 2) continue;
     const types = [...values].map(
       ([type, items]) => `${typeWords[type]} in ${items.length} (such as ${sample(items[0])})`,
     );
     const why = `${column} changes its type: ${types.join(", ")}`;
-    found.push({ path, column, why, ...adviceOn(values) });
+    found.push({ path, column, why, ...adviceOn(values, rules.has("scaled")) });
   }
   return found.slice(0, maxFindings);
 }
@@ -65,7 +65,8 @@ const maxDifferentTexts = 5;
 /** What a configuration can say on one line. */
 const writableText = /^[^\p{Cc}\p{Cs}]{0,40}$/u;
 
-function adviceOn(values: KeyHistory["values"]): Pick<Flip, "advice" | "texts"> {
+/** `isScaled`: its numbers are, so that its texts must not stay texts. */
+function adviceOn(values: KeyHistory["values"], isScaled: boolean): Pick<Flip, "advice" | "texts"> {
   const numbers = values.get("float");
   const texts = values.get("string");
   if (numbers === undefined || texts === undefined || values.has("boolean")) return noAdvice;
@@ -74,7 +75,7 @@ function adviceOn(values: KeyHistory["values"]): Pick<Flip, "advice" | "texts"> 
   if (areFew && different.every((text) => noValueWords.has(text.trim().toLowerCase()))) {
     return { advice: "sentinel", texts: different };
   }
-  const canStayText = numbers.every((value) => typeof value === "string");
+  const canStayText = !isScaled && numbers.every((value) => typeof value === "string");
   const isMostlyText = texts.length >= numbers.length;
   if (canStayText && (isMostlyText || lookLikeCodes(numbers, different)))
     return { advice: "text", texts: [] };

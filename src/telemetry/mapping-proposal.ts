@@ -8,6 +8,7 @@ import { findFlips, type Flip } from "./mapping-flips.ts";
 import { findSentinels } from "./mapping-sentinels.ts";
 import type { MappingTrace } from "./mapping-trace.ts";
 import { defaultMapping } from "./profile-match.ts";
+import type { ProfileMapping } from "./settings.ts";
 import { isWritableName, tomlComment, tomlName, tomlText } from "./toml-text.ts";
 
 /** What the devices of a `[[profile]]` have in common. */
@@ -29,46 +30,44 @@ export function proposedMatch(trace: MappingTrace): ProposedMatch | undefined {
 
 /**
  * "" when no line of it would be a rule, or there is nothing to match by. Traces that another match is for
- * than the first one's are passed over.
+ * than the first one's are passed over. `applied`: the `[[profile]]` that has mapped them; what it says already
+ * is in the lists and tables that are proposed, so that they can take the place of its own.
  */
-export function proposeMapping(traces: readonly MappingTrace[]): string {
+export function proposeMapping(traces: readonly MappingTrace[], applied = defaultMapping): string {
   const match = traces[0] === undefined ? undefined : proposedMatch(traces[0]);
   if (match === undefined) return "";
   const same = traces.filter((trace) => {
     const other = proposedMatch(trace);
     return other?.by === match.by && other.name === match.name;
   });
-  const lines = ruleLines(same);
+  const lines = ruleLines(same, applied);
   return lines.length === 0 ? "" : `${[...head(same, match), ...lines].join("\n")}\n`;
 }
 
 /** None when none of them would be a rule. */
-function ruleLines(traces: readonly MappingTrace[]): string[] {
+function ruleLines(traces: readonly MappingTrace[], applied: ProfileMapping): string[] {
   const { identities, flips, conversions, sentinels } = findAll(traces);
   const renamed = new Map(conversions.map(({ path, column }) => [path, column]));
 
-  const lines = [...dropLines(identities), ...flipLines(flips)];
-  addTable(
-    lines,
-    "rename",
-    conversions.map(({ path, column, why }) => ({ name: path, value: tomlText(column), why })),
-  );
-  addTable(
-    lines,
-    "unit",
-    conversions.map(({ column, conversion }) => ({ name: column, value: tomlText(conversion) })),
-  );
+  const lines = [...dropLines(identities, applied), ...flipLines(flips, applied)];
+  const renames = conversions.map(({ path, column, why }) => ({ name: path, value: tomlText(column), why }));
+  addTable(lines, "rename", renames, oldEntries(applied.rename, tomlText));
+  const units = conversions.map(({ column, conversion }) => ({ name: column, value: tomlText(conversion) }));
+  if (units.length > 0 && applied.linear.size > 0) {
+    lines.push("", tomlComment("where there is a [profile.unit] already, its lines belong here too:"));
+  }
+  addTable(lines, "unit", units, []);
   addTable(
     lines,
     "sentinel",
-    sentinels.map(({ path, column, values, why, isDoubtful }) => ({
-      name: renamed.get(path) ?? column,
-      value: tomlValues(values),
-      why,
-      isDoubtful,
-    })),
+    sentinels.map(({ path, column, values, why, isDoubtful }) => {
+      const name = renamed.get(path) ?? column;
+      const all = new Set([...(applied.sentinels.get(name) ?? []), ...values]);
+      return { name, value: tomlValues([...all]), why, isDoubtful };
+    }),
+    oldEntries(applied.sentinels, (values) => tomlValues([...values])),
   );
-  addTable(lines, "explode", explodeEntries(traces));
+  addTable(lines, "explode", explodeEntries(traces), []);
   return lines.every((line) => line === "" || line.startsWith("#")) ? [] : lines;
 }
 
@@ -85,7 +84,7 @@ export function mappingNotes(traces: readonly MappingTrace[]): string[] {
   const isWithoutMatch = traces[0] !== undefined && proposedMatch(traces[0]) === undefined;
   const { flips, sentinels } = findAll(traces);
   return [
-    ...(isWithoutMatch && ruleLines(traces).length > 0 ? [noMatch] : []),
+    ...(isWithoutMatch && ruleLines(traces, defaultMapping).length > 0 ? [noMatch] : []),
     ...flips.filter(({ advice }) => advice === "none").map(({ why }) => `${why}: ${flipWords.none}`),
     ...sentinels
       .filter(({ isDoubtful }) => isDoubtful)
@@ -96,7 +95,9 @@ export function mappingNotes(traces: readonly MappingTrace[]): string[] {
 }
 
 function findAll(traces: readonly MappingTrace[]) {
-  const keys = keyHistories(traces);
+  const soonRows = explodeEntries(traces).map(({ name }) => name);
+  // What is a column of its own now and will be none is not worth a rule.
+  const keys = keyHistories(traces).filter(({ path }) => !soonRows.some((array) => isItemOf(path, array)));
   const identities = findIdentities(keys);
   const constant = new Set(identities.map(({ path }) => path));
   const others = keys.filter(({ path }) => !constant.has(path));
@@ -106,15 +107,27 @@ function findAll(traces: readonly MappingTrace[]) {
   return { identities, flips, conversions, sentinels: findSentinels(others, flips) };
 }
 
+function isItemOf(path: string, array: string): boolean {
+  return path.startsWith(`${array}_`) && /^\d+(?:_|$)/.test(path.slice(array.length + 1));
+}
+
+function oldEntries<Value>(
+  rules: ReadonlyMap<string, Value>,
+  write: (value: Value) => string,
+): readonly Entry[] {
+  return [...rules].map(([name, value]) => ({ name, value: write(value), why: "as now" }));
+}
+
 function tomlValues(values: readonly (number | string)[]): string {
   return `[${values.map((value) => (typeof value === "number" ? value : tomlText(value))).join(", ")}]`;
 }
 
-function dropLines(identities: readonly Identity[]): string[] {
+function dropLines(identities: readonly Identity[], applied: ProfileMapping): string[] {
   if (identities.length === 0) return [];
   return [
     tomlComment("always the same so far. Without them rows are smaller, and none says so when one changes:"),
     "# drop = [",
+    ...[...applied.drop].map((path) => `#   ${tomlText(path)}, # as now`),
     ...identities.map(({ path, why }) => `#   ${tomlText(path)}, ${tomlComment(why)}`),
     "# ]",
   ];
@@ -126,14 +139,14 @@ const flipWords = {
 } as const;
 
 /** Those that no sentinel is about. */
-function flipLines(flips: readonly Flip[]): string[] {
+function flipLines(flips: readonly Flip[], applied: ProfileMapping): string[] {
   const lines: string[] = [];
   const texts: string[] = [];
   for (const { column, advice, why } of flips) {
     if (advice === "text") texts.push(column);
     if (advice === "text" || advice === "none") lines.push(tomlComment(`${why}: ${flipWords[advice]}`));
   }
-  if (texts.length > 0) lines.push(`text = [${texts.map(tomlText).join(", ")}]`);
+  if (texts.length > 0) lines.push(`text = [${[...applied.text, ...texts].map(tomlText).join(", ")}]`);
   return lines;
 }
 
@@ -144,8 +157,11 @@ interface Entry {
   readonly isDoubtful?: boolean;
 }
 
-function addTable(lines: string[], table: string, entries: readonly Entry[]): void {
-  if (entries.length === 0) return;
+/** `old`: what holds already. It is repeated beside a rule, unless a rule is about the same name. */
+function addTable(lines: string[], table: string, found: readonly Entry[], old: readonly Entry[]): void {
+  if (found.length === 0) return;
+  const rules = new Set(found.filter(({ isDoubtful }) => isDoubtful !== true).map(({ name }) => name));
+  const entries = rules.size === 0 ? found : [...old.filter(({ name }) => !rules.has(name)), ...found];
   const isRule = entries.some(({ isDoubtful }) => isDoubtful !== true);
   lines.push("", isRule ? `[profile.${table}]` : `# [profile.${table}]`);
   for (const { name, value, why, isDoubtful } of entries) {
@@ -170,7 +186,7 @@ function head(traces: readonly MappingTrace[], { by, name }: ProposedMatch): str
   if (applied !== undefined) {
     lines.push(
       tomlComment(
-        `[[profile]] number ${applied} of the configuration applies already: put these lines into it`,
+        `[[profile]] number ${applied} of the configuration applies already: put these lines into it, each list and table in place of its own`,
       ),
     );
   }

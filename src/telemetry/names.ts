@@ -12,7 +12,7 @@
 /** Tables, columns: far above what people write, far below what the parsers take (64 KiB). */
 const maxNameLength = 512;
 const maxTagValueLength = 1024;
-const maxStringLength = 16_384;
+export const maxStringLength = 16_384;
 
 const controlCharacter = /\p{Cc}/gu;
 const unwritableBackslash = /\\(?=[\\,= "]|$)/g;

@@ -128,6 +128,7 @@ export const profileSchema = table(shape).superRefine((raw, context) => {
     complain(context, { path: ["unit", name], message: "the column is in scale too: keep one of the two" });
   }
   const texts: readonly unknown[] = Array.isArray(raw.text) ? raw.text : [];
+  checkTexts(texts, { unit: raw.unit, scale: raw.scale }, context);
   const mentions = [
     ...[raw.scale, raw.unit, raw.sentinel].flatMap((rules, index) =>
       keysOf(rules).map((name) => ({ name, path: [["scale", "unit", "sentinel"][index] ?? "", name] })),
@@ -142,6 +143,22 @@ export const profileSchema = table(shape).superRefine((raw, context) => {
     complain(context, { path, message, hint: `say "${target}" here: this is about columns, after renaming` });
   }
 }, evenIfBroken);
+
+/** A column whose numbers are scaled, and whose texts with the same numbers are not, is a mistake. */
+function checkTexts(
+  texts: readonly unknown[],
+  linear: Readonly<Record<"unit" | "scale", unknown>>,
+  context: z.RefinementCtx,
+): void {
+  const inUnit = new Set(keysOf(linear.unit));
+  const inScale = new Set(keysOf(linear.scale));
+  for (const [index, name] of texts.entries()) {
+    if (typeof name !== "string" || !(inUnit.has(name) || inScale.has(name))) continue;
+    const table = inUnit.has(name) ? "unit" : "scale";
+    const message = `"${name}" is in ${table} too, and a text that stays one is not converted: keep one of the two`;
+    complain(context, { path: ["text", index], message });
+  }
+}
 
 function checkRename(
   rename: ReadonlyMap<string, string>,

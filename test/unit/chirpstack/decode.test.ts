@@ -246,7 +246,7 @@ describe("hostile objects", () => {
     assert.equal(Object.hasOwn(object, "__proto__"), true);
   });
 
-  test("depth 10,000 is cut at 32 and listed; a JSON payload of it is still an uplink", () => {
+  test("depth 10,000 is cut at 64, beyond what telemetry takes, and listed; a JSON payload of it is still an uplink", () => {
     const deep = `${'{"a":'.repeat(10_000)}1${"}".repeat(10_000)}`;
     const payload = text(
       JSON.stringify({ ...climateUplink(), object: 0 }).replace('"object":0', `"object":${deep}`),
@@ -256,23 +256,30 @@ describe("hostile objects", () => {
     for (let node: unknown = uplink.object; typeof node === "object" && node !== null; depth += 1) {
       node = (node as JsonObject)["a"];
     }
-    assert.equal(depth, 32);
-    assert.deepEqual(uplink.dropped, [`object${".a".repeat(32)}`]);
+    assert.equal(depth, 64);
+    assert.deepEqual(uplink.dropped, [`object${".a".repeat(64)}`]);
     const lists = text(
       `{"deviceInfo":{"devEui":"24e124538b223213"},"object":{"a":${"[".repeat(9000)}${"]".repeat(9000)}}}`,
     );
-    assert.deepEqual(decodeUplink(lists).dropped, [`object.a${"[0]".repeat(31)}`]);
+    assert.deepEqual(decodeUplink(lists).dropped, [`object.a${"[0]".repeat(63)}`]);
   });
 
-  test("numbers beyond a double become null, and only the first 64 paths are named", () => {
-    const huge = Array.from({ length: 100 }, () => "1e400").join(",");
+  test("only the first 64 paths are named", () => {
+    const deep = `${'{"a":'.repeat(62)}[${Array.from({ length: 100 }, () => "[]").join(",")}]${"}".repeat(62)}`;
     const payload = text(
-      JSON.stringify({ ...climateUplink(), object: 0 }).replace('"object":0', `"object":{"v":[${huge}]}`),
+      JSON.stringify({ ...climateUplink(), object: 0 }).replace('"object":0', `"object":{"b":${deep}}`),
     );
     const uplink = decodeUplink(payload);
-    assert.deepEqual(uplink.object, { v: Array.from({ length: 100 }, () => null) });
     assert.equal(uplink.dropped.length, 65);
     assert.equal(uplink.dropped.at(-1), "object…");
+  });
+
+  test("a number beyond a double stays one: telemetry says what becomes of it", () => {
+    const payload = text(
+      JSON.stringify({ ...climateUplink(), object: 0 }).replace('"object":0', '"object":{"v":[1e400]}'),
+    );
+    const { object, dropped } = decodeUplink(payload);
+    assert.deepEqual([object, dropped], [{ v: [Infinity] }, []]);
   });
 });
 

@@ -58,6 +58,7 @@ describe("mapping show, for a person", () => {
         "EM300-TH: the last 3 payloads, 2026-03-01 00:00 to 00:20 UTC",
         "  devices  24e124538b223213 barn 7 north",
         "  table    telemetry_em300_th",
+        "  columns  not compared with those in InfluxDB: there is no state.db yet",
         "  mapping  no [[profile]] matches: the defaults hold",
         "",
         "  KEY          VALUES          WHAT BECOMES OF IT",
@@ -80,6 +81,7 @@ describe("mapping show, for a person", () => {
         "LHT65N: the last 3 payloads, 2026-03-01 01:40 to 02:00 UTC",
         "  devices  a84041ffff1e5dd2 cellar",
         "  table    climate",
+        "  columns  not compared with those in InfluxDB: there is no state.db yet",
         '  mapping  [[profile]] number 2, for profile = "LHT65N", tag building = "barn-7"',
         "",
         "  KEY        VALUES      WHAT BECOMES OF IT",
@@ -91,7 +93,7 @@ describe("mapping show, for a person", () => {
         "Proposal, for the configuration:",
         "",
         '# from the last 3 payloads of "LHT65N"',
-        "# [[profile]] number 2 of the configuration applies already: put these lines into it",
+        "# [[profile]] number 2 of the configuration applies already: put these lines into it, each list and table in place of its own",
         "[[profile]]",
         'match = { profile = "LHT65N" }',
         "# always the same so far. Without them rows are smaller, and none says so when one changes:",
@@ -191,7 +193,9 @@ test("--json has the same facts, cell by cell", async (t) => {
     path,
     inside,
     payloads,
-    outcomes: [{ column: null, type: null, column_beside: null, rules: [], payloads, ...outcome }],
+    outcomes: [
+      { column: null, type: null, column_beside: null, written_to: null, rules: [], payloads, ...outcome },
+    ],
   });
   const field = (column: string, type: string, samples: unknown[], more: object = {}): object => ({
     outcome: `column ${column}, ${type}`,
@@ -213,6 +217,11 @@ test("--json has the same facts, cell by cell", async (t) => {
     profile_name: "LHT65N",
     profile_id: cellar.deviceProfileId,
     table: "climate",
+    database: "lorawan",
+    table_columns: null,
+    columns_unknown_why: "there is no state.db yet",
+    keys_untold: 0,
+    unmet_rules: [],
     notes: [],
     mapping: { number: 2, match: { profile: "LHT65N", application: null, tags: { building: "barn-7" } } },
     application: null,
@@ -242,7 +251,7 @@ test("--json has the same facts, cell by cell", async (t) => {
 });
 
 describe("what is asked for", () => {
-  test("is a device by EUI or name, or a profile by name, id or slug", async (t) => {
+  test("is a device by EUI or name, a profile by name, id or slug, or an application by name or id", async (t) => {
     const where = site(t, [...climate, ...dragino]);
     const barnOnly = [["telemetry_em300_th", undefined, [barn.devEui], 3]];
     for (const name of [
@@ -260,7 +269,13 @@ describe("what is asked for", () => {
       assert.deepEqual(await groupsOf(site(t, [uplink(0, { open: 1 }, valve)]), name), [
         ["telemetry_d1b6f7a4", undefined, [valve.devEui], 1],
       ]);
-    for (const name of ["Barn 7 North", "24e124538b22321", "em300", "barns", "unknown"])
+    for (const name of ["barns", "BARNS", "0e6f1d3c-3d2b-4b0e-9c70-0242ac120002"])
+      assert.deepEqual(
+        (await groupsOf(where, name)).map(([table]) => table),
+        ["telemetry_lht65n", "telemetry_em300_th"],
+        name,
+      );
+    for (const name of ["Barn 7 North", "24e124538b22321", "em300", "barn", "unknown"])
       assert.equal((await show(where, name)).code, 1, name);
   });
 
@@ -315,7 +330,11 @@ describe("what is asked for", () => {
       ...rest,
       ...[1, 2].map(() => ({ ...nameless, payload })),
     ];
-    assert.equal((await groupsOf(site(t, sent), "EM300-TH"))[0]?.[3], 5);
+    const where = site(t, sent);
+    assert.equal((await groupsOf(where, "EM300-TH"))[0]?.[3], 5);
+    const { err } = await show(where, "nobody");
+    assert.match(err, /barn 7 north {2}EM300-TH {2}5 payloads$/m, "also where they are only listed");
+    assert.match(err, /^ {2}EM300-TH {2}5 payloads$/m);
   });
 
   test("rows of our own and what cannot be decoded are passed over", async (t) => {
@@ -342,7 +361,7 @@ describe("where there is nothing to show", () => {
     assert.equal(
       err,
       [
-        'no device and no device profile is called "em300" among the newest 7 messages (1 of them cannot be decoded)',
+        'no device, device profile or application is called "em300" among the newest 7 messages (1 of them cannot be decoded)',
         "",
         "These devices are among them:",
         "  24e124538b223213  barn 7 north  EM300-TH  3 payloads",

@@ -27,6 +27,23 @@ function known(): MemorySchema {
   return schema;
 }
 
+test("a tag or column of ours that goes beside another is told; a payload's is not", () => {
+  const schema = new MemorySchema();
+  schema.learn([
+    { table, column: "dev_eui", type: "string" },
+    { table, column: "f_cnt", type: "string" },
+    { table, column: "level", type: "string" },
+  ]);
+  const count: Field = { name: "f_cnt", type: "integer", value: 7 };
+  const rows = [{ ...row(count, number("level")), openFrom: 1 }];
+  assert.deepEqual(fittedLines(rows, schema, true).moved, [
+    { table, name: "dev_eui", isTag: true, takenBy: "string", column: "dev_eui_tag" },
+    { table, name: "f_cnt", isTag: false, takenBy: "string", column: "f_cnt_num" },
+  ]);
+  assert.equal(fittedLines(rows, schema, true).moved.length, 2, "with every row");
+  assert.deepEqual(fittedLines(rows, known(), true).moved, []);
+});
+
 test("columns that are not confirmed are named as they are in the lines, claimed before or not", () => {
   const schema = known();
   schema.columnsOf(table).set("status", "string");

@@ -83,4 +83,29 @@ describe("columns without room", () => {
     for (let n = 0; n < 5000; n += 1) add(`p${n}`, "t");
     assert.equal(faults.length, 1000);
   });
+
+  test("a tag or column of ours that went beside another is said once for each table and column", () => {
+    const { faults, report } = setUp();
+    const moved = { name: "lvl", isTag: true, takenBy: "float", column: "lvl_tag" } as const;
+    for (let round = 0; round < 2; round += 1) {
+      report.addMoved({ table: "t", ...moved });
+      report.addMoved({ table: "u", ...moved });
+      report.addMoved({ ...moved, table: "uplink", name: "dev_eui", column: "dev_eui_tag" });
+      report.addMoved({ ...moved, table: "uplink", name: "f_cnt", isTag: false, column: "f_cnt_num" });
+    }
+    assert.deepEqual(
+      faults.map(({ code, message }) => [code, message]),
+      [
+        ["t", "lvl", "the tag", "lvl_tag"],
+        ["u", "lvl", "the tag", "lvl_tag"],
+        ["uplink", "dev_eui", "the tag", "dev_eui_tag"],
+        ["uplink", "f_cnt", "our column", "f_cnt_num"],
+      ].map(([table, name, what, column]) => [
+        "column_taken",
+        `the table "${table}" has another column "${name}" of type float: ${what} of that name is written to "${column}"`,
+      ]),
+    );
+    assert.match(faults[0]?.hint ?? "", /\[tags\] or in \[telemetry\] device_tags/);
+    for (const ours of faults.slice(2)) assert.match(ours.hint ?? "", /a database of its own/);
+  });
 });

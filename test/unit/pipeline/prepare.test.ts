@@ -520,3 +520,21 @@ describe("prepare: columns", () => {
     assert.equal(counters.fieldsLeftOut, Number(told), "counted once, whoever left it out");
   });
 });
+
+describe("a table that somebody else has laid out", () => {
+  test("a tag or column of ours that goes beside theirs is told once, and the row is written", () => {
+    const schema = new MemorySchema();
+    schema.learn([
+      { table: "uplink", column: "dev_eui", type: "string" },
+      { table: "uplink", column: "f_cnt", type: "string" },
+    ]);
+    const { faults, run } = setUp({ schema });
+    const text = run(uplink(1), uplink(2)).ready[0]?.text ?? "";
+    assert.match(text, /^uplink,(?:.*,)?dev_eui_tag=\S+ (?:.*,)?f_cnt_num=/m);
+    const told = faults.map(({ code, message: words }) => [code, /column "(\w+)"/.exec(words)?.[1]]);
+    assert.deepEqual(told, [
+      ["column_taken", "dev_eui"],
+      ["column_taken", "f_cnt"],
+    ]);
+  });
+});

@@ -19,9 +19,10 @@ test("nested keys join with _, array items with their index", () => {
   assert.deepEqual(flat(object), { a_b_c: 1, list_0: true, list_1_d: "x", list_2_0: 2 });
 });
 
-test("numbers are floats, always; what is not finite is no field", () => {
-  const { fields } = flattened({ a: 25, b: Number.NaN, c: -Infinity });
+test("numbers are floats, always; what is not finite is left out and counted", () => {
+  const { fields, leftOut, leftOutCount } = flattened({ a: 25, b: Number.NaN, c: { d: -Infinity } });
   assert.deepEqual(fields, [{ name: "a", type: "float", value: 25 }]);
+  assert.deepEqual([leftOut, leftOutCount], [["b", "c_d"], 2]);
 });
 
 test("names lose leading underscores and control characters, and are never empty", () => {
@@ -129,6 +130,19 @@ test("all that is left out is counted; the first twenty are named, briefly", () 
   assert.equal(leftOutCount, 50);
   assert.equal(leftOut.length, 20);
   for (const name of leftOut) assert.match(name, /^\d+k{60,99}$/);
+});
+
+test("32 levels are taken; what is deeper is left out and counted as one", () => {
+  const nested = (levels: number): JsonObject => {
+    let node: JsonObject = { leaf: 1, other: 2 };
+    for (let level = 1; level < levels; level += 1) node = { d: node };
+    return node;
+  };
+  assert.equal(flattened(nested(32)).fields.length, 2);
+  assert.deepEqual(
+    [flattened(nested(33)).fields.length, flattened(nested(33)).leftOut, flattened(nested(33)).leftOutCount],
+    [0, [`${Array.from({ length: 32 }, () => "d").join("_")}…`], 1],
+  );
 });
 
 test("depth is bounded for callers other than the decoder", () => {

@@ -259,3 +259,44 @@ test("whatever the keys are, a proposal is TOML that the configuration takes", (
   );
   assert.ok(proposals > 100, `${proposals} proposals`);
 });
+
+describe("for payloads that a [[profile]] maps already, a proposal", () => {
+  const proposeWith = (objects: readonly JsonObject[], rules: Record<string, unknown>): string => {
+    const profiles = mappings([rules]);
+    return proposeMapping(traces(objects, profiles), profiles[0]);
+  };
+
+  test("repeats the list or table that it takes the place of", () => {
+    const rules = {
+      rename: { a: "alpha" },
+      sentinel: { t: [-99], other: ["x"] },
+      text: ["serial"],
+    };
+    const objects = [327.67, 20, 327.67].map((t, n) => ({
+      t,
+      tempF: 70 + n,
+      code: ["12", "A4", "B7"][n] ?? "",
+    }));
+    const table = tableOf(proposeWith(objects, rules));
+    assert.deepEqual(
+      [table["rename"], table["sentinel"], table["text"]],
+      [{ a: "alpha", tempF: "temp_c" }, { other: ["x"], t: [-99, 327.67] }, ["serial", "code"]],
+    );
+  });
+
+  test("never has a column in text that is scaled: the configuration would refuse it", () => {
+    const objects = [{ n: "12" }, { n: "A4" }, { n: "B7" }];
+    assert.deepEqual(tableOf(proposeWith(objects, {}))["text"], ["n"]);
+    assert.doesNotMatch(proposeWith(objects, { unit: { n: "mV to V" } }), /^text/m);
+  });
+});
+
+test("keys inside of items that are to be rows get no rule of their own", () => {
+  const log = [0, 1].map((n) => ({ time: `2025-06-13T1${n}:00:00Z`, t: 327.67 }));
+  const toml = propose([
+    { log, log_extra: 327.67 },
+    { log, log_extra: 327.67 },
+  ]);
+  assert.deepEqual(tableOf(toml)["sentinel"], { log_extra: [327.67] });
+  assert.deepEqual(tableOf(toml)["explode"], { log: "time", history: "timestamp" });
+});

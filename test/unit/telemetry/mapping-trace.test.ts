@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import type { JsonObject } from "../../../src/chirpstack/event.ts";
+import { describe, test } from "node:test";
+import type { JsonObject, JsonValue } from "../../../src/chirpstack/event.ts";
+import type { ColumnType } from "../../../src/telemetry/column-types.ts";
 import { explainPayload } from "../../../src/telemetry/mapping-trace.ts";
 import type { MappingTrace } from "../../../src/telemetry/mapping-trace.ts";
 import { mappings, noTags, payloadUplink, uplinkNs } from "./payload-uplink.ts";
@@ -29,7 +30,7 @@ test("says of every key what becomes of it, by the defaults", () => {
     nested: { nothing: {} },
   });
   assert.deepEqual(words(trace), [
-    "bad: not a finite number: no field",
+    "bad: not a number that a double can hold: left out and counted in fields_left_out",
     "battery: column battery, float; text made number",
     "gone: null: no field",
     "list: empty: no field",
@@ -43,7 +44,7 @@ test("says of every key what becomes of it, by the defaults", () => {
   assert.equal(trace.table, "telemetry_em300_th");
   assert.deepEqual(
     trace.keys.map((key) => key.values),
-    [[Number.NaN], ["3.10"], [null], [[]], [{}], [true], [21.5], [5], [2]],
+    [["NaN"], ["3.10"], [null], [[]], [{}], [true], [21.5], [5], [2]],
   );
 });
 
@@ -78,7 +79,7 @@ test("keys of exploded items are told once for each fate, with all their values"
   ];
   const trace = explain({ history }, { sentinel: { t: [327.67] } });
   assert.deepEqual(words(trace), [
-    "history: exploded into 3 rows of their own time",
+    "history: exploded into 2 rows of their own time; 1 without a value made none",
     "history: t: column t, float",
     "history: timestamp: the time of its row",
     "history: t: sentinel: no field in column t",
@@ -134,10 +135,78 @@ test("an array whose items have a time each is pointed out when it is not explod
 test("what finds no room is told, and the trace itself is bounded", () => {
   const trace = explain(Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`k${index}`, index])));
   assert.equal(trace.keys.length, 2000);
+  assert.equal(trace.untraced, 3000);
   assert.equal(trace.keys[0]?.fate, "field");
   assert.equal(trace.keys[199]?.outcome, "no room: left out and counted in fields_left_out");
 });
 
 test("an uplink without a payload has no keys", () => {
   assert.deepEqual(explainPayload(payloadUplink(undefined), uplinkNs, noTags, []).keys, []);
+});
+
+test("what is too deep, too large or too long is told with its reason", () => {
+  let node: JsonValue = 1;
+  for (let level = 0; level < 40; level += 1) node = { d: node };
+  const trace = explain({ deep: node, huge: Infinity, long: "x".repeat(16_385), short: "x".repeat(16_384) });
+  const outcomes = trace.keys.map(({ outcome }) => outcome);
+  assert.deepEqual(outcomes, [
+    "deeper than 32 levels: left out and counted in fields_left_out",
+    "not a number that a double can hold: left out and counted in fields_left_out",
+    "column long, string; cut to its first 16384 characters",
+    "column short, string",
+  ]);
+  assert.deepEqual(trace.keys[1]?.values, ["Infinity"]);
+});
+
+describe("in a table whose columns are known", () => {
+  const explainIn = (object: JsonObject, known: [string, ColumnType][]): MappingTrace =>
+    explainPayload(payloadUplink(object), uplinkNs, noTags, [], new Map(known));
+  const places = ({ keys }: MappingTrace) => keys.map(({ path, fate, written }) => [path, fate, written]);
+
+  test("a value goes where it will be written; a new column depends on who is first", () => {
+    const trace = explainIn({ a: 1, n: "on", z: true }, [
+      ["a", "float"],
+      ["n", "float"],
+    ]);
+    assert.deepEqual(places(trace), [
+      ["a", "field", "a"],
+      ["n", "field", "n_text"],
+      ["z", "field", undefined],
+    ]);
+    assert.deepEqual(words(trace), [
+      "a: column a, float",
+      "n: column n_text, string; n is of type float there",
+      "z: column z, boolean",
+    ]);
+  });
+
+  test("a full table takes what it has, and nothing new", () => {
+    const full = Array.from({ length: 200 }, (_, n): [string, ColumnType] => [`c${n}`, "float"]);
+    const trace = explainIn({ c7: 1, c8: "on", fresh: 2 }, full);
+    assert.deepEqual(places(trace), [
+      ["c7", "field", "c7"],
+      ["c8", "no column", undefined],
+      ["fresh", "no column", undefined],
+    ]);
+    assert.match(trace.keys[2]?.outcome ?? "", /^no field: the table is full/);
+  });
+
+  test("rows of a history are each fitted, also after items that make none", () => {
+    const history = [{ timestamp: 1_650_881_694 }, { timestamp: 1_650_881_700, n: "on" }];
+    const trace = explainIn({ history }, [["n", "float"]]);
+    assert.deepEqual(places(trace).at(-1), ["n", "field", "n_text"]);
+    assert.equal(
+      trace.keys[0]?.outcome,
+      "exploded into 1 row of their own time; 1 without a value made none",
+    );
+  });
+
+  test("where nothing beside it is free, that is said", () => {
+    const known: [string, ColumnType][] = [
+      ["n", "float"],
+      ["n_text", "float"],
+    ];
+    for (let number = 2; number <= 9; number += 1) known.push([`n_text_${number}`, "float"]);
+    assert.match(explainIn({ n: "on" }, known).keys[0]?.outcome ?? "", /^no field: .*another type/);
+  });
 });

@@ -140,6 +140,7 @@ export const milesightPayloads: readonly DevicePayload[] = [
     device: "UC100: a Modbus float that is infinite",
     object: { modbus_chn_1: Number.POSITIVE_INFINITY, modbus_chn_2: 3.5, modbus_chn_3: null },
     columns: { modbus_chn_2: 3.5 },
+    leftOut: ["modbus_chn_1"],
   },
   {
     maker: "Milesight",

@@ -16,6 +16,8 @@ export interface DevicePayload {
   readonly columns?: Columns;
   /** Items without a usable time: counted in it, and named. */
   readonly untimed?: readonly string[];
+  /** What of the uplink's own row is left out. */
+  readonly leftOut?: readonly string[];
   /** The rows at times of their own, beside device_name and from_history. */
   readonly history?: readonly { readonly time: string; readonly columns: Columns }[];
 }

@@ -57,7 +57,13 @@ function reversed(value: JsonValue): JsonValue {
   );
 }
 
-function expectedPoints({ columns, history = [], profile, untimed = [] }: DevicePayload): Point[] {
+function expectedPoints({
+  columns,
+  history = [],
+  profile,
+  untimed = [],
+  leftOut = [],
+}: DevicePayload): Point[] {
   const table = typeof profile?.["table"] === "string" ? profile["table"] : "telemetry_em300_th";
   const name = { name: "device_name", type: "string", value: "barn 7 north" } as const;
   const rows: Point[] = [];
@@ -67,7 +73,8 @@ function expectedPoints({ columns, history = [], profile, untimed = [] }: Device
       { name: "f_cnt", type: "integer", value: 153 },
       { name: "f_port", type: "integer", value: 84 },
     ];
-    if (untimed.length > 0) own.push({ name: "fields_left_out", type: "integer", value: untimed.length });
+    const count = untimed.length + leftOut.length;
+    if (count > 0) own.push({ name: "fields_left_out", type: "integer", value: count });
     const fields = [...own, ...fieldsOf(columns)];
     rows.push({ table, tags: [], fields, timeNs: uplinkNs, openFrom: own.length });
   }
@@ -91,7 +98,7 @@ describe("payloads of real devices", () => {
         profiles,
       );
       assert.deepEqual(byName(points), byName(expectedPoints(payload)));
-      assert.equal(leftOut, undefined);
+      assert.deepEqual(leftOut?.names, payload.leftOut);
       assert.deepEqual(untimed?.names, payload.untimed);
       const mirrored = payloadUplink(reversed(payload.object) as JsonObject);
       assert.deepEqual(payloadRows(mirrored, uplinkNs, [], noTags, profiles).points, points);

@@ -106,6 +106,16 @@ describe("a rule that cannot be meant is refused", () => {
     ["an empty list of sentinels", { sentinel: { a: [] } }, /^sentinel.a: expected at least one value/],
     ["a sentinel that is no list", { sentinel: { a: 1 } }, /^sentinel.a: expected a list/],
     ["a flag as sentinel", { sentinel: { a: [true] } }, /^sentinel.a.0: expected a number or a text/],
+    [
+      "a text that stays one in a column with a unit",
+      { unit: { a: "mV to V" }, text: ["b", "a"] },
+      /^text.1: "a" is in unit too/,
+    ],
+    [
+      "a text that stays one in a column with a scale",
+      { scale: { a: 2 }, text: ["a"] },
+      /^text.0: "a" is in scale too/,
+    ],
     ["a list as drop's item", { drop: [["a"]] }, /^drop.0: expected the name of a payload key/],
     ["explode without a member", { explode: { a: "" } }, /^explode.a: expected the name of a member/],
     ["a list as explode", { explode: [] }, /^explode: expected a table/],
