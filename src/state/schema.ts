@@ -17,6 +17,9 @@ import type { Schema } from "../sqlite/database.ts";
  *
  * `influx_column` is what was last known of the columns in InfluxDB, for each database that was written to;
  * `type` is one of telemetry's column types.
+ *
+ * `start` is the newest runs of the daemon, by `key` in their order. `ending` is clean, crash or unknown, and
+ * unknown while it runs; `is_calm` says whether it grew old enough to be part of no crash loop.
  */
 export const stateTables: Schema = {
   applicationId: 0x464c5331,
@@ -127,5 +130,18 @@ export const stateTables: Schema = {
      ALTER TABLE gateway ADD COLUMN stats_forgotten_ms INTEGER;
      ALTER TABLE gateway ADD COLUMN stats_source TEXT NOT NULL DEFAULT '';
      UPDATE gateway SET stats_forgotten_ms = last_stats_ms;`,
+    `CREATE TABLE start (
+       key INTEGER PRIMARY KEY,
+       boot_id TEXT NOT NULL,
+       uptime_ms INTEGER NOT NULL,
+       started_ms INTEGER NOT NULL,
+       version TEXT NOT NULL,
+       ending TEXT NOT NULL,
+       is_calm INTEGER NOT NULL,
+       part TEXT,
+       code TEXT,
+       message TEXT,
+       UNIQUE (boot_id, uptime_ms)
+     ) STRICT;`,
   ],
 };

@@ -6,6 +6,7 @@ import { writeFailed } from "./faults.ts";
 import { RegistryStore } from "./registry-store.ts";
 import { SchemaStore } from "./schema-store.ts";
 import { stateTables } from "./schema.ts";
+import { Starts } from "./starts.ts";
 
 /** What is quarantined beyond this is evicted, oldest first, and counted. */
 const quarantineMaxBytes = 64 * 1024 * 1024;
@@ -28,7 +29,7 @@ export interface QuarantineEntry {
 }
 
 /**
- * state.db: quarantine, deaths while decoding, which client ids have connected, the registry.
+ * state.db: quarantine, deaths while decoding, which client ids have connected, the registry, the starts.
  * synchronous=FULL.
  */
 export class State {
@@ -43,6 +44,7 @@ export class State {
 
   readonly registry: RegistryStore;
   readonly schema: SchemaStore;
+  readonly starts: Starts;
 
   /** What had to be said about the file when it was opened. */
   readonly openingFaults: readonly Fault[];
@@ -69,6 +71,7 @@ export class State {
     };
     this.registry = new RegistryStore(database, wrote);
     this.schema = new SchemaStore(database, wrote);
+    this.starts = new Starts(database, wrote);
   }
 
   /** Faults: journal_unwritable (fatal). */
