@@ -5,6 +5,7 @@ import type { DemoOptions } from "./cli/demo.ts";
 import { exitCode, type Io } from "./cli/io.ts";
 import type { MappingOptions } from "./cli/mapping.ts";
 import type { SandboxOptions } from "./cli/sandbox.ts";
+import type { StatusOptions } from "./cli/status.ts";
 import { version } from "./cli/version.ts";
 
 /**
@@ -12,6 +13,8 @@ import { version } from "./cli/version.ts";
  * called: `flightline check` must not pay for the daemon.
  */
 const defaultConfig = "/etc/flightline/flightline.toml";
+/** RuntimeDirectory= of systemd/flightline.service. */
+const serviceSocket = "/run/flightline/control.sock";
 
 async function main(argv: readonly string[]): Promise<number> {
   const stop = new AbortController();
@@ -21,8 +24,12 @@ async function main(argv: readonly string[]): Promise<number> {
     env: process.env,
     isTerminal: process.stdout.isTTY,
     signal: stop.signal,
+    process: { urgent: listenForSignals(stop), onHangup, exit: (code) => process.exit(code) },
   };
-  listenForSignals(stop);
+  // The reader of the pipe has gone: there is nobody to go on for.
+  process.stdout.on("error", (error) => {
+    stop.abort(error);
+  });
   let code: number = exitCode.done;
   const program = commands(io, async (running) => {
     code = await running;
@@ -50,14 +57,21 @@ async function written(): Promise<void> {
   );
 }
 
-/** The first signal drains, the second one does not wait. */
-function listenForSignals(stop: AbortController): void {
+/** The first signal drains; the second one aborts what this returns, and the third one does not wait for that. */
+function listenForSignals(stop: AbortController): AbortSignal {
+  const urgent = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
-      if (stop.signal.aborted) process.exit(exitCode.failed);
+      if (urgent.signal.aborted) process.exit(exitCode.failed);
+      if (stop.signal.aborted) urgent.abort(new Error(name));
       stop.abort(new Error(name));
     });
   }
+  return urgent.signal;
+}
+
+function onHangup(listener: () => void): void {
+  process.on("SIGHUP", listener);
 }
 
 function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): Command {
@@ -102,6 +116,7 @@ function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): 
       const { configCommand } = await import("./cli/config.ts");
       await finish(configCommand(options, io));
     });
+  statusCommands(program, io, finish);
   mappingCommands(program, io, finish);
   sandboxCommands(program, io, finish);
   return program;
@@ -116,6 +131,29 @@ function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): 
 function keepYoungGenerationSmall(): void {
   setFlagsFromString("--semi-space-growth-factor=1");
 }
+
+/** What asks a running daemon. */
+function statusCommands(program: Command, io: Io, finish: (running: Promise<number>) => Promise<void>): void {
+  program
+    .command("status")
+    .description("what a running daemon says of itself; exit code 0 when all is well, else 1")
+    .option("-c, --config <file>", "the daemon's configuration", defaultConfig)
+    .option("--socket <path>", "the daemon's control socket; then the configuration is not read")
+    .option("--all", "every part, run and count", false)
+    .option("--watch", "again every 2 s, until Ctrl-C", false)
+    .option("--json", "what the control socket says, as it is", false)
+    .action(async (options: StatusFlags, command: Command) => {
+      const { statusCommand } = await import("./cli/status.ts");
+      const configIsDefault = command.getOptionValueSource("config") === "default";
+      const rows = (): number | undefined => process.stdout.rows;
+      await finish(
+        statusCommand({ ...options, socket: options.socket, configIsDefault, serviceSocket, rows }, io),
+      );
+    });
+}
+
+/** What commander makes of the command line. */
+type StatusFlags = Pick<StatusOptions, "config" | "all" | "watch" | "json"> & { readonly socket?: string };
 
 /** What is for writing `[[profile]]` tables. */
 function mappingCommands(

@@ -7,6 +7,17 @@ export interface Io {
   readonly isTerminal: boolean;
   /** Aborted by SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
+  /** What only the process itself has; absent where a command runs inside another program. */
+  readonly process?: ProcessHooks;
+}
+
+export interface ProcessHooks {
+  /** Aborted by a second SIGINT or SIGTERM: do not wait. */
+  readonly urgent: AbortSignal;
+  /** SIGHUP, from now on. */
+  onHangup(listener: () => void): void;
+  /** Ends the process at once. */
+  exit(code: number): void;
 }
 
 /** 0 done, 1 it failed, 2 bad arguments, 78 bad configuration (docs/decisions). */

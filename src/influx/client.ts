@@ -49,7 +49,7 @@ async function report(
 
 const noContent: Answer = { status: 204, retryAfter: undefined, location: undefined, body: "" };
 
-/** Its CommonJS build: the other one imports node:http, which costs 12 MB (transport.ts). */
+/** Its CommonJS build: the other one imports node:http, which costs 12 MB (net/node-http.ts). */
 function loadLibrary(): typeof InfluxDB3 {
   return createRequire(import.meta.url)("@influxdata/influxdb3-client") as typeof InfluxDB3;
 }

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
 import { assert } from "../lib/fault.ts";
 import type { Peer } from "../net/diagnose.ts";
+import { http, https } from "../net/node-http.ts";
 import { tlsOptions } from "../net/tls.ts";
 import type { InfluxConfig } from "./config.ts";
 import { StaleConnection, cancelled, send, type Errand, type ReceivedAnswer } from "./exchange.ts";
@@ -45,11 +46,6 @@ export interface TransportUse {
   readonly errand: Errand;
   readonly maxAnswerBytes: number;
 }
-
-// Not imported: an ES import reads every getter of the module, and behind `http.WebSocket` stands the whole
-// of undici, 12 MB resident that nothing here uses.
-const http = process.getBuiltinModule("node:http");
-const https = process.getBuiltinModule("node:https");
 
 /** What an error answer says fits into it many times over. */
 const writing: TransportUse = { errand: "write", maxAnswerBytes: 64 * 1024 };
