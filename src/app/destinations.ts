@@ -7,9 +7,11 @@ import type { Committer } from "../journal/committer.ts";
 import { sleep } from "../lib/abort.ts";
 import { systemClock as clock } from "../lib/clock.ts";
 import type { Fault } from "../lib/fault.ts";
+import type { Beat } from "../lib/pulse.ts";
 import type { ClockWatch } from "../pipeline/clock-trust.ts";
 import { DatabaseGate } from "../pipeline/database-first.ts";
 import type { DecodedEvents } from "../pipeline/decoded.ts";
+import type { Deduplicator } from "../pipeline/deduplicator.ts";
 import { Forward } from "../pipeline/forward.ts";
 import type { Destination } from "../pipeline/ports.ts";
 import { belongsTo } from "../pipeline/route.ts";
@@ -23,15 +25,17 @@ import { KeptSchemas } from "./schemas.ts";
 /** One database: what writes to it, and what is known of its columns. */
 export interface OpenDestination {
   readonly name: string;
+  readonly config: InfluxConfig;
   readonly forward: Forward;
   saveSchema(): void;
   close(): Promise<void>;
 }
 
-interface Rest {
+export interface Rest {
   readonly committer: Committer;
   readonly clockWatch: ClockWatch;
   readonly decoded: DecodedEvents;
+  readonly deduplicator: Deduplicator;
   readonly shared: Shared;
 }
 
@@ -67,8 +71,8 @@ function openDestination(
   { influx, routes }: InfluxDestination,
   isDefault: boolean,
   { config, log }: AppOptions,
-  { journal, deduplicator, quarantine }: Files,
-  { committer, clockWatch, decoded, shared, schemas, gates, payloadTables }: RestOfOne,
+  { journal, quarantine }: Files,
+  { committer, clockWatch, decoded, deduplicator, shared, schemas, gates, payloadTables }: RestOfOne,
 ): OpenDestination {
   const isAlone = config.routes.length === 0;
   const matches = config.routes.map(({ match }) => match);
@@ -111,6 +115,7 @@ function openDestination(
   });
   return {
     name: influx.database,
+    config: influx,
     forward,
     saveSchema() {
       const fault = schema.save();
@@ -149,8 +154,10 @@ const saveSchemaEveryMs = 60_000;
 export async function saveSchemas(
   destinations: readonly OpenDestination[],
   signal: AbortSignal,
+  beat?: Beat,
 ): Promise<void> {
   while (!signal.aborted) {
+    beat?.();
     await sleep(saveSchemaEveryMs, signal);
     for (const destination of destinations) destination.saveSchema();
   }

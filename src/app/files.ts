@@ -1,3 +1,4 @@
+import type { Config } from "../config/config.ts";
 import { makeDataDirectory } from "../journal/directory.ts";
 import { Journal } from "../journal/journal.ts";
 import { lockDirectory, unwritableFault } from "../journal/lock.ts";
@@ -19,7 +20,6 @@ export interface Files {
   readonly journal: Journal;
   readonly state: State;
   readonly marker: DecodeMarker;
-  readonly deduplicator: Deduplicator;
   readonly quarantine: (entries: readonly QuarantinedMessage[]) => void;
   /** Part of the client ids. */
   readonly installation: string;
@@ -55,20 +55,22 @@ export function openFiles({ config, log, runtimeDir }: AppOptions, opened: Dispo
   atDirectory(markerDir, () => {
     marker.arm();
   });
-  const deduplicator = new Deduplicator(
-    rememberedEvents,
-    sourcesApart(config.routes.map(({ match }) => match)),
-  );
-  rememberTail(deduplicator, journal, rememberedEvents);
   return {
     journal,
     state,
     marker,
-    deduplicator,
     quarantine,
     installation: installation.id,
     isAfterUncleanStop,
   };
+}
+
+/** Which sources it tells apart follows from the routes; what it knows, from the log. */
+export function openDeduplicator({ routes }: Config, { journal }: Files): Deduplicator {
+  const apart = sourcesApart(routes.map(({ match }) => match));
+  const deduplicator = new Deduplicator(rememberedEvents, apart);
+  rememberTail(deduplicator, journal, rememberedEvents);
+  return deduplicator;
 }
 
 function atDirectory<T>(dir: string, open: () => T): T {

@@ -2,6 +2,8 @@ import { groupCountFor } from "../journal/commit-policy.ts";
 import { Committer } from "../journal/committer.ts";
 import { systemClock as clock } from "../lib/clock.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
+import type { MqttConfig } from "../mqtt/config.ts";
+import type { DaemonMode } from "../mqtt/session.ts";
 import { Source } from "../mqtt/source.ts";
 import { ClockWatch } from "../pipeline/clock-trust.ts";
 import { ingest } from "../pipeline/ingest.ts";
@@ -29,37 +31,51 @@ export function openClockWatch(
   return clockWatch;
 }
 
-/** One committer, fed by every source. */
-export function openIngest(
+/** One committer, fed by every source; `sources` are those that are connected or try to be, at any time; `mqtt`, what is configured then. */
+export function openCommitter(
   { config, log }: AppOptions,
-  { journal, state, installation }: Files,
-  clockWatch: ClockWatch,
-  { counters, activity }: Shared,
-): { readonly sources: readonly Source[]; readonly committer: Committer } {
-  const sources: Source[] = [];
-  const committer = new Committer({
+  { journal }: Files,
+  { activity }: Shared,
+  sources: () => readonly Source[],
+  mqtt: () => readonly MqttConfig[],
+): Committer {
+  return new Committer({
     journal,
     commitIntervalMs: config.journal.commitIntervalMs,
     groupCount: () =>
       groupCountFor(
-        sources.map(({ window, status }) => ({ window, isConnected: status.state === "connected" })),
+        sources().map(({ window, status }) => ({ window, isConnected: status.state === "connected" })),
       ),
-    maxWaitingCount: 2 * Math.max(...config.mqtt.map(({ receiveMaximum }) => receiveMaximum)),
+    get maxWaitingCount() {
+      return 2 * Math.max(...mqtt().map(({ receiveMaximum }) => receiveMaximum));
+    },
     clock,
     log,
     committed: activity,
   });
-  for (const mqtt of config.mqtt) {
-    const clientId = mqtt.clientId ?? clientIdOf(installation, mqtt.name);
-    const session = {
-      filters: () => state.sessionFilters(clientId),
-      keep(filters: readonly string[]): void {
-        const fault = state.recordSession(clientId, filters);
-        if (fault !== undefined) log.fault(fault);
-      },
-    };
-    const intake = ingest({ source: mqtt.name, committer, clock, clockWatch, counters });
-    sources.push(new Source({ config: mqtt, clientId, session, ...intake, clock, log, random: Math.random }));
-  }
-  return { sources, committer };
+}
+
+export function openSource(
+  mqtt: MqttConfig,
+  { log }: AppOptions,
+  { state, installation }: Files,
+  { committer, clockWatch, mode, shared: { counters } }: Intake,
+): Source {
+  const clientId = mqtt.clientId ?? clientIdOf(installation, mqtt.name);
+  const session = {
+    filters: () => state.sessionFilters(clientId),
+    keep(filters: readonly string[]): void {
+      const fault = state.recordSession(clientId, filters);
+      if (fault !== undefined) log.fault(fault);
+    },
+  };
+  const intake = ingest({ source: mqtt.name, committer, clock, clockWatch, counters });
+  return new Source({ config: mqtt, clientId, session, mode, ...intake, clock, log, random: Math.random });
+}
+
+interface Intake {
+  readonly mode: DaemonMode;
+  readonly committer: Committer;
+  readonly clockWatch: ClockWatch;
+  readonly shared: Shared;
 }

@@ -10,6 +10,8 @@ import { influxdbState, type Snapshot } from "../status/snapshot.ts";
 
 export interface FiguresDeps {
   readonly version: string;
+  /** On the monotonic clock. */
+  readonly startedMs: number;
   /** The directory of the databases. */
   readonly dir: string;
   readonly log: MessageLog;
@@ -19,10 +21,9 @@ export interface FiguresDeps {
   snapshot(): Snapshot;
 }
 
-/** What the table about ourselves says, at the time of the call; the uptime counts from now on. */
+/** What the table about ourselves says, at the time of the call. */
 export function nodeFigures(deps: FiguresDeps): () => NodeFigures {
-  const { version, dir, clock, clockWatch } = deps;
-  const startedMs = clock.uptimeMs();
+  const { version, startedMs, dir, clock, clockWatch } = deps;
   return () => ({
     ...figuresOf(deps.snapshot()),
     version,

@@ -1,5 +1,6 @@
 import type { Committer } from "../journal/committer.ts";
 import { systemClock as clock } from "../lib/clock.ts";
+import type { Beat } from "../lib/pulse.ts";
 import type { ClockWatch } from "../pipeline/clock-trust.ts";
 import type { DecodedEvents } from "../pipeline/decoded.ts";
 import type { NodeReportDeps } from "../pipeline/node-report.ts";
@@ -13,7 +14,9 @@ import type { AppOptions, Shared } from "./options.ts";
 
 /** What keeps the registry, and the report about ourselves. */
 export interface OpenRegistry {
+  /** The present one: each run has its own, which begins where the last one saved. */
   readonly projector: Projector;
+  readonly project: (drain: AbortSignal, abort: AbortSignal, beat: Beat) => Promise<void>;
   readonly nodeReport: NodeReportDeps;
 }
 
@@ -33,22 +36,26 @@ export function openRegistry(
   const rows = new OwnRows({ committer, clock, clockWatch });
   const settings = config.telemetry;
   const offsetMs: OffsetOf = (bootKey) => journal.boots.offsetMs(bootKey);
-  const projector = new Projector({
-    log: committer,
-    journalId: journal.id,
-    store: state.registry,
-    events: decoded,
-    rows,
-    clockTrust: clockWatch,
-    offsetMs,
-    settings,
-    clock,
-    logger: log,
-    activity: shared.activity,
-  });
+  const open = (): Projector =>
+    new Projector({
+      log: committer,
+      journalId: journal.id,
+      store: state.registry,
+      events: decoded,
+      rows,
+      clockTrust: clockWatch,
+      offsetMs,
+      settings,
+      clock,
+      logger: log,
+      activity: shared.activity,
+    });
+  let projector = open();
+  let isFresh = true;
   const { node, nodeIntervalMs: intervalMs } = config;
   const figures = nodeFigures({
     version,
+    startedMs: shared.startedMs,
     dir: config.journal.dir,
     log: committer,
     offsetMs,
@@ -69,5 +76,16 @@ export function openRegistry(
     trustedUntilMs,
     settings,
   };
-  return { projector, nodeReport };
+  return {
+    get projector() {
+      return projector;
+    },
+    async project(drain, abort, beat) {
+      // What a run that failed had half done in memory is forgotten, as a crash would.
+      if (!isFresh) projector = open();
+      isFresh = false;
+      await projector.run(drain, abort, beat);
+    },
+    nodeReport,
+  };
 }

@@ -19,7 +19,7 @@ interface Environment {
 }
 
 export function createLog({ format, level }: LogConfig, environment: Environment): Log {
-  const chosen: Format = format === "auto" ? (environment.isTerminal ? "pretty" : "plain") : format;
+  const chosen = chosenFormat(format, environment);
   const logger = pino({ level, base: null }, destination(chosen, environment.underSystemd));
   return {
     debug: (message, details) => {
@@ -39,6 +39,16 @@ export function createLog({ format, level }: LogConfig, environment: Environment
       logger[faultLevel[fault.disposition]]({ code, layer, ...details, hint }, message);
     },
   };
+}
+
+function chosenFormat(format: LogConfig["format"], { isTerminal }: Environment): Format {
+  if (format !== "auto") return format;
+  return isTerminal ? "pretty" : "plain";
+}
+
+/** systemd takes the priority from the beginning of each of our lines. */
+export function isForJournald({ format }: LogConfig, environment: Environment): boolean {
+  return environment.underSystemd && chosenFormat(format, environment) === "plain";
 }
 
 const faultLevel: Readonly<Record<Disposition, "warn" | "error">> = {

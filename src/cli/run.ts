@@ -1,11 +1,29 @@
-import { openApp } from "../app.ts";
-import { loadConfig } from "../config/load.ts";
-import { formatProblem } from "../config/problem.ts";
+import { type App, openApp } from "../app.ts";
+import { installCrashRecord } from "../app/crash-handlers.ts";
+import { configRedactor } from "../app/redaction.ts";
+import type { Config } from "../config/config.ts";
+import { loadConfig, type LoadResult } from "../config/load.ts";
+import { formatProblem, type Problem } from "../config/problem.ts";
+import { once } from "../lib/abort.ts";
+import { systemClock as clock } from "../lib/clock.ts";
 import { Fault } from "../lib/fault.ts";
+import type { Log } from "../lib/log.ts";
 import type { Decode } from "../pipeline/ports.ts";
-import type { PartsOutcome } from "../supervision/parts.ts";
+import type { Start } from "../state/starts.ts";
+import { runtimeDirectory } from "../status/control-path.ts";
+import { runningPart } from "../supervision/child-run.ts";
+import type { SupervisorOutcome } from "../supervision/supervisor.ts";
+import { readBootId } from "../systemd/boot-id.ts";
+import {
+  extendTimeout,
+  type Notifier,
+  notifyReady,
+  notifyReloading,
+  notifyStopping,
+  openNotifier,
+} from "../systemd/notify.ts";
 import { exitCode, type Io } from "./io.ts";
-import { createLog } from "./logging.ts";
+import { createLog, isForJournald } from "./logging.ts";
 import { version } from "./version.ts";
 
 export interface RunOptions {
@@ -15,51 +33,128 @@ export interface RunOptions {
   readonly decode?: Decode;
 }
 
-/** `flightline run`: the daemon. Ends on SIGTERM or SIGINT with 0, on a failed part with 1, 78 for a bad configuration. */
+/** For a journal of some GiB on a slow card. */
+const openingMs = 300_000;
+
+/**
+ * `flightline run`: the daemon. Ends on SIGTERM or SIGINT with 0, on a failed critical part with 1, 78 for a
+ * bad configuration. SIGHUP: the configuration is read again.
+ */
 export async function runCommand(options: RunOptions, io: Io): Promise<number> {
-  const loaded = loadConfig({ file: options.config, env: io.env });
+  const load = () => loadConfig({ file: options.config, env: io.env });
+  const loaded = load();
   if (!loaded.ok) {
     io.err(loaded.problems.map(formatProblem).join(""));
     return exitCode.config;
   }
   const { config } = loaded;
-  const log = createLog(config.log, {
-    isTerminal: io.isTerminal,
-    underSystemd: io.env["JOURNAL_STREAM"] !== undefined,
-  });
-  log.info(`flightline ${version()} starts`, {
-    node: config.node,
-    pid: process.pid,
-    node_js: process.version,
-  });
-  let outcome: PartsOutcome;
+  const known: KnownConfigs = { present: config, former: config };
+  const environment = { isTerminal: io.isTerminal, underSystemd: io.env["JOURNAL_STREAM"] !== undefined };
+  const log = createLog(config.log, environment);
+  const start = thisStart();
+  const { node } = config;
+  log.info(`flightline ${version()} starts`, { node, pid: process.pid, node_js: process.version });
+  const notifier = openNotifier(io.env);
+  extendTimeout(notifier, openingMs);
+  const hooks = io.process;
+  const crash =
+    hooks &&
+    installCrashRecord({
+      dir: config.journal.dir,
+      start,
+      part: runningPart,
+      redact: configRedactor(known),
+      clock,
+      isForJournald: isForJournald(config.log, environment),
+      exit: (code) => {
+        hooks.exit(code);
+      },
+    });
   try {
     const app = openApp({
       config,
       log,
       version: version(),
-      runtimeDir: runtimeDir(io.env),
+      runtimeDir: runtimeDirectory(io.env),
+      start,
+      notifier,
+      recordCrash: crash?.record,
       decode: options.decode,
     });
-    outcome = await app.run(io.signal);
+    once(io.signal, () => {
+      notifyStopping(notifier);
+    });
+    hooks?.onHangup(() => {
+      // The service manager has been told of a stop, which is not taken back.
+      if (io.signal.aborted) return;
+      // A rejection is a bug: it ends the process, as any other that nobody handles.
+      void reload(app, load, log, notifier, known);
+    });
+    const outcome = await app.run(io.signal, hooks?.urgent);
+    return codeOf(outcome, hooks?.urgent.aborted === true, log);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     log.fault(error);
     return exitCode.failed;
+  } finally {
+    await notifier.close();
   }
-  for (const part of outcome.stragglers) log.warn("did not end in time", { part });
-  const { failure } = outcome;
+}
+
+function thisStart(): Start {
+  return {
+    bootId: readBootId(),
+    uptimeMs: clock.uptimeMs(),
+    startedAtMs: clock.nowMs(),
+    version: version(),
+  };
+}
+
+function codeOf({ failure, stragglers }: SupervisorOutcome, isUrgent: boolean, log: Log): number {
+  for (const part of stragglers) log.warn("did not end in time", { part });
+  if (failure === undefined && isUrgent) {
+    log.warn("stopped at once: what was under way stays in the journal");
+    return exitCode.failed;
+  }
   if (failure === undefined) {
     log.info("stopped");
     return exitCode.done;
   }
-  if (!(failure.error instanceof Fault)) throw failure.error;
-  log.fault(failure.error, { part: failure.part });
   return exitCode.failed;
 }
 
-/** systemd gives a colon-separated list when the unit has several. */
-function runtimeDir(env: NodeJS.ProcessEnv): string | undefined {
-  const first = env["RUNTIME_DIRECTORY"]?.split(":")[0];
-  return first === "" ? undefined : first;
+/** The configurations whose secrets may stand in a crash. */
+interface KnownConfigs {
+  present: Config;
+  former: Config;
+}
+
+/** A configuration with mistakes leaves everything as it is. */
+async function reload(
+  app: App,
+  load: () => LoadResult,
+  log: Log,
+  notifier: Notifier,
+  known: KnownConfigs,
+): Promise<void> {
+  notifyReloading(notifier);
+  const loaded = load();
+  if (loaded.ok) {
+    known.former = known.present;
+    known.present = loaded.config;
+    await app.reload(loaded.config);
+    log.info("reloaded the configuration");
+  } else log.fault(rejectedFault(loaded.problems));
+  notifyReady(notifier);
+}
+
+function rejectedFault(problems: readonly Problem[]): Fault {
+  const texts = problems.map((problem) => formatProblem(problem).trim());
+  return new Fault({
+    code: "reload_rejected",
+    layer: "config",
+    disposition: "drop",
+    message: `the new configuration has mistakes, and the old one stays: ${texts.join("; ")}`,
+    hint: "flightline check names each mistake with its file and line; then systemctl reload flightline",
+  });
 }

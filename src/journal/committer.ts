@@ -5,6 +5,7 @@ import { backoffMs } from "../lib/backoff.ts";
 import type { IntervalSet } from "../lib/intervals.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import { Wakeup } from "../lib/wakeup.ts";
+import { type Beat, idleWaitMs } from "../lib/pulse.ts";
 import { commitDueInMs, stallCount } from "./commit-policy.ts";
 import { evictedFault, unprojectedFault } from "./faults.ts";
 import type { Journal } from "./journal.ts";
@@ -139,15 +140,16 @@ export class Committer {
   }
 
   /** Commits until aborted; then once more, so that what was submitted is durable and acknowledged. */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, beat?: Beat): Promise<void> {
     let failures = 0;
     for (;;) {
+      beat?.();
       const version = this.#work.version;
       this.#draining = signal.aborted;
       const dueInMs = this.#dueInMs();
       if (dueInMs === undefined || dueInMs > 0) {
         if (signal.aborted) return;
-        await this.#work.changedSince(version, signal, dueInMs);
+        await this.#work.changedSince(version, signal, idleWaitMs(beat, dueInMs));
         continue;
       }
       try {

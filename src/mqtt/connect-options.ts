@@ -57,7 +57,7 @@ function tlsPart(config: MqttConfig): IClientOptions {
   return config.url.startsWith("mqtts:") ? (tlsOptions(config.tls) as IClientOptions) : {};
 }
 
-/** What is retained on the state topic: {"state":"online"} or {"state":"offline"}. */
-export function statePayload(state: "online" | "offline"): Buffer {
-  return Buffer.from(JSON.stringify({ state }));
+/** What is retained on the state topic: {"state":"online"}, {"state":"online","mode":"safe"} or {"state":"offline"}. */
+export function statePayload(state: "online" | "offline", isSafeMode = false): Buffer {
+  return Buffer.from(JSON.stringify({ state, ...(isSafeMode ? { mode: "safe" } : {}) }));
 }

@@ -1,4 +1,5 @@
 import type { MqttClient } from "mqtt";
+import type { Beat } from "../lib/pulse.ts";
 
 /**
  * mqtt.js gives a connection up when it has not *handled* a PINGRESP half a keepalive after its PINGREQ.
@@ -9,10 +10,12 @@ import type { MqttClient } from "mqtt";
  */
 export class KeepAlive {
   readonly #client: MqttClient;
+  readonly #beat: Beat | undefined;
   #pingIsOut = false;
 
-  constructor(client: MqttClient) {
+  constructor(client: MqttClient, beat: Beat | undefined) {
     this.#client = client;
+    this.#beat = beat;
     client.on("packetsend", ({ cmd }) => {
       if (cmd === "pingreq") this.#pingIsOut = true;
     });
@@ -30,6 +33,7 @@ export class KeepAlive {
     const timer = setInterval(
       () => {
         if (!client.connected) return;
+        this.#beat?.();
         client.sendPing();
         client.reschedulePing(true);
       },

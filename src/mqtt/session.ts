@@ -1,6 +1,8 @@
 import { connect, type IConnackPacket, type IPublishPacket, type MqttClient } from "mqtt";
 import mqttPacket from "mqtt-packet";
 import { once, settledWithin } from "../lib/abort.ts";
+import type { Beat } from "../lib/pulse.ts";
+import type { Wakeup } from "../lib/wakeup.ts";
 import type { MqttConfig } from "./config.ts";
 import { connectOptions, type ProtocolVersion, statePayload } from "./connect-options.ts";
 import { deferAcks } from "./deferred-ack.ts";
@@ -29,11 +31,20 @@ export interface SessionHandler {
   pressure(): Promise<void> | undefined;
 }
 
+/** Whether the daemon runs in safe mode, which the state topic tells. */
+export interface DaemonMode {
+  isSafe(): boolean;
+  readonly changed: Wakeup;
+}
+
 export interface SessionOptions {
   readonly config: MqttConfig;
   readonly clientId: string;
   readonly protocolVersion: ProtocolVersion;
   readonly handler: SessionHandler;
+  /** For each packet of the broker (PINGRESP among them), and while it is held back on purpose. */
+  readonly beat: Beat | undefined;
+  readonly mode: DaemonMode;
 }
 
 /** Time for the commits and PUBACKs of what was already received, when stopping. */
@@ -96,7 +107,8 @@ class Connection {
     // Several awaits may race with it; none of them need be the one that sees it.
     promise.catch(() => {});
     this.#listen();
-    const keepAlive = new KeepAlive(client);
+    const keepAlive = new KeepAlive(client, options.beat);
+    client.on("packetreceive", () => options.beat?.());
     deferAcks(client, {
       publish: (packet, acknowledge) => {
         this.#publish(packet, acknowledge);
@@ -233,12 +245,18 @@ class Connection {
   }
 
   async #announce(state: "online" | "offline"): Promise<void> {
-    const { stateTopic } = this.#options.config;
-    await this.#client.publishAsync(stateTopic, statePayload(state), { qos: 1, retain: true });
+    const { config, mode } = this.#options;
+    const payload = statePayload(state, state === "online" && mode.isSafe());
+    await this.#client.publishAsync(config.stateTopic, payload, { qos: 1, retain: true });
   }
 
   async ended(signal: AbortSignal): Promise<void> {
-    await this.#until(new Promise(() => {}), signal);
+    const { config, mode } = this.#options;
+    while (!signal.aborted) {
+      const { version } = mode.changed;
+      await this.#until(mode.changed.changedSince(version, signal), signal);
+      if (!signal.aborted && config.stateTopic !== "") this.#announce("online").catch(() => {});
+    }
   }
 
   /**

@@ -4,6 +4,7 @@ import { backoffMs } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { Fault } from "../lib/fault.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
+import type { Beat } from "../lib/pulse.ts";
 import type { MqttConfig } from "./config.ts";
 import type { ProtocolVersion } from "./connect-options.ts";
 import {
@@ -13,7 +14,7 @@ import {
   sessionLostFault,
   subscriptionFault,
 } from "./faults.ts";
-import { runSession, type SessionHandler } from "./session.ts";
+import { type DaemonMode, runSession, type SessionHandler } from "./session.ts";
 
 /** A message as the broker delivered it. `acknowledge` sends its PUBACK; undefined but at QoS 1. */
 export interface Delivery {
@@ -37,6 +38,7 @@ export interface SourceDeps {
   readonly config: MqttConfig;
   readonly clientId: string;
   readonly session: SessionMemory;
+  readonly mode: DaemonMode;
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
@@ -85,13 +87,14 @@ export class Source {
     return this.#version === 5 ? this.#deps.config.receiveMaximum : olderWindow;
   }
 
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, beat?: Beat): Promise<void> {
     const { clock, random } = this.#deps;
     let failures = 0;
     while (!signal.aborted) {
+      beat?.();
       this.status.state = "connecting";
       this.#connectedSinceMs = undefined;
-      const failure = await this.#session(signal);
+      const failure = await this.#session(signal, beat);
       if (signal.aborted || failure === undefined) return;
       if (failure === "fall_back") continue;
       if (clock.uptimeMs() - (this.#connectedSinceMs ?? Infinity) > goodConnectionMs) {
@@ -106,10 +109,17 @@ export class Source {
     }
   }
 
-  async #session(signal: AbortSignal): Promise<Fault | "fall_back" | undefined> {
+  async #session(signal: AbortSignal, beat: Beat | undefined): Promise<Fault | "fall_back" | undefined> {
     const { config, clientId } = this.#deps;
     try {
-      const options = { config, clientId, protocolVersion: this.#version, handler: this.#handler() };
+      const options = {
+        config,
+        clientId,
+        protocolVersion: this.#version,
+        handler: this.#handler(),
+        beat,
+        mode: this.#deps.mode,
+      };
       await runSession(options, signal);
       return undefined;
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
 import { Fault } from "../lib/fault.ts";
+import type { Beat } from "../lib/pulse.ts";
 
 /** A clock that is this far behind the newest trusted time in the journal is wrong. */
 const behindToleranceMs = 60_000;
@@ -116,7 +117,7 @@ export class ClockWatch {
     return this.#verdict.patienceOver && this.#deps.decideNoOffset();
   }
 
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, beat?: Beat): Promise<void> {
     const { log } = this.#deps;
     if (!this.isTrusted && !this.mayRelease) {
       log.warn("the clock is not to be trusted yet: uplinks without GPS time wait in the journal", {
@@ -124,6 +125,7 @@ export class ClockWatch {
       });
     }
     while (!signal.aborted) {
+      beat?.();
       await sleep(pollMs, signal);
       if (!this.isTrusted || !this.#isDecided) this.look();
     }

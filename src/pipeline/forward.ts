@@ -3,6 +3,7 @@ import { Fault } from "../lib/fault.ts";
 import { type Interval, IntervalSet } from "../lib/intervals.ts";
 import type { Log } from "../lib/log.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
+import { type Beat, idleWaitMs } from "../lib/pulse.ts";
 import type { JournalMessage } from "../journal/message.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import type { Batch, BatchLimits } from "./batch.ts";
@@ -103,24 +104,30 @@ export class Forward {
     this.#sender = new Sender({ ...deps, report, work: this.#work, endpoint: this.#endpoint });
   }
 
-  /** Whether InfluxDB takes writes, as far as we know. */
+  /** Whether InfluxDB answers, as far as we know. */
   get influxdb(): "untried" | "up" | "away" {
     if (!this.#endpoint.isOpen) return "away";
-    return this.#sender.hasDelivered ? "up" : "untried";
+    return this.#sender.hasAnswered ? "up" : "untried";
+  }
+
+  /** Why InfluxDB takes no writes just now. */
+  get trouble(): Fault | undefined {
+    return this.#endpoint.isOpen ? undefined : this.#sender.lastFault;
   }
 
   /**
    * `drain`: finish what is in flight and end. `abort`: give that up too; it stays in the journal. Rejects
    * for a bug, and has then given up everything else.
    */
-  async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+  async run(drain: AbortSignal, abort: AbortSignal, beat?: Beat): Promise<void> {
     const sender = this.#sender;
     const bug = new AbortController();
     const giveUp = AbortSignal.any([abort, bug.signal]);
     const stop = AbortSignal.any([drain, giveUp]);
+    const both = beat === undefined ? undefined : beatOfBoth(beat);
     const lanes = [
-      this.#runLane("fresh", stop, giveUp),
-      this.#runLane("backlog", stop, giveUp),
+      this.#runLane("fresh", stop, giveUp, both?.fresh),
+      this.#runLane("backlog", stop, giveUp, both?.backlog),
       this.#deps.schema.run(stop),
     ];
     try {
@@ -134,9 +141,10 @@ export class Forward {
     }
   }
 
-  async #runLane(lane: Lane, stop: AbortSignal, abort: AbortSignal): Promise<void> {
+  async #runLane(lane: Lane, stop: AbortSignal, abort: AbortSignal, beat: Beat | undefined): Promise<void> {
     let batch = this.#sender.newBatch();
     while (!stop.aborted) {
+      beat?.();
       const version = this.#deps.activity.version;
       const nowMs = this.#deps.clock.uptimeMs();
       const isDue = !batch.isEmpty && batch.dueInMs(nowMs) === 0;
@@ -150,7 +158,8 @@ export class Forward {
         batch = this.#sender.newBatch();
       } else {
         if (batch.isEmpty && this.#endpoint.probeUnused(lane, nowMs)) this.#deps.activity.notify();
-        await this.#deps.activity.changedSince(version, stop, this.#waitMs(lane, batch, nowMs));
+        const waitMs = idleWaitMs(beat, this.#waitMs(lane, batch, nowMs));
+        await this.#deps.activity.changedSince(version, stop, waitMs);
       }
     }
     if (!batch.isEmpty) await this.#sender.send(lane, batch, abort);
@@ -272,4 +281,17 @@ export class Forward {
       log.settle(message.seq, message.seq);
     }
   }
+}
+
+/** The forwarder moves when both lanes do: one that is stuck must not hide behind the other. */
+function beatOfBoth(beat: Beat): Readonly<Record<Lane, Beat>> {
+  const moved = { fresh: false, backlog: false };
+  const beatOf = (lane: Lane) => (): void => {
+    moved[lane] = true;
+    if (!moved.fresh || !moved.backlog) return;
+    moved.fresh = false;
+    moved.backlog = false;
+    beat();
+  };
+  return { fresh: beatOf("fresh"), backlog: beatOf("backlog") };
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { aborted, sleep } from "../lib/abort.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { Beat } from "../lib/pulse.ts";
 import { type NodeFigures, nodeRow } from "../registry/rows.ts";
 import type { TagSettings } from "../telemetry/settings.ts";
 import type { OwnRows } from "./project-rows.ts";
@@ -40,7 +41,7 @@ const dayMs = 86_400_000;
  *
  * A row is also what lets the log time pass when no device says anything (see `project.ts`).
  */
-export async function reportNode(deps: NodeReportDeps, signal: AbortSignal): Promise<void> {
+export async function reportNode(deps: NodeReportDeps, signal: AbortSignal, beat?: Beat): Promise<void> {
   const { node, clock, clockWatch, rows, settings, intervalMs, trustedUntilMs } = deps;
   if (intervalMs === 0) {
     await aborted(signal);
@@ -49,10 +50,11 @@ export async function reportNode(deps: NodeReportDeps, signal: AbortSignal): Pro
   const spreadMs = spreadOf(node, Math.min(maxSpreadMs, intervalMs / 3));
   let reportedMs = Math.max(startOf(clock.nowMs(), intervalMs), trustedUntilMs ?? 0);
   while (!signal.aborted) {
+    beat?.();
     // A timer may fire a little early: then nothing new is due, and the next one is short.
     await sleep(intervalMs - ((clock.nowMs() - spreadMs) % intervalMs), signal);
     if (!clockWatch.mayRelease || dueMs(deps, reportedMs) === undefined) continue;
-    if (!(await rows.admitted(signal)) || signal.aborted) return;
+    if (!(await rows.admitted(signal, beat)) || signal.aborted) return;
     const timeMs = dueMs(deps, reportedMs);
     if (timeMs === undefined) continue;
     const point = nodeRow(deps.figures(), node, msToNs(timeMs), settings);

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "../journal/message.ts";
 import type { Clock } from "../lib/clock.ts";
 import { Wakeup } from "../lib/wakeup.ts";
+import { type Beat, idleWaitMs } from "../lib/pulse.ts";
 import type { Point } from "../telemetry/point.ts";
 import { type OwnMessage, ownSource, ownTopic, packOwn } from "./own-message.ts";
 import type { RouteFacts } from "./route.ts";
@@ -34,16 +35,17 @@ export class OwnRows {
   }
 
   /** Waits until there is room for another one. False: aborted before there was. */
-  async admitted(signal: AbortSignal): Promise<boolean> {
+  async admitted(signal: AbortSignal, beat: Beat | undefined): Promise<boolean> {
     const { committer } = this.#deps;
     for (;;) {
+      beat?.();
       const { version } = this.#committed;
       const { version: relievedVersion } = committer.relieved;
       const isCrowded = this.#waitingCount >= maxWaiting;
       if (!isCrowded && !committer.isUnderPressure) return true;
       if (signal.aborted) return false;
-      if (isCrowded) await this.#committed.changedSince(version, signal);
-      else await committer.relieved.changedSince(relievedVersion, signal);
+      if (isCrowded) await this.#committed.changedSince(version, signal, idleWaitMs(beat));
+      else await committer.relieved.changedSince(relievedVersion, signal, idleWaitMs(beat));
     }
   }
 
@@ -68,9 +70,10 @@ export class OwnRows {
   }
 
   /** Waits until everything submitted is durable. False: aborted before it was. */
-  async allCommitted(signal: AbortSignal): Promise<boolean> {
+  async allCommitted(signal: AbortSignal, beat: Beat | undefined): Promise<boolean> {
     while (this.#waitingCount > 0 && !signal.aborted) {
-      await this.#committed.changedSince(this.#committed.version, signal);
+      beat?.();
+      await this.#committed.changedSince(this.#committed.version, signal, idleWaitMs(beat));
     }
     return this.#waitingCount === 0;
   }

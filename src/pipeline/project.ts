@@ -5,6 +5,7 @@ import { Fault } from "../lib/fault.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import type { Result } from "../lib/result.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
+import { type Beat, idleWaitMs } from "../lib/pulse.ts";
 import type { RegistryChanges, StoredRegistry } from "../state/registry-store.ts";
 import type { TagSettings } from "../telemetry/settings.ts";
 import type { ClockTrust, MessageLog } from "./ports.ts";
@@ -141,15 +142,16 @@ export class Projector {
   }
 
   /** `drain`: save and end. `abort`: end without. The journal must go on committing until this has ended. */
-  async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+  async run(drain: AbortSignal, abort: AbortSignal, beat?: Beat): Promise<void> {
     const stop = AbortSignal.any([drain, abort]);
     this.#deps.log.keepFrom(this.#savedSeq + 1);
     while (!stop.aborted) {
+      beat?.();
       const { version } = this.#deps.activity;
-      const hasRead = this.#mayRead() && (await this.#readOn(stop));
-      const hasSaved = this.#saveDueInMs() === 0 && (await this.#save(stop));
+      const hasRead = this.#mayRead() && (await this.#readOn(stop, beat));
+      const hasSaved = this.#saveDueInMs() === 0 && (await this.#save(stop, beat));
       if (hasRead || hasSaved) await new Promise((resolve) => setImmediate(resolve));
-      else await this.#deps.activity.changedSince(version, stop, this.#waitMs());
+      else await this.#deps.activity.changedSince(version, stop, idleWaitMs(beat, this.#waitMs()));
     }
     if (this.#state.seq > this.#savedSeq) await this.#lastSave(abort);
   }
@@ -160,7 +162,7 @@ export class Projector {
   }
 
   /** Projects the next messages and submits their rows. False: there is nothing to read. */
-  async #readOn(stop: AbortSignal): Promise<boolean> {
+  async #readOn(stop: AbortSignal, beat: Beat | undefined): Promise<boolean> {
     const { log, rows } = this.#deps;
     const { lastSeq } = log;
     if (this.#seq >= lastSeq) return false;
@@ -169,7 +171,7 @@ export class Projector {
     const due = this.#project(messages);
     if (found.length === 0) this.#seq = lastSeq;
     for (const own of messagesOf(due)) {
-      if (!(await rows.admitted(stop))) {
+      if (!(await rows.admitted(stop, beat))) {
         this.#hasLostRows = true;
         return true;
       }
@@ -222,16 +224,16 @@ export class Projector {
       over.abort();
     }, lastSaveWaitMs);
     try {
-      await this.#save(AbortSignal.any([abort, over.signal]));
+      await this.#save(AbortSignal.any([abort, over.signal]), undefined);
     } finally {
       clearTimeout(timer);
     }
   }
 
   /** Not before all rows are durable that were made of what it covers. False: it is for later. */
-  async #save(stop: AbortSignal): Promise<boolean> {
+  async #save(stop: AbortSignal, beat: Beat | undefined): Promise<boolean> {
     const { rows, store, journalId, clock, log } = this.#deps;
-    if (this.#hasLostRows || !(await rows.allCommitted(stop))) return false;
+    if (this.#hasLostRows || !(await rows.allCommitted(stop, beat))) return false;
     const { seq, time, sumsFromMs } = this.#state;
     const unsaved = this.#registry.unsaved();
     const position = {

@@ -75,7 +75,8 @@ export class Sender {
   #size: BatchSize = fullSize;
   /** Messages that failed alone: they are not put together with others again. */
   readonly #suspects = new IntervalSet();
-  #hasDelivered = false;
+  #hasAnswered = false;
+  #lastFault: Fault | undefined;
 
   constructor(deps: SenderDeps) {
     this.#deps = deps;
@@ -96,9 +97,14 @@ export class Sender {
     await Promise.all(this.#inFlight);
   }
 
-  /** InfluxDB has taken something since the start. */
-  get hasDelivered(): boolean {
-    return this.#hasDelivered;
+  /** InfluxDB has taken something since the start, or refused it: it is there. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
+  }
+
+  /** Why the last write got through to nobody. */
+  get lastFault(): Fault | undefined {
+    return this.#lastFault;
   }
 
   /** An empty batch of the size that gets through at present. */
@@ -178,7 +184,6 @@ export class Sender {
 
   #delivered(batch: Batch, epoch: number, { lane }: Shipment): void {
     const { counters, latency, clock, deduplicator, log } = this.#deps;
-    this.#hasDelivered = true;
     this.#refusals.delivered(batch);
     this.#serverIsWell(epoch);
     const nowMs = clock.uptimeMs();
@@ -231,6 +236,7 @@ export class Sender {
   #failed(epoch: number, kind: "passing" | "refusal", fault: Fault, afterMs: number | undefined): void {
     const { endpoint, counters, report } = this.#deps;
     endpoint.failed(epoch, kind, afterMs);
+    this.#lastFault = fault;
     counters.retries += 1;
     report.say(fault);
   }
@@ -259,6 +265,7 @@ export class Sender {
   }
 
   #serverIsWell(epoch: number): void {
+    this.#hasAnswered = true;
     const { endpoint, report, log, work } = this.#deps;
     if (!endpoint.succeeded(epoch)) return;
     report.info("InfluxDB takes writes again");

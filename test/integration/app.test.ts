@@ -9,7 +9,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/config.ts";
 import { Fault } from "../../src/lib/fault.ts";
 import { total } from "../../src/pipeline/counters.ts";
-import type { PartsOutcome } from "../../src/supervision/parts.ts";
+import type { SupervisorOutcome } from "../../src/supervision/supervisor.ts";
 import { RecordingLog } from "../support/fakes/recording-log.ts";
 import { InfluxSink } from "../support/influx-sink.ts";
 import { type Mosquitto, requireMosquitto } from "../support/mosquitto.ts";
@@ -17,7 +17,7 @@ import { publishAll } from "../support/publisher.ts";
 import { joinEvent, junk, uplink, type UplinkMessage } from "../support/uplinks.ts";
 import { temporaryFolder, waitFor } from "../support/wait.ts";
 
-const clean: PartsOutcome = { failure: undefined, stragglers: [] };
+const clean: SupervisorOutcome = { failure: undefined, stragglers: [] };
 
 async function configure(t: TestContext, brokerUrl: string, sinkUrl: string): Promise<Config> {
   const folder = await temporaryFolder("app");
@@ -46,7 +46,7 @@ class Daemon {
   readonly app: App;
   readonly log = new RecordingLog();
   readonly #stop = new AbortController();
-  readonly #outcome: Promise<PartsOutcome>;
+  readonly #outcome: Promise<SupervisorOutcome>;
 
   constructor(t: TestContext, config: Config) {
     this.app = openApp({ config, log: this.log, version: "1.2.3" });
@@ -56,7 +56,7 @@ class Daemon {
   }
 
   /** As SIGTERM does. */
-  async stop(): Promise<PartsOutcome> {
+  async stop(): Promise<SupervisorOutcome> {
     this.#stop.abort(new Error("SIGTERM"));
     return await this.#outcome;
   }

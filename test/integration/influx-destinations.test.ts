@@ -4,8 +4,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { openDestinations, type OpenDestination } from "../../src/app/destinations.ts";
-import { openFiles } from "../../src/app/files.ts";
-import { openClockWatch, openIngest } from "../../src/app/ingest.ts";
+import { openDeduplicator, openFiles } from "../../src/app/files.ts";
+import { openClockWatch, openCommitter } from "../../src/app/ingest.ts";
 import { decode } from "../../src/chirpstack/decode.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { databaseKey } from "../../src/influx/schema-cache.ts";
@@ -73,11 +73,28 @@ async function open(
   const { schema } = files.state;
   const key = databaseKey({ url, database: "lorawan" });
   schema.save(key, known);
-  const shared = { counters: newCounters(), latency: new LatencyWindow(), activity: new Wakeup() };
+  const shared = {
+    startedMs: 0,
+    counters: newCounters(),
+    latency: new LatencyWindow(),
+    activity: new Wakeup(),
+  };
   const clockWatch = openClockWatch(options, files, shared.activity);
-  const { committer } = openIngest(options, files, clockWatch, shared);
+  const committer = openCommitter(
+    options,
+    files,
+    shared,
+    () => [],
+    () => loaded.config.mqtt,
+  );
   const decoded = new DecodedEvents(decode, files.marker);
-  const destinations = openDestinations(options, files, { committer, clockWatch, decoded, shared });
+  const destinations = openDestinations(options, files, {
+    committer,
+    clockWatch,
+    decoded,
+    deduplicator: openDeduplicator(options.config, files),
+    shared,
+  });
   const stop = new AbortController();
   const committing = committer.run(stop.signal);
   t.after(async () => {

@@ -264,6 +264,23 @@ test("the state topic says online, and offline after a stop", async (t) => {
   assert.deepEqual(later, [[true, '{"state":"offline"}']]);
 });
 
+test("the state topic says safe mode, and when it is over", async (t) => {
+  const broker = await requireMosquitto(t);
+  if (broker === undefined) return;
+  const run = runSource(t, { config: mqttConfig({ url: broker.url, stateTopic }), isSafeMode: true });
+  await run.subscribed();
+  const seen = await states(t, broker.url);
+  await waitFor(() => seen.length > 0, { what: "the online state" });
+  run.isSafeMode = false;
+  run.modeChanged.notify();
+  await waitFor(() => seen.length > 1, { what: "the end of safe mode" });
+  assert.deepEqual(
+    seen.map(([, state]) => state),
+    ['{"state":"online","mode":"safe"}', '{"state":"online"}'],
+  );
+  await run.stop();
+});
+
 test("a daemon that is killed is offline by its last will", async (t) => {
   const broker = await requireMosquitto(t);
   if (broker === undefined) return;

@@ -6,6 +6,7 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { numbersIn } from "./uplinks.ts";
 
@@ -13,7 +14,13 @@ export class InfluxSink {
   /** Status of the answer to a write; 204 takes the lines. */
   status = 204;
   readonly headers: Record<string, string> = {};
+  /** From having taken the lines to saying so. */
+  answerAfterMs = 0;
+  /** What a write is told that is not taken; by default the status. */
+  refusal: string | undefined;
   requests = 0;
+  /** Of the Authorization headers of writes. */
+  readonly authorizations = new Set<string | undefined>();
   /** Lines that were taken, with how often. */
   readonly taken = new Map<string, number>();
   #server: Server | undefined;
@@ -54,13 +61,17 @@ export class InfluxSink {
       return;
     }
     this.requests += 1;
+    this.authorizations.add(request.headers.authorization);
     const { status } = this;
     const body = Buffer.concat(chunks);
     const text =
       request.headers["content-encoding"] === "gzip" ? gunzipSync(body).toString() : body.toString();
     if (status === 204)
       for (const line of text.split("\n")) this.taken.set(line, (this.taken.get(line) ?? 0) + 1);
-    response.writeHead(status, this.headers).end(status === 204 ? undefined : `{"error":"status ${status}"}`);
+    if (this.answerAfterMs > 0) await delay(this.answerAfterMs);
+    response
+      .writeHead(status, this.headers)
+      .end(status === 204 ? undefined : JSON.stringify({ error: this.refusal ?? `status ${status}` }));
   }
 
   /** Numbers of the uplinks that were taken, with how often. */

@@ -92,6 +92,13 @@ export function unsettledCount(dir: string): number {
   );
 }
 
+/** What a dead daemon recorded of its starts is gone: the next one does not come up in safe mode. */
+export function forgetStarts(dir: string): void {
+  const database = new Database(join(dir, "state.db"), { fileMustExist: true });
+  database.exec("DELETE FROM start");
+  database.close();
+}
+
 /** Pids of the processes that have this file open. */
 export function holdersOf(file: string): number[] {
   return readdirSync("/proc")

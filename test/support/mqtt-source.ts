@@ -6,6 +6,7 @@ import type { Fault } from "../../src/lib/fault.ts";
 import type { Log, LogDetails } from "../../src/lib/log.ts";
 import type { MqttConfig } from "../../src/mqtt/config.ts";
 import { type Delivery, Source, type SourceDeps } from "../../src/mqtt/source.ts";
+import { Wakeup } from "../../src/lib/wakeup.ts";
 import { waitFor } from "./wait.ts";
 
 export function mqttConfig(changes: Partial<MqttConfig> & { readonly url: string }): MqttConfig {
@@ -50,6 +51,7 @@ export interface SourceRunOptions {
   readonly clientId?: string;
   /** Topic filters in the session that the broker should have; without it there is none. */
   readonly sessionFilters?: readonly string[];
+  readonly isSafeMode?: boolean;
   /** "on_arrival": as if each message were committed at once. "held": `release` does it. */
   readonly acknowledge?: "on_arrival" | "held";
   readonly pressure?: SourceDeps["pressure"];
@@ -75,15 +77,19 @@ export class SourceRun {
   readonly #ended: Promise<void>;
   #released = 0;
 
+  isSafeMode: boolean;
+  readonly modeChanged = new Wakeup();
   /** What the source remembers of its session. */
   sessionFilters: readonly string[] | undefined;
 
   constructor(options: SourceRunOptions) {
     const { config, clientId, acknowledge, pressure, random, onDelivery } = options;
     this.sessionFilters = options.sessionFilters;
+    this.isSafeMode = options.isSafeMode ?? false;
     this.source = new Source({
       config,
       clientId: clientId ?? config.clientId ?? "flightline-under-test",
+      mode: { isSafe: () => this.isSafeMode, changed: this.modeChanged },
       session: {
         filters: () => this.sessionFilters,
         keep: (filters) => {

@@ -18,6 +18,7 @@ import { database, dataFolder, startDaemon, writeConfig } from "../support/daemo
 import type { Program } from "../support/daemon.ts";
 import {
   committedCount,
+  forgetStarts,
   holdersOf,
   readDeadJournal,
   readQuarantine,
@@ -85,6 +86,7 @@ test("twenty kills: each of 20,000 uplinks is in the database exactly once", asy
   }
   assert.equal(ledger.acknowledgedCount, uplinkCount, "the broker has taken all of them");
 
+  forgetStarts(world.dir);
   const last = startDaemon(world.configFile);
   t.after(async () => {
     await last.kill();
@@ -183,6 +185,7 @@ async function liveAndDie(world: World, aim: Aim, random: Random): Promise<Death
   influx.onAnswer = (ids) => {
     for (const id of ids) confirmed.add(id);
   };
+  forgetStarts(world.dir);
   const daemon = startDaemon(world.configFile);
   try {
     if (aim === "random") await delay(random.between(200, 3000));

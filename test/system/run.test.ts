@@ -176,9 +176,10 @@ test("the directory is for its owner and group, and under systemd lines begin wi
   await using daemon = startDaemon(configFile, {
     env: { JOURNAL_STREAM: "8:1234", RUNTIME_DIRECTORY: runtime },
   });
-  await waitFor(() => /broker/.test(daemon.stdout) || !daemon.isRunning, {
+  const isUp = (): boolean => /broker/.test(daemon.stdout) && readdirSync(runtime).includes("control.sock");
+  await waitFor(() => isUp() || !daemon.isRunning, {
     timeoutMs: deadlineMs,
-    what: "a word about the broker",
+    what: "a word about the broker, and the control socket",
   });
   const dir = dataFolder(folder.path);
   assert.equal(statSync(dir).mode & 0o777, 0o750);
@@ -186,7 +187,7 @@ test("the directory is for its owner and group, and under systemd lines begin wi
     assert.ok(existsSync(join(dir, name)), name);
   assert.deepEqual(
     readdirSync(runtime),
-    ["decoding"],
+    ["control.sock", "decoding"],
     "what need not outlive the boot is not in the journal's folder",
   );
   assert.deepEqual(await daemon.stop(), { code: 0, signal: null });

@@ -44,6 +44,7 @@ function figuresOf(deps: Partial<FiguresDeps> = {}) {
   let uptimeMs = 1000;
   const figures = nodeFigures({
     version: "1.2.3",
+    startedMs: uptimeMs,
     dir: "/no such directory",
     log: new MemoryLog(),
     offsetMs: () => undefined,

@@ -1,0 +1,285 @@
+/**
+ * The running daemon: its parts, in the order of the data, under one supervisor; and how it goes over to
+ * another configuration.
+ */
+import { decode } from "../chirpstack/decode.ts";
+import type { Config } from "../config/config.ts";
+import type { Committer } from "../journal/committer.ts";
+import { systemClock as clock } from "../lib/clock.ts";
+import type { Beat } from "../lib/pulse.ts";
+import { Wakeup } from "../lib/wakeup.ts";
+import type { MqttConfig } from "../mqtt/config.ts";
+import type { Source } from "../mqtt/source.ts";
+import type { ClockWatch } from "../pipeline/clock-trust.ts";
+import { newCounters } from "../pipeline/counters.ts";
+import { DecodedEvents } from "../pipeline/decoded.ts";
+import { LatencyWindow } from "../pipeline/latency.ts";
+import { sparing } from "../pipeline/recovery.ts";
+import { runControlSocket } from "../status/control.ts";
+import { controlPath } from "../status/control-path.ts";
+import { report } from "../status/report.ts";
+import type { Snapshot } from "../status/snapshot.ts";
+import type { Child } from "../supervision/child.ts";
+import type { StartMode } from "../supervision/crash-guard.ts";
+import { Supervisor, type SupervisorOutcome } from "../supervision/supervisor.ts";
+import { type Notifier, silentNotifier } from "../systemd/notify.ts";
+import { checkAfterUncleanStop } from "./check.ts";
+import {
+  child,
+  criticalChild,
+  progressDeadlineMs,
+  sourceDeadlineMs,
+  sourcePart,
+  stopDeadlineMs,
+} from "./children.ts";
+import { type Delivery, openDelivery } from "./delivery.ts";
+import type { Files } from "./files.ts";
+import { openClockWatch, openCommitter, openSource } from "./ingest.ts";
+import { neighboursOf, NeighbourWatch } from "./neighbours.ts";
+import type { AppOptions, Shared } from "./options.ts";
+import { Rates } from "./rates.ts";
+import { changesOf, needsRestartFault, reloadable } from "./reload.ts";
+import { runService, unhealthyText } from "./service.ts";
+import { snapshotOf } from "./snapshot.ts";
+import {
+  inSafeMode,
+  isEssential,
+  type Placed,
+  recordCalm,
+  resume,
+  stillWaiting,
+  type Waiting,
+} from "./starts.ts";
+import { StatusTeller } from "./status.ts";
+import { Turns } from "./turns.ts";
+
+/** In the order of the data, which is the order of stopping. */
+const stages = { sources: 0, readers: 1, journal: 2, others: 3 } as const;
+
+const reportDeadlineMs = 900_000;
+const checkDeadlineMs = 180_000;
+
+export class Daemon {
+  #options: AppOptions;
+  readonly #files: Files;
+  readonly #notifier: Notifier;
+  readonly #shared: Shared;
+  readonly #clockWatch: ClockWatch;
+  readonly #committer: Committer;
+  readonly #decoded: DecodedEvents;
+  readonly #sources = new Map<string, Source>();
+  #delivery: Delivery;
+  /** In safe mode: what is started later. */
+  readonly #waiting: Waiting[] = [];
+  readonly #modeChanged = new Wakeup();
+  readonly #supervisor: Supervisor;
+  readonly #rates = new Rates();
+  readonly #watch: NeighbourWatch;
+  readonly #teller: StatusTeller;
+  readonly #turns = new Turns();
+
+  constructor(options: AppOptions, files: Files, mode: StartMode) {
+    const startedMs = clock.uptimeMs();
+    this.#options = options;
+    this.#files = files;
+    this.#notifier = options.notifier ?? silentNotifier;
+    this.#watch = new NeighbourWatch(options.log);
+    const activity = new Wakeup();
+    this.#shared = { startedMs, counters: newCounters(), latency: new LatencyWindow(), activity };
+    this.#clockWatch = openClockWatch(options, files, activity);
+    const sources = (): Source[] => [...this.#sources.values()];
+    this.#committer = openCommitter(options, files, this.#shared, sources, () => this.#options.config.mqtt);
+    const killers = files.state.quarantinedUnder("decode_killed_process");
+    this.#decoded = new DecodedEvents(sparing(killers, options.decode ?? decode), files.marker);
+    this.#delivery = this.#openDelivery();
+    const all = [...this.#fromBrokers(), ...this.#fromJournal(), ...this.#around()];
+    const isSafe = mode.mode === "safe";
+    const essential = all.filter(([one]) => !isSafe || isEssential(one));
+    const rest = all.filter(([one]) => isSafe && !isEssential(one));
+    this.#waiting = isSafe ? inSafeMode(rest, mode.suspect, startedMs) : [];
+    this.#supervisor = new Supervisor([], { clock, log: options.log, random: Math.random, stopDeadlineMs });
+    for (const [one, stage] of essential) this.#supervisor.add(one, stage);
+    this.#teller = new StatusTeller({
+      options: () => this.#options,
+      starts: files.state.starts,
+      clock,
+      startedMs,
+      mode,
+      waiting: this.#waiting,
+      rates: this.#rates,
+      notifier: this.#notifier,
+      supervisor: this.#supervisor,
+      sources,
+      destinations: () => this.#delivery.destinations,
+      snapshot: () => this.snapshot(),
+      oldestUnsentS: () => this.#delivery.registry.nodeReport.figures().oldestUnsentS,
+    });
+  }
+
+  snapshot(): Snapshot {
+    const { destinations, registry } = this.#delivery;
+    const parts = { shared: this.#shared, committer: this.#committer, destinations };
+    return snapshotOf(this.#files, { ...parts, sources: [...this.#sources.values()] }, registry.projector);
+  }
+
+  async run(stop: AbortSignal, urgent: AbortSignal): Promise<SupervisorOutcome> {
+    try {
+      const outcome = await this.#supervisor.run(stop, urgent);
+      this.#recordEnd(outcome);
+      return outcome;
+    } finally {
+      await this.#turns.end();
+      await this.#delivery.close();
+    }
+  }
+
+  #recordEnd({ failure }: SupervisorOutcome): void {
+    const { start, recordCrash, log } = this.#options;
+    if (failure !== undefined) recordCrash?.(failure.error, failure.part);
+    else if (start !== undefined) {
+      const fault = this.#files.state.starts.endClean();
+      if (fault !== undefined) log.fault(fault);
+    }
+  }
+
+  /** Rejects for a bug. After the end of the daemon it changes nothing. */
+  async reload(config: Config): Promise<void> {
+    await this.#turns.take(async () => await this.#goOver(config));
+  }
+
+  async #goOver(config: Config): Promise<void> {
+    const changes = changesOf(this.#options.config, config);
+    if (changes.atRestart.length > 0) this.#options.log.fault(needsRestartFault(changes.atRestart));
+    this.#options = { ...this.#options, config: reloadable(this.#options.config, config) };
+    for (const name of changes.removed) {
+      await this.#supervisor.remove(sourcePart(name));
+      this.#sources.delete(name);
+    }
+    for (const mqtt of changes.changed) await this.#supervisor.replace(this.#sourceChild(mqtt));
+    for (const mqtt of changes.added) this.#supervisor.add(this.#sourceChild(mqtt), stages.sources);
+    if (changes.delivery) await this.#replaceDelivery();
+  }
+
+  /** The journal takes messages in meanwhile. */
+  async #replaceDelivery(): Promise<void> {
+    const old = this.#delivery;
+    const former = new Set([...old.readers, ...old.keepers].map(({ name }) => name));
+    const running = this.#supervisor.status().flatMap(({ name }) => (former.has(name) ? [name] : []));
+    await Promise.all(running.map(async (name) => await this.#supervisor.remove(name)));
+    await old.close();
+    // Those who counted them are gone, and those who come count them again.
+    Object.assign(this.#shared.counters, { held: 0, waitingForClock: 0 });
+    this.#delivery = this.#openDelivery();
+    const isSafe = this.#waiting.length > 0;
+    const mustWait = ([one]: Placed): boolean => isSafe && !isEssential(one) && !running.includes(one.name);
+    const children = this.#fromJournal();
+    const later = stillWaiting(this.#waiting, former, children.filter(mustWait));
+    this.#waiting.splice(0, Infinity, ...later);
+    for (const placed of children) if (!mustWait(placed)) this.#supervisor.add(...placed);
+    if (isSafe && this.#waiting.length === 0) this.#modeChanged.notify();
+  }
+
+  #openDelivery(): Delivery {
+    return openDelivery(this.#options, this.#files, {
+      committer: this.#committer,
+      clockWatch: this.#clockWatch,
+      decoded: this.#decoded,
+      shared: this.#shared,
+      snapshot: () => this.snapshot(),
+    });
+  }
+
+  #fromBrokers(): Placed[] {
+    return this.#options.config.mqtt.map((mqtt) => [this.#sourceChild(mqtt), stages.sources]);
+  }
+
+  #sourceChild(mqtt: MqttConfig): Child {
+    const source = openSource(mqtt, this.#options, this.#files, {
+      committer: this.#committer,
+      clockWatch: this.#clockWatch,
+      mode: { isSafe: () => this.#waiting.length > 0, changed: this.#modeChanged },
+      shared: this.#shared,
+    });
+    this.#sources.set(mqtt.name, source);
+    return criticalChild(sourcePart(mqtt.name), sourceDeadlineMs(mqtt), async (drain, _abort, beat) => {
+      await source.run(drain, beat);
+    });
+  }
+
+  /** The committer outlives what reads the journal, because its last commit saves what they settled and made. */
+  #fromJournal(): Placed[] {
+    const { readers, keepers } = this.#delivery;
+    return [
+      ...readers.map((one): Placed => [one, stages.readers]),
+      ...keepers.map((one): Placed => [one, stages.others]),
+    ];
+  }
+
+  #around(): Placed[] {
+    const { log } = this.#options;
+    const { state } = this.#files;
+    const usual = progressDeadlineMs;
+    const snapshot = (): Snapshot => this.snapshot();
+    const isRecorded = this.#options.start !== undefined;
+    const journal = criticalChild("journal", usual, (drain, _abort, beat) =>
+      this.#committer.run(drain, beat),
+    );
+    const others = [
+      child("clock", usual, (drain, _abort, beat) => this.#clockWatch.run(drain, beat)),
+      child("service", usual, (drain, _abort, beat) => this.#service(drain, beat)),
+      child("units", 2 * usual, (drain, _abort, beat) => this.#teller.watchUnits(drain, beat)),
+      child("control", usual, (drain, _abort, beat) => this.#control(drain, beat)),
+      child("resume", usual, (drain, _abort, beat) => this.#resume(drain, beat), "transient"),
+      ...(isRecorded
+        ? [child("calm", Infinity, (drain) => recordCalm(state.starts, drain), "transient")]
+        : []),
+      child("report", reportDeadlineMs, (drain, _abort, beat) => report(snapshot, log, drain, beat)),
+      child(
+        "check",
+        checkDeadlineMs,
+        (drain) => checkAfterUncleanStop(this.#options, this.#files, drain),
+        "temporary",
+      ),
+    ];
+    return [[journal, stages.journal], ...others.map((one): Placed => [one, stages.others])];
+  }
+
+  async #service(signal: AbortSignal, beat: Beat): Promise<void> {
+    const deps = {
+      notifier: this.#notifier,
+      clock,
+      log: this.#options.log,
+      startedMs: this.#shared.startedMs,
+      rates: this.#rates,
+      watch: this.#watch,
+      counters: () => this.#shared.counters,
+      neighbours: () => neighboursOf(this.#sources.values(), this.#delivery.destinations),
+      hasNothingToWrite: () => this.#committer.backlog === 0,
+      health: () => this.#supervisor.health(),
+      statusText: () => this.#teller.line(),
+    };
+    await runService(deps, signal, beat);
+  }
+
+  async #control(signal: AbortSignal, beat: Beat): Promise<void> {
+    const { config, runtimeDir } = this.#options;
+    const path = controlPath(runtimeDir, config.journal.dir);
+    const status = () => this.#teller.status();
+    const health = (): string => unhealthyText(this.#supervisor.health());
+    await runControlSocket({ path, status, health, beat, ready: () => {} }, signal);
+  }
+
+  async #resume(signal: AbortSignal, beat: Beat): Promise<void> {
+    const start = async (next: Waiting): Promise<void> => {
+      await this.#turns.take(async () => {
+        // A reload may have put another one in its place.
+        if (this.#waiting[0] !== next) return;
+        this.#waiting.shift();
+        this.#options.log.info("started after safe mode", { part: next.child.name });
+        this.#supervisor.add(next.child, next.stage);
+        if (this.#waiting.length === 0) this.#modeChanged.notify();
+      });
+    };
+    await resume(this.#waiting, start, clock, signal, beat);
+  }
+}

@@ -1,0 +1,208 @@
+/** The daemon as it describes itself: on the control socket, in `systemctl status`. */
+import { sleep } from "../lib/abort.ts";
+import type { Clock } from "../lib/clock.ts";
+import { type Fault, layers } from "../lib/fault.ts";
+import type { Beat } from "../lib/pulse.ts";
+import type { Source } from "../mqtt/source.ts";
+import type { Forward } from "../pipeline/forward.ts";
+import type { Starts } from "../state/starts.ts";
+import type {
+  DaemonStatus,
+  FaultStatus,
+  PartStatus,
+  StartStatus,
+  UnitStatus,
+} from "../status/daemon-status.ts";
+import { influxdbState, type Snapshot } from "../status/snapshot.ts";
+import type { ChildStatus } from "../supervision/child.ts";
+import type { StartMode } from "../supervision/crash-guard.ts";
+import type { Supervisor } from "../supervision/supervisor.ts";
+import type { Notifier } from "../systemd/notify.ts";
+import { readUnits, restartLoop, type Unit } from "../systemd/units.ts";
+import type { AppOptions } from "./options.ts";
+import type { Rates } from "./rates.ts";
+import { unhealthyText } from "./service.ts";
+import type { Waiting } from "./starts.ts";
+
+export interface StatusDeps {
+  /** As of the last reload. */
+  readonly options: () => AppOptions;
+  readonly starts: Pick<Starts, "recorded">;
+  readonly clock: Clock;
+  readonly startedMs: number;
+  readonly mode: StartMode;
+  readonly waiting: readonly Waiting[];
+  readonly rates: Rates;
+  readonly notifier: Notifier;
+  readonly supervisor: Pick<Supervisor, "status" | "health" | "worstLoopDelayMs">;
+  sources(): readonly Pick<Source, "name" | "status">[];
+  destinations(): readonly { readonly name: string; readonly forward: Pick<Forward, "trouble"> }[];
+  snapshot(): Snapshot;
+  /** Undefined: nothing waits, or nobody can tell since when. */
+  oldestUnsentS(): number | undefined;
+}
+
+const newestStarts = 10;
+/** A loop of the quickest kind (RestartSec=100ms) ends in systemd's own limit before that; all others are seen. */
+const unitsEveryMs = 30_000;
+
+export class StatusTeller {
+  readonly #deps: StatusDeps;
+  #units: readonly UnitStatus[] | undefined;
+  /** What they are made of: a loop is seen by a counter that has grown since the reading before. */
+  #unitsBefore: readonly Unit[] = [];
+
+  constructor(deps: StatusDeps) {
+    this.#deps = deps;
+  }
+
+  status(): DaemonStatus {
+    const { clock, startedMs, rates, notifier, supervisor } = this.#deps;
+    const { version, config } = this.#deps.options();
+    const uptimeMs = clock.uptimeMs() - startedMs;
+    return {
+      version,
+      nodeJs: process.version,
+      node: config.node,
+      pid: process.pid,
+      startedAtMs: clock.nowMs() - uptimeMs,
+      uptimeMs,
+      mode: this.#mode(),
+      unhealthy: unhealthyText(supervisor.health()),
+      loopDelayMs: supervisor.worstLoopDelayMs(),
+      dataDir: config.journal.dir,
+      oldestUnsentAgoMs: inMs(this.#deps.oldestUnsentS()),
+      residentBytes: process.memoryUsage.rss(),
+      parts: supervisor.status().map((part) => this.#part(part)),
+      troubles: this.#troubles(),
+      snapshot: this.#deps.snapshot(),
+      rates: rates.perSecond,
+      starts: this.#starts(),
+      units: this.#units,
+      service: {
+        way: notifier.way,
+        watchdogMs: notifier.watchdogMs,
+        lastFault: notifier.lastFault === undefined ? undefined : faultStatus(notifier.lastFault),
+      },
+    };
+  }
+
+  /** One line for `systemctl status`. */
+  line(): string {
+    const { rates } = this.#deps;
+    const snapshot = this.#deps.snapshot();
+    const { sources, databases, journal } = snapshot;
+    const connected = sources.filter(({ state }) => state === "connected").length;
+    const unhealthy = unhealthyText(this.#deps.supervisor.health());
+    const troubled = this.#deps.supervisor
+      .status()
+      .filter(({ state }) => state === "waiting" || state === "parked" || state === "stuck")
+      .map(({ name, state }) => `${name} ${state}`);
+    return [
+      ...(unhealthy === "" ? [] : [`stuck: ${unhealthy}`]),
+      ...(this.#mode().kind === "safe" ? ["safe mode"] : []),
+      `${connected} of ${sources.length} brokers`,
+      `InfluxDB ${influxdbState({ databases })}`,
+      `backlog ${journal.backlog}`,
+      `${rates.perSecond.received.toFixed(1)}/s in, ${rates.perSecond.written.toFixed(1)}/s written`,
+      ...troubled,
+    ].join(", ");
+  }
+
+  #mode(): DaemonStatus["mode"] {
+    const { mode, waiting, clock } = this.#deps;
+    if (mode.mode === "normal" || waiting.length === 0) return { kind: "normal" };
+    const nowMs = clock.uptimeMs();
+    return {
+      kind: "safe",
+      uncleanStarts: mode.uncleanStarts,
+      suspect: mode.suspect,
+      waiting: waiting.map(({ child, startsAtMs }) => ({
+        part: child.name,
+        startsInMs: Math.max(0, startsAtMs - nowMs),
+      })),
+    };
+  }
+
+  #part({ sinceMs, nextTryMs, ...part }: ChildStatus): PartStatus {
+    const nowMs = this.#deps.clock.uptimeMs();
+    return {
+      ...part,
+      sinceAgoMs: nowMs - sinceMs,
+      nextTryInMs: nextTryMs === undefined ? undefined : Math.max(0, nextTryMs - nowMs),
+    };
+  }
+
+  /** What brokers, databases and parts suffer from just now, lowest layer first. */
+  #troubles(): DaemonStatus["troubles"] {
+    const named = (where: string, fault: Fault | undefined) =>
+      fault === undefined ? [] : [{ ...faultStatus(fault), layer: fault.layer, where }];
+    const parts = this.#deps.supervisor
+      .status()
+      .flatMap(({ name, state, lastFault }) =>
+        lastFault === undefined || state === "running" ? [] : [{ ...lastFault, where: name }],
+      );
+    const troubles = [
+      ...this.#deps.sources().flatMap(({ name, status }) => named(name, status.lastFault)),
+      ...this.#deps.destinations().flatMap(({ name, forward }) => named(name, forward.trouble)),
+    ];
+    // What made a part fail may be said by its neighbour already.
+    const said = new Set(troubles.map(({ message }) => message));
+    troubles.push(...parts.filter(({ message }) => !said.has(message)));
+    return troubles.toSorted((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
+  }
+
+  #starts(): StartStatus[] {
+    return this.#deps.starts
+      .recorded()
+      .slice(-newestStarts)
+      .toReversed()
+      .map(({ startedAtMs, end, part, faultCode, message }) => ({
+        startedAtMs,
+        end,
+        part,
+        fault:
+          faultCode === undefined ? undefined : { code: faultCode, message: message ?? "", hint: undefined },
+      }));
+  }
+
+  /** Looks at systemd's units now and then, until aborted. */
+  async watchUnits(signal: AbortSignal, beat: Beat): Promise<void> {
+    while (!signal.aborted) {
+      beat();
+      await this.#lookAtUnits(signal);
+      await sleep(unitsEveryMs, signal);
+    }
+  }
+
+  async #lookAtUnits(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const units = await readUnits(signal);
+    if (units === undefined) {
+      this.#units = undefined;
+      return;
+    }
+    const looping = restartLoop(this.#unitsBefore, units);
+    this.#unitsBefore = units;
+    const bootedAtMs = clock.nowMs() - clock.uptimeMs();
+    this.#units = units.map((unit) => ({
+      unit: unit.name,
+      isOurs: unit.role === "own",
+      activeState: unit.activeState,
+      subState: unit.subState,
+      result: unit.result,
+      restarts: unit.restarts,
+      lastExit: unit.lastExit === undefined ? undefined : `${unit.lastExit.how} ${unit.lastExit.status}`,
+      sinceAtMs: unit.sinceUptimeMs === undefined ? undefined : bootedAtMs + unit.sinceUptimeMs,
+      isLooping: unit === looping,
+    }));
+  }
+}
+
+function inMs(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : Math.round(seconds * 1000);
+}
+
+function faultStatus({ code, message, hint }: Fault): FaultStatus {
+  return { code, message, hint };
+}
