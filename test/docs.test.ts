@@ -11,10 +11,13 @@ const read = (path: string): string => readFileSync(join(root, path), "utf8");
 
 const snakeCase = /"([a-z][a-z0-9]*(?:_[a-z0-9]+)+)"/g;
 
-/** What stands in quotes where a fault gets its code: `code: …`, or the first argument of a function(code, …). */
+/**
+ * What stands in quotes where a fault gets its code: `code: …`, a constant called `…Code`, or the first argument
+ * of a function(code, …).
+ */
 function faultCodes(text: string, imported: readonly string[] = []): string[] {
   const code = maskedCode(text);
-  const places = [...code.matchAll(/\bcode:[^,;}]*/g)];
+  const places = [...code.matchAll(/\bcode:[^,;}]*|\bconst \w+Code = [^;]*/g)];
   for (const name of [...faultBuilders(text), ...imported])
     places.push(...code.matchAll(new RegExp(`(?<!function )\\b${name}\\([^,;)]*`, "g")));
   return places.flatMap((place) => {
@@ -78,8 +81,8 @@ describe("docs/errors.md", () => {
     const text = `
       new Fault({ code: "one_a", layer: "x_y" }); const t = { code: busy ? "two_b" : "three_c" };
       function endpoint(code: string, message: string) {} endpoint("four_d", "not_this"); // code: "nor_this"
-      const other = { kind: "not_that", code: "ENOENT" };`;
-    assert.deepEqual(faultCodes(text).toSorted(), ["four_d", "one_a", "three_c", "two_b"]);
+      const other = { kind: "not_that", code: "ENOENT" }; const lastCode = "six_f";`;
+    assert.deepEqual(faultCodes(text).toSorted(), ["four_d", "one_a", "six_f", "three_c", "two_b"]);
     assert.deepEqual(faultCodes(`refuse("five_e", "why")`), []);
     assert.deepEqual(faultCodes(`refuse("five_e", "why")`, ["refuse"]), ["five_e"]);
   });
