@@ -2,7 +2,9 @@ import { Daemon } from "./app/daemon.ts";
 import { openFiles } from "./app/files.ts";
 import type { AppOptions } from "./app/options.ts";
 import { recordStart } from "./app/starts.ts";
+import type { Changes } from "./app/reload.ts";
 import type { Config } from "./config/config.ts";
+import type { Fault } from "./lib/fault.ts";
 import type { Snapshot } from "./status/snapshot.ts";
 import type { SupervisorOutcome } from "./supervision/supervisor.ts";
 
@@ -17,8 +19,13 @@ export interface App {
   snapshot(): Snapshot;
   /** Runs until `stop` aborts or a critical part fails; then everything is drained and closed. `urgent`: at once. */
   run(stop: AbortSignal, urgent?: AbortSignal): Promise<SupervisorOutcome>;
-  /** Goes over to another configuration; what it does not touch does not notice. One at a time, while it runs. */
-  reload(config: Config): Promise<void>;
+  /**
+   * Goes over to another configuration; what it does not touch does not notice. One at a time. What it changed;
+   * undefined when the daemon ends and nothing is changed any more.
+   */
+  reload(config: Config): Promise<Changes | undefined>;
+  /** The new configuration has mistakes: the old one stays, and the status says so. */
+  refuseReload(fault: Fault): void;
 }
 
 const never = new AbortController().signal;
@@ -31,8 +38,9 @@ export function openApp(options: AppOptions): App {
   const owned = opened.move();
   return {
     snapshot: () => daemon.snapshot(),
-    reload: async (config) => {
-      await daemon.reload(config);
+    reload: async (config) => await daemon.reload(config),
+    refuseReload: (fault) => {
+      daemon.refuseReload(fault);
     },
     async run(stop, urgent = never) {
       using _files = owned;

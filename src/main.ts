@@ -24,7 +24,7 @@ async function main(argv: readonly string[]): Promise<number> {
     env: process.env,
     isTerminal: process.stdout.isTTY,
     signal: stop.signal,
-    process: { urgent: listenForSignals(stop), onHangup, exit: (code) => process.exit(code) },
+    process: { urgent: listenForSignals(stop), exit: (code) => process.exit(code) },
   };
   // The reader of the pipe has gone: there is nobody to go on for.
   process.stdout.on("error", (error) => {
@@ -70,8 +70,18 @@ function listenForSignals(stop: AbortController): AbortSignal {
   return urgent.signal;
 }
 
-function onHangup(listener: () => void): void {
-  process.on("SIGHUP", listener);
+/** From now on SIGHUP does not end the process; one that comes before anybody listens is not forgotten. */
+function hangups(): (listener: () => void) => void {
+  let listener: (() => void) | undefined;
+  let isPending = false;
+  process.on("SIGHUP", () => {
+    if (listener === undefined) isPending = true;
+    else listener();
+  });
+  return (first) => {
+    listener = first;
+    if (isPending) first();
+  };
 }
 
 function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): Command {
@@ -95,9 +105,10 @@ function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): 
     .description("the daemon")
     .option("-c, --config <file>", "configuration", defaultConfig)
     .action(async (options: { config: string }) => {
+      const onHangup = hangups();
       keepYoungGenerationSmall();
       const { runCommand } = await import("./cli/run.ts");
-      await finish(runCommand(options, io));
+      await finish(runCommand({ ...options, onHangup }, io));
     });
   program
     .command("check")

@@ -6,6 +6,7 @@ import { decode } from "../chirpstack/decode.ts";
 import type { Config } from "../config/config.ts";
 import type { Committer } from "../journal/committer.ts";
 import { systemClock as clock } from "../lib/clock.ts";
+import type { Fault } from "../lib/fault.ts";
 import type { Beat } from "../lib/pulse.ts";
 import { Wakeup } from "../lib/wakeup.ts";
 import type { MqttConfig } from "../mqtt/config.ts";
@@ -38,7 +39,7 @@ import { openClockWatch, openCommitter, openSource } from "./ingest.ts";
 import { neighboursOf, NeighbourWatch } from "./neighbours.ts";
 import type { AppOptions, Shared } from "./options.ts";
 import { Rates } from "./rates.ts";
-import { changesOf, needsRestartFault, reloadable } from "./reload.ts";
+import { type Changes, changesOf, needsRestartFault, reloadable } from "./reload.ts";
 import { runService, unhealthyText } from "./service.ts";
 import { snapshotOf } from "./snapshot.ts";
 import {
@@ -72,6 +73,8 @@ export class Daemon {
   /** In safe mode: what is started later. */
   readonly #waiting: Waiting[] = [];
   readonly #modeChanged = new Wakeup();
+  /** What the last reload could not carry out. */
+  #reloadTrouble: Fault | undefined;
   readonly #supervisor: Supervisor;
   readonly #rates = new Rates();
   readonly #watch: NeighbourWatch;
@@ -112,6 +115,8 @@ export class Daemon {
       sources,
       destinations: () => this.#delivery.destinations,
       snapshot: () => this.snapshot(),
+      journalTrouble: () => this.#committer.trouble,
+      reloadTrouble: () => this.#reloadTrouble,
       oldestUnsentS: () => this.#delivery.registry.nodeReport.figures().oldestUnsentS,
     });
   }
@@ -142,22 +147,32 @@ export class Daemon {
     }
   }
 
-  /** Rejects for a bug. After the end of the daemon it changes nothing. */
-  async reload(config: Config): Promise<void> {
-    await this.#turns.take(async () => await this.#goOver(config));
+  /** What it changed; undefined after the end of the daemon, when it changes nothing. Rejects for a bug. */
+  async reload(config: Config): Promise<Changes | undefined> {
+    return await this.#turns.take(async () => await this.#goOver(config));
   }
 
-  async #goOver(config: Config): Promise<void> {
+  /** The file has mistakes: they are told until one without is read. */
+  refuseReload(fault: Fault): void {
+    this.#reloadTrouble = fault;
+    this.#options.log.fault(fault);
+  }
+
+  async #goOver(config: Config): Promise<Changes> {
     const changes = changesOf(this.#options.config, config);
-    if (changes.atRestart.length > 0) this.#options.log.fault(needsRestartFault(changes.atRestart));
+    const isWhole = changes.atRestart.length === 0;
+    this.#reloadTrouble = isWhole ? undefined : needsRestartFault(changes.atRestart);
+    if (this.#reloadTrouble !== undefined) this.#options.log.fault(this.#reloadTrouble);
     this.#options = { ...this.#options, config: reloadable(this.#options.config, config) };
+    // First those that are new: a broker that has got another name is not left without a subscriber.
+    for (const mqtt of changes.added) this.#supervisor.add(this.#sourceChild(mqtt), stages.sources);
+    for (const mqtt of changes.changed) await this.#supervisor.replace(this.#sourceChild(mqtt));
     for (const name of changes.removed) {
       await this.#supervisor.remove(sourcePart(name));
       this.#sources.delete(name);
     }
-    for (const mqtt of changes.changed) await this.#supervisor.replace(this.#sourceChild(mqtt));
-    for (const mqtt of changes.added) this.#supervisor.add(this.#sourceChild(mqtt), stages.sources);
     if (changes.delivery) await this.#replaceDelivery();
+    return changes;
   }
 
   /** The journal takes messages in meanwhile. */

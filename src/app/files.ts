@@ -3,6 +3,7 @@ import { makeDataDirectory } from "../journal/directory.ts";
 import { Journal } from "../journal/journal.ts";
 import { lockDirectory, unwritableFault } from "../journal/lock.ts";
 import { systemClock as clock } from "../lib/clock.ts";
+import { errorCode, errorText, Fault } from "../lib/fault.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import { DecodeMarker } from "../pipeline/decode-marker.ts";
 import { Deduplicator } from "../pipeline/deduplicator.ts";
@@ -44,15 +45,11 @@ export function openFiles({ config, log, runtimeDir }: AppOptions, opened: Dispo
     if (fault !== undefined) log.fault(fault);
   }
   const quarantine = quarantineInto(state, journal.id, log);
-  const markerDir = runtimeDir ?? dir;
-  const marker = opened.adopt(
-    atDirectory(markerDir, () => new DecodeMarker(markerDir, journal.id)),
-    close,
-  );
+  const marker = opened.adopt(openMarker(runtimeDir, dir, journal.id, log), close);
   const recordDeath = (seq: number): number => state.recordDeath(journal.id, seq);
   const death = recoverFromDeath(marker, journal, { recordDeath, quarantine });
   if (death !== undefined) log.fault(death);
-  atDirectory(markerDir, () => {
+  atDirectory(dir, () => {
     marker.arm();
   });
   return {
@@ -71,6 +68,29 @@ export function openDeduplicator({ routes }: Config, { journal }: Files): Dedupl
   const deduplicator = new Deduplicator(rememberedEvents, apart);
   rememberTail(deduplicator, journal, rememberedEvents);
   return deduplicator;
+}
+
+/** A hint of 44 bytes must not keep the daemon down: beside the journal it costs the disk a little. */
+function openMarker(runtimeDir: string | undefined, dir: string, journalId: string, log: Log): DecodeMarker {
+  if (runtimeDir !== undefined) {
+    try {
+      return new DecodeMarker(runtimeDir, journalId);
+    } catch (error) {
+      log.fault(runtimeUnwritable(runtimeDir, error));
+    }
+  }
+  return atDirectory(dir, () => new DecodeMarker(dir, journalId));
+}
+
+function runtimeUnwritable(dir: string, cause: unknown): Fault {
+  return new Fault({
+    code: "runtime_dir_unwritable",
+    layer: "host",
+    disposition: "drop",
+    message: `RUNTIME_DIRECTORY (${dir}) cannot be written: ${errorCode(cause) ?? errorText(cause)}`,
+    hint: "see who owns it and whether it is full; what belongs there goes into [journal] dir meanwhile",
+    cause,
+  });
 }
 
 function atDirectory<T>(dir: string, open: () => T): T {

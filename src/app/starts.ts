@@ -7,7 +7,7 @@ import type { Clock } from "../lib/clock.ts";
 import { Fault } from "../lib/fault.ts";
 import type { Beat } from "../lib/pulse.ts";
 import type { Child } from "../supervision/child.ts";
-import { calmAfterMs, resumption, type StartMode, startMode } from "../supervision/crash-guard.ts";
+import { apartMs, calmAfterMs, resumption, type StartMode, startMode } from "../supervision/crash-guard.ts";
 import { recallCrash } from "./crash-record.ts";
 import type { Files } from "./files.ts";
 import type { AppOptions } from "./options.ts";
@@ -75,10 +75,13 @@ export function stillWaiting(
     const successor = rest.find(([{ name }]) => name === entry.child.name);
     return successor === undefined ? [] : [{ ...entry, child: successor[0] }];
   });
-  const startsAtMs = waiting.at(-1)?.startsAtMs ?? 0;
+  const lastMs = waiting.at(-1)?.startsAtMs ?? 0;
   const known = new Set(waiting.map(({ child: { name } }) => name));
   const added = rest.filter(([{ name }]) => !known.has(name));
-  return [...kept, ...added.map(([child, stage]) => ({ child, stage, startsAtMs }))];
+  return [
+    ...kept,
+    ...added.map(([child, stage], index) => ({ child, stage, startsAtMs: lastMs + (index + 1) * apartMs })),
+  ];
 }
 
 /** Has one after the other started when it is time, and ends when none waits; `start` takes it out of `waiting`. */
@@ -107,6 +110,6 @@ function safeModeFault({ uncleanStarts, suspect }: Extract<StartMode, { mode: "s
     layer: "host",
     disposition: "restart",
     message: `${uncleanStarts} runs ended without being told to${who}: only what receives and forwards is started now, the rest after 15 minutes without another`,
-    hint: "events are taken in, kept and written as ever; see the crashes before this line, and flightline status",
+    hint: "events are taken in, kept and written as ever; flightline status --all lists how those runs ended",
   });
 }

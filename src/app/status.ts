@@ -38,6 +38,10 @@ export interface StatusDeps {
   sources(): readonly Pick<Source, "name" | "status">[];
   destinations(): readonly { readonly name: string; readonly forward: Pick<Forward, "trouble"> }[];
   snapshot(): Snapshot;
+  /** Why nothing is committed just now. */
+  journalTrouble(): Fault | undefined;
+  /** What the last reload could not carry out. */
+  reloadTrouble(): Fault | undefined;
   /** Undefined: nothing waits, or nobody can tell since when. */
   oldestUnsentS(): number | undefined;
 }
@@ -94,6 +98,7 @@ export class StatusTeller {
     const { sources, databases, journal } = snapshot;
     const connected = sources.filter(({ state }) => state === "connected").length;
     const unhealthy = unhealthyText(this.#deps.supervisor.health());
+    const trouble = this.#deps.journalTrouble();
     const troubled = this.#deps.supervisor
       .status()
       .filter(({ state }) => state === "waiting" || state === "parked" || state === "stuck")
@@ -101,6 +106,7 @@ export class StatusTeller {
     return [
       ...(unhealthy === "" ? [] : [`stuck: ${unhealthy}`]),
       ...(this.#mode().kind === "safe" ? ["safe mode"] : []),
+      ...(trouble === undefined ? [] : [`nothing is taken in: ${trouble.message}`]),
       `${connected} of ${sources.length} brokers`,
       `InfluxDB ${influxdbState({ databases })}`,
       `backlog ${journal.backlog}`,
@@ -143,6 +149,8 @@ export class StatusTeller {
         lastFault === undefined || state === "running" ? [] : [{ ...lastFault, where: name }],
       );
     const troubles = [
+      ...named("configuration", this.#deps.reloadTrouble()),
+      ...named("journal", this.#deps.journalTrouble()),
       ...this.#deps.sources().flatMap(({ name, status }) => named(name, status.lastFault)),
       ...this.#deps.destinations().flatMap(({ name, forward }) => named(name, forward.trouble)),
     ];

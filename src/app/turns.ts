@@ -3,14 +3,17 @@ export class Turns {
   #last: Promise<void> = Promise.resolve();
   #isOver = false;
 
-  /** Rejects with what `change` throws; the next one comes all the same. After `end` it does nothing. */
-  async take(change: () => Promise<void>): Promise<void> {
+  /**
+   * What `change` gives; undefined after `end`, when nothing is changed any more. Rejects with what it throws; the
+   * next one comes all the same.
+   */
+  async take<T>(change: () => Promise<T>): Promise<T | undefined> {
     const before = this.#last;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#last = promise;
     await before;
     try {
-      if (!this.#isOver) await change();
+      return this.#isOver ? undefined : await change();
     } finally {
       resolve();
     }

@@ -14,8 +14,6 @@ export interface Io {
 export interface ProcessHooks {
   /** Aborted by a second SIGINT or SIGTERM: do not wait. */
   readonly urgent: AbortSignal;
-  /** SIGHUP, from now on. */
-  onHangup(listener: () => void): void;
   /** Ends the process at once. */
   exit(code: number): void;
 }

@@ -1,6 +1,7 @@
 import { type App, openApp } from "../app.ts";
 import { installCrashRecord } from "../app/crash-handlers.ts";
 import { configRedactor } from "../app/redaction.ts";
+import type { Changes } from "../app/reload.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig, type LoadResult } from "../config/load.ts";
 import { formatProblem, type Problem } from "../config/problem.ts";
@@ -29,6 +30,8 @@ import { version } from "./version.ts";
 export interface RunOptions {
   /** Path of flightline.toml. */
   readonly config: string;
+  /** Takes the listener of SIGHUP. */
+  readonly onHangup?: (listener: () => void) => void;
   /** Tests plant a decoder of their own. */
   readonly decode?: Decode;
 }
@@ -84,11 +87,11 @@ export async function runCommand(options: RunOptions, io: Io): Promise<number> {
     once(io.signal, () => {
       notifyStopping(notifier);
     });
-    hooks?.onHangup(() => {
+    options.onHangup?.(() => {
       // The service manager has been told of a stop, which is not taken back.
       if (io.signal.aborted) return;
       // A rejection is a bug: it ends the process, as any other that nobody handles.
-      void reload(app, load, log, notifier, known);
+      void reload(app, load, log, notifier, known, io.signal);
     });
     const outcome = await app.run(io.signal, hooks?.urgent);
     return codeOf(outcome, hooks?.urgent.aborted === true, log);
@@ -136,20 +139,38 @@ async function reload(
   log: Log,
   notifier: Notifier,
   known: KnownConfigs,
+  stop: AbortSignal,
 ): Promise<void> {
   notifyReloading(notifier);
   const loaded = load();
   if (loaded.ok) {
     known.former = known.present;
     known.present = loaded.config;
-    await app.reload(loaded.config);
-    log.info("reloaded the configuration");
-  } else log.fault(rejectedFault(loaded.problems));
+    const changes = await app.reload(loaded.config);
+    // The daemon ends, and has told the service manager so.
+    if (changes === undefined || stop.aborted) return;
+    tellReloaded(changes, log);
+  } else app.refuseReload(rejectedFault(loaded.problems));
   notifyReady(notifier);
 }
 
+function tellReloaded({ added, changed, removed, delivery }: Changes, log: Log): void {
+  const names = (sources: readonly { readonly name: string }[]): string | undefined =>
+    sources.length === 0 ? undefined : sources.map(({ name }) => name).join(" ");
+  const isNothing = added.length + changed.length + removed.length === 0 && !delivery;
+  log.info(isNothing ? "read the configuration again: nothing has changed" : "reloaded the configuration", {
+    added: names(added),
+    changed: names(changed),
+    removed: removed.length === 0 ? undefined : removed.join(" "),
+    databases_and_tables: delivery ? "opened anew" : undefined,
+  });
+  for (const source of removed) {
+    log.warn("the broker keeps what comes for a source that is gone, until its session expires", { source });
+  }
+}
+
 function rejectedFault(problems: readonly Problem[]): Fault {
-  const texts = problems.map((problem) => formatProblem(problem).trim());
+  const texts = problems.map((problem) => formatProblem(problem).trim().replaceAll(/\s+/g, " "));
   return new Fault({
     code: "reload_rejected",
     layer: "config",

@@ -38,13 +38,16 @@ export function placesOf(options: FindOptions, env: NodeJS.ProcessEnv): Places {
   const { socket, config: file, configIsDefault, serviceSocket } = options;
   const runtimeDir = runtimeDirectory(env);
   if (socket !== undefined) return { places: [{ path: socket, dataDir: undefined }], problems: [] };
-  if (runtimeDir !== undefined) {
+  if (runtimeDir !== undefined && configIsDefault) {
     return { places: [{ path: controlPath(runtimeDir, ""), dataDir: undefined }], problems: [] };
   }
   const loaded = loadConfig({ file, env });
   if (loaded.ok) {
     const { dir: dataDir } = loaded.config.journal;
-    const paths = [controlPath(undefined, dataDir), serviceSocket];
+    const paths =
+      runtimeDir === undefined
+        ? [controlPath(undefined, dataDir), serviceSocket]
+        : [controlPath(runtimeDir, "")];
     return { places: paths.map((path) => ({ path, dataDir })), problems: [] };
   }
   const { problems } = loaded;

@@ -68,6 +68,8 @@ export class Committer {
   #evictedSaid: number;
   #unprojectedSaid: number;
 
+  #trouble: Fault | undefined;
+
   constructor(deps: CommitterDeps) {
     this.#deps = deps;
     this.#groupBytes = deps.journal.groupBytes;
@@ -102,6 +104,11 @@ export class Committer {
   /** How long the last commit blocked, ms. */
   get lastCommitMs(): number {
     return this.#lastTookMs;
+  }
+
+  /** Why nothing is committed, and so acknowledged, just now. */
+  get trouble(): Fault | undefined {
+    return this.#trouble;
   }
 
   get lastSeq(): number {
@@ -155,12 +162,14 @@ export class Committer {
       try {
         this.#commit();
         failures = 0;
+        this.#trouble = undefined;
         // Others get their turn between two commits even when the next one is due at once. PUBACKs leave in
         // it, before anybody looks at the messages: a message that kills its reader must not come again.
         await new Promise((resolve) => setImmediate(resolve));
         this.#deps.committed.notify();
       } catch (error) {
         if (!(error instanceof Fault) || error.disposition !== "retry") throw error;
+        this.#trouble = error;
         this.#sayFault(error, "full");
         // What waits was not acknowledged: it is the broker's, and stopping need not fail over it.
         if (signal.aborted) return;

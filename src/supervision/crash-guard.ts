@@ -87,7 +87,7 @@ function mostNamed(starts: readonly RecordedStart[]): string | undefined {
 /** Peace in safe mode before anything else is tried. */
 const peaceMs = 900_000;
 /** Longer than a watchdog of 60 s needs: a part that hangs the daemon is killed before the next one starts. */
-const apartMs = 120_000;
+export const apartMs = 120_000;
 
 /** When to start what safe mode left out, in ms after the start of the daemon: one by one, the suspect last. */
 export function resumption(

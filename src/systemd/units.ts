@@ -80,6 +80,8 @@ export async function readUnits(signal: AbortSignal, deps: UnitsDeps = {}): Prom
       maxBuffer: 256 * 1024,
       encoding: "utf8",
       signal,
+      // It would say its own errors on our socket.
+      env: { ...process.env, NOTIFY_SOCKET: undefined },
     } as const;
     execFile(deps.systemctl ?? "systemctl", args, options, (error, stdout) => {
       resolve(error === null ? stdout : undefined);

@@ -1,5 +1,6 @@
 /** The daemon without its command line: real mosquitto, real journal, and a sink that takes writes. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -229,9 +230,9 @@ describe("the daemon", () => {
 describe("the daemon does not start", () => {
   const nowhere = "http://127.0.0.1:1";
 
-  function refusal(config: Config, runtimeDir?: string): Fault {
+  function refusal(config: Config): Fault {
     try {
-      openApp({ config, log: new RecordingLog(), version: "1.2.3", runtimeDir });
+      openApp({ config, log: new RecordingLog(), version: "1.2.3" });
     } catch (error) {
       assert.ok(error instanceof Fault, String(error));
       return error;
@@ -249,8 +250,6 @@ describe("the daemon does not start", () => {
 
   test("on another one's directory, naming its pid; and what fails leaves nothing locked", async (t) => {
     const config = await configure(t, "mqtt://127.0.0.1:1", nowhere);
-    const fault = refusal(config, join(config.journal.dir, "no such directory"));
-    assert.equal(fault.code, "journal_unwritable");
     const first = new Daemon(t, config);
     const second = refusal(config);
     assert.equal(second.code, "journal_locked");
@@ -259,4 +258,14 @@ describe("the daemon does not start", () => {
     const third = new Daemon(t, config);
     assert.deepEqual(await third.stop(), clean);
   });
+});
+
+test("a runtime directory that cannot be written is said, and keeps nobody down", async (t) => {
+  const config = await configure(t, "mqtt://127.0.0.1:1", "http://127.0.0.1:1");
+  const log = new RecordingLog();
+  const runtimeDir = join(config.journal.dir, "no such directory");
+  const app = openApp({ config, log, version: "1.2.3", runtimeDir });
+  assert.ok(log.codes.includes("runtime_dir_unwritable"));
+  assert.ok(existsSync(join(config.journal.dir, "decoding")));
+  assert.deepEqual(await app.run(AbortSignal.abort()), clean);
 });

@@ -99,7 +99,6 @@ process.exitCode = await runCommand(
     signal: stop.signal,
     process: {
       urgent: urgent.signal,
-      onHangup: () => undefined,
       // Without it a crash would leave no record.
       exit: (code) => process.exit(code),
     },

@@ -90,6 +90,27 @@ test("after a kill the journal is checked, after a clean stop it is not", async 
   assert.ok(!third.log.some(({ msg }) => msg === checked));
 });
 
+test("a SIGHUP that comes while it starts is carried out when it has started", async (t) => {
+  const broker = await requireMosquitto(t);
+  if (broker === undefined) return;
+  await using folder = await temporaryFolder("run-hangup");
+  const configFile = writeConfig({
+    folder: folder.path,
+    mqttUrl: broker.url,
+    influxUrl: `http://127.0.0.1:${await freePort()}`,
+  });
+  await using daemon = startDaemon(configFile);
+  await daemon.said("flightline ");
+  daemon.signal("SIGHUP");
+  await daemon.said("read the configuration again: nothing has changed");
+  await untilSubscribed(broker, [daemon]);
+  writeFileSync(configFile, "[[mqtt]\n");
+  daemon.signal("SIGHUP");
+  const refused = await daemon.said("the new configuration has mistakes");
+  assert.equal(refused["code"], "reload_rejected");
+  assert.deepEqual(await daemon.stop(), { code: 0, signal: null }, daemon.stdout);
+});
+
 test("a second SIGTERM ends it at once", async (t) => {
   const broker = await requireMosquitto(t);
   if (broker === undefined) return;

@@ -106,6 +106,8 @@ async function teller(t: TestContext, more: Partial<StatusDeps> = {}): Promise<S
     sources: () => [source("connected")],
     destinations: () => [{ name: "lorawan", forward: { trouble: undefined } }],
     snapshot: () => well,
+    journalTrouble: () => undefined,
+    reloadTrouble: () => undefined,
     oldestUnsentS: () => 1.5,
     ...more,
   });
@@ -172,6 +174,23 @@ describe("the status", () => {
       ],
     );
     assert.match(one.line(), /^0 of 1 brokers, InfluxDB away, /);
+  });
+
+  test("a journal that takes nothing in, and a reload that was refused, are troubles", async (t) => {
+    const fault = (code: string, layer: "journal" | "config"): Fault =>
+      new Fault({ code, layer, disposition: "retry", message: `the words of ${code}`, hint: "mend it" });
+    const one = await teller(t, {
+      journalTrouble: () => fault("journal_full", "journal"),
+      reloadTrouble: () => fault("reload_rejected", "config"),
+    });
+    assert.deepEqual(
+      one.status().troubles.map(({ layer, where, code }) => [layer, where, code]),
+      [
+        ["config", "configuration", "reload_rejected"],
+        ["journal", "journal", "journal_full"],
+      ],
+    );
+    assert.match(one.line(), /^nothing is taken in: the words of journal_full, 1 of 1 brokers/);
   });
 
   test("a part that is parked: its fault, and when it is tried again", async (t) => {

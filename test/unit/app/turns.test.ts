@@ -36,9 +36,11 @@ test("the end waits for the change that is under way, and nothing is begun after
   assert.equal(story.length, 0);
   resolve();
   await Promise.all([first, second, end]);
-  await turns.take(async () => {
+  const late = await turns.take(async () => {
     await Promise.resolve();
     story.push("late");
+    return "done";
   });
+  assert.equal(late, undefined);
   assert.deepEqual(story, ["first", "end"]);
 });

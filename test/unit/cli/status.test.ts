@@ -141,6 +141,15 @@ describe("where the daemon is looked for", () => {
     assert.deepEqual([code, out], [exitCode.failed, ""]);
   });
 
+  test("nor in the service's own directory, when a configuration was named", async (t) => {
+    const { config } = site(t);
+    const dir = directory(t);
+    await startControl(t, join(dir, "control.sock"), { status: () => daemonStatus({ dataDir: "/other" }) });
+    const { code, err } = await ask(optionsFor(config), { env: { RUNTIME_DIRECTORY: dir } });
+    assert.equal(code, exitCode.failed);
+    assert.match(err, /control\.sock \(the daemon of \/other\) \[daemon_absent\]/);
+  });
+
   test("--socket and RUNTIME_DIRECTORY need no configuration", async (t) => {
     const dir = directory(t);
     const socket = join(dir, "control.sock");
@@ -148,7 +157,7 @@ describe("where the daemon is looked for", () => {
     const none = "/nowhere/flightline.toml";
     assert.equal((await ask(optionsFor(none, { socket }))).code, exitCode.done);
     const env = { RUNTIME_DIRECTORY: dir };
-    assert.equal((await ask(optionsFor(none), { env })).code, exitCode.done);
+    assert.equal((await ask(optionsFor(none, { configIsDefault: true }), { env })).code, exitCode.done);
     const wrong = await ask(optionsFor(none, { socket: join(dir, "x") }), { env });
     assert.match(wrong.err, /^no daemon answers: \S+\/x \(not there\) \[daemon_absent\]\n {2}start it /);
     const { code, err } = await ask(optionsFor(none, { socket: "" }));

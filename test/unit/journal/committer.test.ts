@@ -304,6 +304,7 @@ test("a full journal acknowledges nothing, says so once a minute, and goes on wh
     run.log.faults.map(({ code, disposition }) => [code, disposition]),
     [["journal_full", "retry"]],
   );
+  assert.equal(run.committer.trouble?.code, "journal_full");
   const before = seqs(journal);
   await run.advance(20_000);
   await run.advance(20_000);
@@ -318,6 +319,7 @@ test("a full journal acknowledges nothing, says so once a minute, and goes on wh
   await run.advance(10_000);
   await run.advance(10_000);
   assert.equal(run.committer.waitingCount, 0);
+  assert.equal(run.committer.trouble, undefined);
   assert.equal(run.acknowledged.length, already + owed);
   assert.equal(journal.evicted, 0);
   await run.stop();
