@@ -8,6 +8,7 @@
  */
 import { writeSync } from "node:fs";
 import type { Clock } from "../lib/clock.ts";
+import { withoutControls } from "../lib/one-line.ts";
 import type { Start } from "../state/starts.ts";
 import { type CrashRecord, crashRecord, type Redact, writeCrash } from "./crash-record.ts";
 
@@ -84,12 +85,9 @@ function crashText({ code, part, message, stack }: CrashRecord, failure: string 
   return `flightline crashed${where} [${code}]: ${stack === "" ? message : stack}${unwritten}`;
 }
 
-/** Text of others must not be able to command a terminal; lines it may have, all of them marked as ours. */
-const controls = /(?!\n)[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
-
 /** sd-daemon(3): journald takes the priority from the beginning of each line; 3 is an error. */
 function print(text: string, isForJournald: boolean): void {
-  const lines = text.replaceAll(controls, " ").split("\n");
+  const lines = text.split("\n").map(withoutControls);
   const prefix = isForJournald ? "<3>" : "";
   try {
     writeSync(2, lines.map((line) => `${prefix}${line}\n`).join(""));

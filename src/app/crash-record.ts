@@ -5,20 +5,12 @@
  * Writing never throws and changes nothing about the death. After a power cut the file is the old one or the
  * new one, whole. What is read is believed only when it is exactly what this file writes.
  */
-import {
-  closeSync,
-  fsyncSync,
-  lstatSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { lstatSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { errorCode, Fault } from "../lib/fault.ts";
 import type { Log } from "../lib/log.ts";
+import { writeDurably } from "../state/durable-file.ts";
 import type { CrashedRun, Start } from "../state/starts.ts";
 import { calmAfterMs } from "../supervision/crash-guard.ts";
 
@@ -141,30 +133,11 @@ function presentable(raw: string, redact: Redact, maxLength: number): string {
 
 /** Durable when it returns undefined; else the code of the error for which there is no record. Never throws. */
 export function writeCrash(dir: string, record: CrashRecord): string | undefined {
-  const file = join(dir, fileName);
-  const unfinished = `${file}.new`;
   try {
-    writeFileSync(unfinished, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o640, flush: true });
-    renameSync(unfinished, file);
-    const folder = openSync(dir, "r");
-    try {
-      fsyncSync(folder);
-    } finally {
-      closeSync(folder);
-    }
+    writeDurably(join(dir, fileName), `${JSON.stringify(record, undefined, 2)}\n`);
     return undefined;
   } catch (error) {
-    // A disk that is full should not also hold half a file.
-    removeQuietly(unfinished);
     return errorCode(error) ?? "unknown error";
-  }
-}
-
-function removeQuietly(file: string): void {
-  try {
-    rmSync(file, { force: true });
-  } catch {
-    // The next crash writes over it.
   }
 }
 

@@ -4,6 +4,7 @@ import type * as PinoPretty from "pino-pretty";
 import type { LogConfig } from "../config/log.ts";
 import type { Disposition } from "../lib/fault.ts";
 import type { Log, LogDetails } from "../lib/log.ts";
+import { withoutControls } from "../lib/one-line.ts";
 
 /**
  * The log on standard output. `plain`: one line, `message key=value …`, under systemd with the priority in
@@ -111,15 +112,11 @@ const maxLineLength = 16_000;
 const maxTextLength = 4000;
 
 /**
- * A topic or a server's words must not be able to forge a line of ours: no control characters (C1 too: a
- * terminal takes U+009B for an escape), line separators or changes of writing direction, and not so long
- * that the rest of it begins a line, where systemd would read a priority.
+ * A topic or a server's words must not be able to forge a line of ours: nothing that commands a terminal, and
+ * not so long that the rest of it begins a line, where systemd would read a priority.
  */
 function oneLine(text: string): string {
-  return clip(text, maxTextLength).replaceAll(
-    /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu,
-    " ",
-  );
+  return withoutControls(clip(text, maxTextLength));
 }
 
 function clip(text: string, length: number): string {

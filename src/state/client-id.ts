@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorCode, Fault } from "../lib/fault.ts";
+import { writeDurably } from "./durable-file.ts";
 
 const fileName = "client-id";
 const pattern = /^[0-9a-f]{12}$/;
@@ -25,7 +26,7 @@ export function installationId(dir: string): InstallationId {
   const stored = read(file);
   if (stored !== undefined && pattern.test(stored)) return { id: stored, fault: undefined };
   const id = randomBytes(6).toString("hex");
-  writeDurably(dir, file, `${id}\n`);
+  writeDurably(file, `${id}\n`);
   return { id, fault: stored === undefined ? undefined : replacedFault(file) };
 }
 
@@ -40,19 +41,6 @@ function read(file: string): string | undefined {
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;
-  }
-}
-
-/** After a power cut the file is the old one or the new one, whole. */
-function writeDurably(dir: string, file: string, text: string): void {
-  const unfinished = `${file}.new`;
-  writeFileSync(unfinished, text, { mode: 0o640, flush: true });
-  renameSync(unfinished, file);
-  const folder = openSync(dir, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
   }
 }
 
