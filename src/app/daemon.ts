@@ -71,7 +71,7 @@ export class Daemon {
   readonly #sources = new Map<string, Source>();
   #delivery: Delivery;
   /** In safe mode: what is started later. */
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: Waiting[];
   readonly #modeChanged = new Wakeup();
   /** What the last reload could not carry out. */
   #reloadTrouble: Fault | undefined;

@@ -6,7 +6,7 @@ import { total } from "../pipeline/counters.ts";
 import type { MessageLog } from "../pipeline/ports.ts";
 import { type OffsetOf, receivedTime } from "../pipeline/received-time.ts";
 import type { NodeFigures } from "../registry/rows.ts";
-import { influxdbState, type Snapshot } from "../status/snapshot.ts";
+import { connectedCount, influxdbState, type Snapshot } from "../status/snapshot.ts";
 
 export interface FiguresDeps {
   readonly version: string;
@@ -55,7 +55,7 @@ function figuresOf(snapshot: Snapshot) {
     waitingForClock: counters.waitingForClock,
     qos0Received: counters.receivedQos0,
     influxdb: influxdbState(snapshot),
-    brokersConnected: sources.filter(({ state }) => state === "connected").length,
+    brokersConnected: connectedCount(snapshot),
     brokers: sources.length,
   };
 }

@@ -13,7 +13,7 @@ import type {
   StartStatus,
   UnitStatus,
 } from "../status/daemon-status.ts";
-import { influxdbState, type Snapshot } from "../status/snapshot.ts";
+import { connectedCount, influxdbState, type Snapshot } from "../status/snapshot.ts";
 import type { ChildStatus } from "../supervision/child.ts";
 import type { StartMode } from "../supervision/crash-guard.ts";
 import type { Supervisor } from "../supervision/supervisor.ts";
@@ -96,7 +96,6 @@ export class StatusTeller {
     const { rates } = this.#deps;
     const snapshot = this.#deps.snapshot();
     const { sources, databases, journal } = snapshot;
-    const connected = sources.filter(({ state }) => state === "connected").length;
     const unhealthy = unhealthyText(this.#deps.supervisor.health());
     const trouble = this.#deps.journalTrouble();
     const troubled = this.#deps.supervisor
@@ -107,7 +106,7 @@ export class StatusTeller {
       ...(unhealthy === "" ? [] : [`stuck: ${unhealthy}`]),
       ...(this.#mode().kind === "safe" ? ["safe mode"] : []),
       ...(trouble === undefined ? [] : [`nothing is taken in: ${trouble.message}`]),
-      `${connected} of ${sources.length} brokers`,
+      `${connectedCount(snapshot)} of ${sources.length} brokers`,
       `InfluxDB ${influxdbState({ databases })}`,
       `backlog ${journal.backlog}`,
       `${rates.perSecond.received.toFixed(1)}/s in, ${rates.perSecond.written.toFixed(1)}/s written`,

@@ -74,7 +74,7 @@ export function reportDetails(snapshot: Snapshot): LogDetails {
     fieldsLeftOut: unlessZero(counters.fieldsLeftOut),
     receivedQos0: unlessZero(counters.receivedQos0),
     evicted: journal.evicted,
-    brokers: `${sources.filter(({ state }) => state === "connected").length}/${sources.length}`,
+    brokers: `${connectedCount(snapshot)}/${sources.length}`,
     influxdb: influxdbState(snapshot),
     devices: registry.devices,
     gateways: registry.gateways,
@@ -84,6 +84,11 @@ export function reportDetails(snapshot: Snapshot): LogDetails {
     statsLeftOut: unlessZero(registry.statsLeftOut),
     p99Ms: latencyMs.p99 === undefined ? undefined : Math.round(latencyMs.p99),
   };
+}
+
+/** Sources that have their broker. */
+export function connectedCount({ sources }: Pick<Snapshot, "sources">): number {
+  return sources.filter(({ state }) => state === "connected").length;
 }
 
 /** Of all databases: away when one of them is. */
