@@ -69,6 +69,14 @@ const nameUnknown: Cause = {
   hint: ({ urlSetting, host }) => `correct the host in ${urlSetting}, or try: getent hosts ${host}`,
 };
 
+/** For who is not told whether the name or the lookup is at fault. */
+const nameUnresolved: Cause = {
+  ...nameUnknown,
+  sentence: ({ host }) => `the name ${host} could not be resolved`,
+  hint: ({ urlSetting, host }) =>
+    `try: getent hosts ${host}; when other names resolve, correct the host in ${urlSetting}, else see that this machine is online`,
+};
+
 const nameLookupFailed: Cause = {
   code: "name_lookup_failed",
   layer: "network",
@@ -160,6 +168,14 @@ const notHttp: Cause = {
     `correct the port in ${urlSetting}: InfluxDB 3 listens on 8181 unless told otherwise`,
 };
 
+const notHttp2: Cause = {
+  code: "server_not_http2",
+  layer: "config",
+  sentence: ({ name }, detail) => `${name} does not speak HTTP/2, which Arrow Flight needs (${detail})`,
+  hint: ({ urlSetting }) =>
+    `name InfluxDB's own port in ${urlSetting}, or let the proxy in between pass on gRPC (nginx: grpc_pass)`,
+};
+
 const clientCertificateNeeded: Cause = {
   code: "tls_client_certificate_needed",
   layer: "config",
@@ -242,8 +258,11 @@ export const causes = {
   byCode,
   closedPlain,
   closedInHandshake,
+  nameUnresolved,
+  noCommonVersion,
   peerSpeaksTls,
   notHttp,
+  notHttp2,
   tlsFailed,
   unknown,
 } as const;
@@ -268,4 +287,5 @@ export const opensslCauses: Readonly<Record<string, Cause>> = {
   "0A00042F": noCommonVersion, // alert 71, insufficient security
   "0A000458": unknownServerName, // alert 112, unrecognized name
   "0A00045C": clientCertificateNeeded, // alert 116, certificate required
+  "0A000460": notHttp2, // alert 120, no application protocol: of what gRPC offers, h2
 };

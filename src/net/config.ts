@@ -35,7 +35,7 @@ type TlsKeys = z.output<z.ZodObject<typeof tlsShape>>;
 const tlsKeyNames = ["ca_file", "cert_file", "key_file", "server_name", "verify"] as const;
 
 /**
- * Complains about keys that do not go together. `secure` and `plain` are the schemes of the URL beside
+ * Complains about keys that do not go together. `secure` and `plain` are the schemes of the URLs beside
  * them. Runs on tables that may be wrong already.
  */
 export function checkTls(
@@ -43,8 +43,9 @@ export function checkTls(
   schemes: { readonly secure: string; readonly plain: string },
   context: z.RefinementCtx,
 ): void {
-  const { url, cert_file: certFile, key_file: keyFile } = keys;
-  if (typeof url === "string" && url.toLowerCase().startsWith(`${schemes.plain}://`)) {
+  const { cert_file: certFile, key_file: keyFile } = keys;
+  const urls = [keys["url"], keys["flight_url"]].filter((url) => typeof url === "string");
+  if (urls.length > 0 && urls.every((url) => url.toLowerCase().startsWith(`${schemes.plain}://`))) {
     for (const name of tlsKeyNames) {
       if (keys[name] === undefined) continue;
       complain(context, {

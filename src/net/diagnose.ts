@@ -10,7 +10,7 @@ import { causes, opensslCauses, type Cause, type PeerWords } from "./causes.ts";
  * certificates and packets, which would end in the log.
  */
 
-export type Target = "broker" | "write";
+export type Target = "broker" | "write" | "flight";
 
 export interface Peer {
   readonly target: Target;
@@ -18,33 +18,50 @@ export interface Peer {
   readonly url: string;
 }
 
-const targets: Readonly<Record<Target, { layer: Layer; noun: string; table: string }>> = {
-  broker: { layer: "broker", noun: "the MQTT broker", table: "mqtt" },
-  write: { layer: "write", noun: "InfluxDB", table: "influxdb" },
+interface TargetWords {
+  readonly layer: Layer;
+  readonly noun: string;
+  readonly table: string;
+  readonly urlSetting: string;
+}
+
+const targets: Readonly<Record<Target, TargetWords>> = {
+  broker: { layer: "broker", noun: "the MQTT broker", table: "mqtt", urlSetting: "mqtt.url" },
+  write: { layer: "write", noun: "InfluxDB", table: "influxdb", urlSetting: "influxdb.url" },
+  flight: {
+    layer: "flight",
+    noun: "InfluxDB",
+    table: "influxdb",
+    urlSetting: "influxdb.flight_url (or influxdb.url)",
+  },
 };
 
 /** Any error of a connection attempt, a TLS handshake or a socket in use → a `Fault` that may be retried. */
 export function diagnose(error: unknown, peer: Peer): Fault {
   if (error instanceof Fault) return error;
-  const { layer, noun, table } = targets[peer.target];
-  const words = peerWords(peer.url, noun, table);
-  const cause = findCause(error, words);
+  return faultOfCause(findCause(error, peerWords(peer)), peer, detail(error));
+}
+
+/** For who knows the cause already. */
+export function faultOfCause(cause: Cause, peer: Peer, detail: string): Fault {
+  const words = peerWords(peer);
   return new Fault({
     code: cause.code,
-    layer: cause.layer === "peer" ? layer : cause.layer,
+    layer: cause.layer === "peer" ? targets[peer.target].layer : cause.layer,
     disposition: "retry",
-    message: cause.sentence(words, detail(error)),
+    message: cause.sentence(words, detail),
     hint: cause.hint(words),
   });
 }
 
-function peerWords(url: string, noun: string, table: string): PeerWords {
+export function peerWords({ target, url }: Peer): PeerWords {
+  const { noun, table, urlSetting } = targets[target];
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const scheme = parsed?.protocol.slice(0, -1) ?? "";
   const plainScheme = scheme.startsWith("ws") ? "ws" : table === "mqtt" ? "mqtt" : "http";
   return {
     name: parsed === undefined ? noun : `${noun} at ${scheme}://${parsed.host}`,
-    urlSetting: `${table}.url`,
+    urlSetting,
     table,
     scheme,
     plainScheme,
