@@ -1,0 +1,39 @@
+/** xxHash32 with seed 0, after its specification (https://github.com/Cyan4973/xxHash): the checksum of LZ4 frames. */
+
+const [prime1, prime2, prime3, prime4, prime5] = [
+  0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f, 0x165667b1,
+] as const;
+
+export function xxHash32(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 0;
+  let hash: number = prime5;
+  if (bytes.length >= 16) {
+    let [a, b, c, d] = [(prime1 + prime2) | 0, prime2 | 0, 0, -prime1 | 0];
+    for (; at + 16 <= bytes.length; at += 16) {
+      a = round(a, view.getInt32(at, true));
+      b = round(b, view.getInt32(at + 4, true));
+      c = round(c, view.getInt32(at + 8, true));
+      d = round(d, view.getInt32(at + 12, true));
+    }
+    hash = rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18);
+  }
+  hash = (hash + bytes.length) | 0;
+  for (; at + 4 <= bytes.length; at += 4) {
+    hash = Math.imul(rotate(hash + Math.imul(view.getInt32(at, true), prime3), 17), prime4);
+  }
+  for (; at < bytes.length; at += 1) {
+    hash = Math.imul(rotate(hash + Math.imul(view.getUint8(at), prime5), 11), prime1);
+  }
+  hash = Math.imul(hash ^ (hash >>> 15), prime2);
+  hash = Math.imul(hash ^ (hash >>> 13), prime3);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+function round(lane: number, word: number): number {
+  return Math.imul(rotate(lane + Math.imul(word, prime2), 13), prime1);
+}
+
+function rotate(word: number, bits: number): number {
+  return (word << bits) | (word >>> (32 - bits));
+}
