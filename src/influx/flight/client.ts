@@ -1,0 +1,35 @@
+/** The Flight client of one InfluxDB: what every query of it shares. */
+import { randomUUID } from "node:crypto";
+import type { FlightClient, FlightConfig } from "./api.ts";
+import { openChannel, type FlightChannel } from "./channel.ts";
+import { QueryStream } from "./stream.ts";
+
+export interface FlightClientDeps {
+  /** Default: one to `config.url`, opened when the first query begins. */
+  readonly channel?: FlightChannel;
+  /** Uniform in [0, 1); for the backoff. Default: Math.random. */
+  readonly random?: () => number;
+}
+
+export function createFlightClient(config: FlightConfig, deps: FlightClientDeps = {}): FlightClient {
+  const underWay = new Set<{ close(): void }>();
+  let { channel } = deps;
+  let isClosed = false;
+  const streamDeps = {
+    channel: () => (isClosed ? undefined : (channel ??= openChannel(config))),
+    random: deps.random ?? Math.random,
+    underWay,
+  };
+  return {
+    query: (query) => {
+      const { requestId = randomUUID(), database = config.database, timeoutMs = config.timeoutMs } = query;
+      return new QueryStream({ ...query, requestId, database, timeoutMs }, streamDeps);
+    },
+    close: () => {
+      if (isClosed) return;
+      isClosed = true;
+      for (const reading of underWay) reading.close();
+      channel?.close();
+    },
+  };
+}

@@ -1,0 +1,85 @@
+/** The faults of a read that come from our own side of it: limits, leaving, and messages that cannot be decoded. */
+import { BugError, Fault, errorText, type FaultOptions } from "../../lib/fault.ts";
+import { withoutControls } from "../../lib/one-line.ts";
+import { badStream } from "../arrow/faults.ts";
+
+/** `rows`: how many had come; undefined: not even the schema. */
+export function timedOut(timeoutMs: number, rows: number | undefined, cause: unknown): Fault {
+  const within = `within ${seconds(timeoutMs)}`;
+  return flightFault("flight_timeout", "retry", {
+    message:
+      rows === undefined
+        ? `InfluxDB gave no answer ${within}: that was still planning or connecting`
+        : `the answer of InfluxDB did not end ${within}: that was after ${rows} rows`,
+    hint:
+      rows === undefined
+        ? "see that InfluxDB answers other queries quickly, ask for a narrower time range, or raise the timeout"
+        : "ask for a narrower time range, or raise the timeout; a reader that is slow itself counts too",
+    cause,
+  });
+}
+
+export function stalled(silenceMs: number, rows: number): Fault {
+  return flightFault("flight_stalled", "retry", {
+    message: `InfluxDB has sent nothing for ${seconds(silenceMs)}, not even a sign of life; that was after ${rows} rows`,
+    hint: "see that InfluxDB runs and is not out of memory; a proxy in between that holds data back looks the same",
+  });
+}
+
+export function tooBig(maxBytes: number, rows: number): Fault {
+  return flightFault("flight_result_too_big", "drop", {
+    message: `the answer is larger than the ${maxBytes} bytes allowed for it; that was after ${rows} rows`,
+    hint: "add a LIMIT, ask for a narrower time range, or read it in pieces: chunks(), reader() and rows() need no more than one batch of memory",
+  });
+}
+
+export function schemaChanged(): Fault {
+  return flightFault("flight_schema_changed", "drop", {
+    message: "the query was asked anew, and its answer has other columns than the first one",
+    hint: "ask again; name the columns instead of SELECT * while a table is growing new ones",
+  });
+}
+
+export function cancelled(): Fault {
+  return flightFault("flight_cancelled", "drop", {
+    message: "the query was cancelled by its own reader",
+    hint: "nothing is wrong; ask anew for the rest",
+  });
+}
+
+export function closed(): Fault {
+  return flightFault("flight_closed", "drop", {
+    message: "the query was given up because the connection to InfluxDB was closed on this side",
+    hint: "nothing is wrong if Flightline was stopping; else ask anew",
+  });
+}
+
+/** The same fault, with what a log line needs to find the query again, here and in InfluxDB. */
+export function labelled(fault: Fault, requestId: string, attempts: number): Fault {
+  const { code, layer, disposition, hint, cause } = fault;
+  const count = attempts > 1 ? `, ${attempts} attempts` : "";
+  const message = `${fault.message} (request ${requestId}${count})`;
+  return new Fault({ code, layer, disposition, message, hint, cause });
+}
+
+/** What arrow-js throws at a message is the message's fault; our own bugs and faults stay what they are. */
+export function decoding<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Fault || error instanceof BugError) throw error;
+    throw badStream(withoutControls(errorText(error)).slice(0, 200).toWellFormed(), error);
+  }
+}
+
+function flightFault(
+  code: string,
+  disposition: FaultOptions["disposition"],
+  text: Pick<FaultOptions, "message" | "hint" | "cause">,
+): Fault {
+  return new Fault({ code, layer: "flight", disposition, ...text });
+}
+
+function seconds(durationMs: number): string {
+  return `${Math.round(durationMs) / 1000} s`;
+}
