@@ -59,7 +59,7 @@ export function listDatabases(store: Store, query: URLSearchParams): Answer {
   const withDeleted = query.get("show_deleted") === "true";
   const names = [internalDatabase, ...store.catalog.databases().map((database) => database.name)];
   const columns = [
-    { name: "iox::database", type: "other" },
+    { name: "iox::database", type: "utf8", influx: undefined },
     ...(withDeleted ? [deletedColumn] : []),
   ] as const;
   const rows = names.map((each) => (withDeleted ? [each, false] : [each]));
@@ -70,7 +70,7 @@ export function listDatabases(store: Store, query: URLSearchParams): Answer {
   };
 }
 
-const deletedColumn = { name: "deleted", type: "other" } as const;
+const deletedColumn = { name: "deleted", type: "boolean", influx: undefined } as const;
 const known = "`parquet`, `csv`, `pretty`, `json`, `json_lines`, `jsonl`";
 
 const statusOf: Readonly<Record<CatalogRefusal["reason"], number>> = {

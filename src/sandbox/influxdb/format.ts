@@ -1,5 +1,6 @@
 /** The formats of query_sql, as InfluxDB 3 prints them through Arrow's writers. Pure. */
-import type { SqlCell, SqlColumn, SqlResult } from "./sql.ts";
+import type { SqlResult, StreamColumn } from "./sql-stream.ts";
+import type { SqlCell } from "./sql.ts";
 
 export type QueryFormat = "json" | "json_lines" | "csv" | "pretty";
 
@@ -60,7 +61,7 @@ function jsonRows({ columns, rows }: SqlResult): string[] {
   });
 }
 
-function jsonCell(cell: SqlCell, column: SqlColumn): string {
+function jsonCell(cell: SqlCell, column: StreamColumn): string {
   if (typeof cell === "number" && !Number.isFinite(cell)) return "null";
   const text = cellText(cell, column);
   return typeof cell === "string" || column.type === "timestamp" ? JSON.stringify(text) : text;
@@ -70,13 +71,13 @@ function textRows({ columns, rows }: SqlResult): string[][] {
   return rows.map((row) => columns.map((column, at) => cellText(row[at] ?? null, column)));
 }
 
-function cellText(cell: SqlCell, column: SqlColumn): string {
+function cellText(cell: SqlCell, column: StreamColumn): string {
   if (cell === null) return "";
   if (typeof cell === "bigint" && column.type === "timestamp") return isoNanoseconds(cell);
   // Arrow writes a whole float with its point.
   if (
     typeof cell === "number" &&
-    column.type === "float" &&
+    column.type === "float64" &&
     Number.isInteger(cell) &&
     Math.abs(cell) < 1e16
   ) {

@@ -81,7 +81,7 @@ function formatOf(name: unknown, accept: string | undefined, errorPrefix: string
 }
 
 function parametersOf(given: unknown): SqlParameters {
-  const parameters: Record<string, null | boolean | number | string> = {};
+  const parameters: Record<string, SqlParameters[string]> = {};
   if (given === undefined || given === null) return parameters;
   for (const [name, value] of Object.entries(given)) {
     if (
@@ -96,7 +96,8 @@ function parametersOf(given: unknown): SqlParameters {
         `serde json error: JSON ${kind} are not supported as query parameters. Expected null, boolean, number, or string.`,
       );
     }
-    parameters[name] = value;
+    // JSON.parse has lost what tells 5.0 from 5.
+    parameters[name] = Number.isSafeInteger(value) ? BigInt(Number(value)) : value;
   }
   return parameters;
 }

@@ -3,11 +3,12 @@
  * the rows, one table `t<id>` per InfluxDB table with the columns `time`, `series` and `c<position>`; schema
  * `db<id>` has what queries see: a view per table, its columns under their names and in byte order, as
  * InfluxDB shows them, without what has outlived the database's retention; schema `info<id>` describes them
- * (information-schema.ts). Schema `fn` has the functions that InfluxDB knows and DuckDB does not.
+ * (information-schema.ts).
  */
 import type { Catalog, Column, ColumnKind, Database, Table } from "./catalog.ts";
 import type { DuckDBConnection } from "./duckdb.ts";
 import { quoted } from "./duckdb.ts";
+import { functionStatements } from "./functions.ts";
 import { eraseInformationSchema, storeInformationSchema } from "./information-schema.ts";
 import { TableState } from "./table-state.ts";
 
@@ -22,24 +23,21 @@ const engineTypeOf: Readonly<Record<ColumnKind, string>> = {
 
 const kinds = new Set<string>(Object.keys(engineTypeOf));
 
-// DuckDB's own now() has a time zone and cannot be compared with TIMESTAMP_NS.
 const setUp = [
+  "SET GLOBAL TimeZone = 'UTC'",
   "CREATE SCHEMA IF NOT EXISTS catalog",
   "CREATE SCHEMA IF NOT EXISTS data",
-  "CREATE SCHEMA IF NOT EXISTS fn",
   "CREATE TABLE IF NOT EXISTS catalog.node (cluster_id UUID)",
   "INSERT INTO catalog.node SELECT uuid() WHERE NOT EXISTS (FROM catalog.node)",
   "CREATE TABLE IF NOT EXISTS catalog.databases (id INTEGER, name VARCHAR, retention_ns BIGINT)",
   "CREATE TABLE IF NOT EXISTS catalog.tables (id INTEGER, database_id INTEGER, name VARCHAR)",
   "CREATE TABLE IF NOT EXISTS catalog.columns (table_id INTEGER, position INTEGER, name VARCHAR, kind VARCHAR)",
-  "CREATE OR REPLACE MACRO fn.now() AS make_timestamp_ns(epoch_ns(get_current_timestamp()))",
-  "CREATE OR REPLACE MACRO fn.date_bin(stride, source, origin := TIMESTAMP '1970-01-01') AS " +
-    "CAST(time_bucket(stride, CAST(source AS TIMESTAMP), CAST(origin AS TIMESTAMP)) AS TIMESTAMP_NS)",
+  ...functionStatements,
 ];
 
 /** Makes what is missing and gives the id of this store. */
 export async function prepareSchema(connection: DuckDBConnection): Promise<string> {
-  for (const statement of setUp) await connection.run(statement);
+  await connection.run(setUp.join("; "));
   await connection.run("CREATE TEMP TABLE lookup (number INTEGER, time TIMESTAMP_NS, series INTEGER)");
   const node = await connection.runAndReadAll("SELECT CAST(cluster_id AS VARCHAR) FROM catalog.node");
   return String(node.value(0, 0));
@@ -147,7 +145,7 @@ function viewOf(table: Table, columns: readonly Column[]): string {
     })),
   ].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
   const { retentionNs, id } = table.database;
-  const since = `make_timestamp_ns(epoch_ns(get_current_timestamp()) - ${retentionNs})`;
+  const since = `make_timestamp_ns(epoch_ns(transaction_timestamp()) - ${retentionNs})`;
   return (
     `CREATE OR REPLACE VIEW db${id}.${quoted(table.sqlName)} AS SELECT ${shown.map((each) => each.item).join(", ")} ` +
     `FROM data.t${table.id}${retentionNs === undefined ? "" : ` WHERE time > ${since}`}`

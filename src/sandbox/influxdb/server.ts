@@ -1,18 +1,18 @@
 /**
- * A stand-in for InfluxDB 3 Core that speaks its HTTP API over DuckDB: for trying and testing, not for
- * keeping data. It listens on the loopback interface only.
+ * A stand-in for InfluxDB 3 Core that speaks its HTTP API and Arrow Flight on one port, over DuckDB: for
+ * trying and testing, not for keeping data. It listens on the loopback interface only.
  *
  * Known differences: a column that differs from another only by case has another name in SQL (`Temp~2`;
  * results and information_schema show the true one); SQL is DuckDB's with `now()` and `date_bin()`, and its
  * sub-microsecond digits are cut by `date_bin`; there is no schema `system`; an overwritten point has its
- * last value at once, where InfluxDB may return either; a deleted database is gone at once.
+ * last value at once, where InfluxDB may return either; a deleted database is gone at once; HTTP/2 is for
+ * Flight only; InfluxQL is a subset (flight/influxql.ts).
  */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 
-import { assert } from "../../lib/fault.ts";
 import type { Answer } from "./answer.ts";
 import { Refused, plainError } from "./answer.ts";
 import type { AuthOptions } from "./auth.ts";
@@ -20,7 +20,12 @@ import { authorize } from "./auth.ts";
 import type { CatalogLimits } from "./catalog.ts";
 import { coreLimits } from "./catalog.ts";
 import { createDatabase, deleteDatabase, listDatabases } from "./databases.ts";
-import { Faults } from "./faults.ts";
+import { Faults, FlightFaults } from "./faults.ts";
+import type { FlightCounters } from "./flight/do-get.ts";
+import { FrontDoor } from "./flight/front-door.ts";
+import type { TlsOptions } from "./flight/front-door.ts";
+import { GrpcServer } from "./flight/grpc-server.ts";
+import { flightMethods } from "./flight/service.ts";
 import { FlushQueue } from "./flush-queue.ts";
 import { pingAnswer } from "./ping.ts";
 import { handleQuery } from "./query.ts";
@@ -37,6 +42,10 @@ export interface InfluxStandInOptions {
   /** How long a write may wait for the others of its flush; 1000 as in Core. */
   readonly flushIntervalMs?: number;
   readonly auth?: AuthOptions;
+  /** Then all of it is spoken over TLS, and `url` begins with https. */
+  readonly tls?: TlsOptions;
+  /** Silence of a Flight answer after which an empty batch is sent; 5000 as in Core. */
+  readonly keepAliveMs?: number;
   /** 10 MiB as in Core; of the body as sent and as unpacked. */
   readonly maxBodyBytes?: number;
   /** Writes that wait for a flush; 100,000 as in Core. */
@@ -64,11 +73,13 @@ export interface InfluxCounters {
 }
 
 export interface InfluxStandIn {
-  /** `http://127.0.0.1:<port>` */
+  /** `http://127.0.0.1:<port>`, https with `tls`; of HTTP and Flight alike. */
   readonly url: string;
   readonly port: number;
   readonly faults: Faults;
   readonly counters: Readonly<InfluxCounters>;
+  readonly flightFaults: FlightFaults;
+  readonly flightCounters: Readonly<FlightCounters>;
   /** Rows by column name; times are nanoseconds as BigInt, integers are BigInt. Throws `SqlRefusal`. */
   query(db: string, sql: string): Promise<Record<string, SqlCell>[]>;
   /** Flushes what waits, closes connections and data. The process can end after it. */
@@ -103,6 +114,8 @@ class StandIn implements InfluxStandIn {
     linesExtended: 0,
     linesOverwritten: 0,
   };
+  readonly flightFaults = new FlightFaults();
+  readonly flightCounters: FlightCounters = { queries: 0, batches: 0, cancelled: 0, live: 0 };
   port = 0;
   readonly #store: Store;
   readonly #options: InfluxStandInOptions;
@@ -110,7 +123,8 @@ class StandIn implements InfluxStandIn {
   readonly #maxBodyBytes: number;
   readonly #processId = randomUUID();
   readonly #stopping = new AbortController();
-  readonly #server = createServer((request, response) => this.#serve(request, response));
+  readonly #flight: GrpcServer;
+  readonly #door: FrontDoor;
   readonly #serving = new Set<Promise<void>>();
   #stopped: Promise<void> | undefined;
 
@@ -129,6 +143,16 @@ class StandIn implements InfluxStandIn {
         this.counters.linesOverwritten += effects.overwritten;
       },
     });
+    const methods = flightMethods({
+      store,
+      auth: options.auth,
+      faults: this.flightFaults,
+      counters: this.flightCounters,
+      keepAliveMs: options.keepAliveMs ?? 5000,
+    });
+    this.#flight = new GrpcServer(methods);
+    const http1 = createServer((request, response) => this.#serve(request, response));
+    this.#door = new FrontDoor({ http1, http2: this.#flight.http2 }, options.tls);
     this.#write = {
       store,
       queue,
@@ -143,20 +167,12 @@ class StandIn implements InfluxStandIn {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    const scheme = this.#options.tls === undefined ? "http" : "https";
+    return `${scheme}://127.0.0.1:${this.port}`;
   }
 
   async listen(port: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(port, "127.0.0.1", () => {
-        this.#server.off("error", reject);
-        resolve();
-      });
-    });
-    const address = this.#server.address();
-    assert(typeof address === "object" && address !== null, "a listening server has an address");
-    this.port = address.port;
+    this.port = await this.#door.listen(port);
   }
 
   async query(db: string, sql: string): Promise<Record<string, SqlCell>[]> {
@@ -172,14 +188,13 @@ class StandIn implements InfluxStandIn {
   }
 
   async #stop(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
+    const closed = this.#door.close();
     this.#stopping.abort();
     await this.#write.queue.stop();
     // The writes of that last flush are answered in this turn of the event loop.
     await setImmediate();
-    this.#server.closeAllConnections();
+    await this.#flight.stop();
+    this.#door.destroyConnections();
     await closed;
     await Promise.all(this.#serving);
     await this.#write.queue.stop();

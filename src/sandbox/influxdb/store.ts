@@ -6,18 +6,25 @@
  * every table and column that the catalog has taken, their rows not before they are committed: InfluxDB 3,
  * too, keeps its catalog ahead of its WAL.
  */
-import { join } from "node:path";
-
-import { Fault, assert, errorText } from "../../lib/fault.ts";
-import { makeDataDirectory } from "../data-directory.ts";
+import { assert } from "../../lib/fault.ts";
 import type { CatalogLimits, Database, Table } from "./catalog.ts";
 import { Catalog } from "./catalog.ts";
-import type { DuckDBAppender, DuckDBConnection, DuckDBInstance, DuckDBValue, DuckDb } from "./duckdb.ts";
-import { engineOptions, loadDuckDb } from "./duckdb.ts";
+import type {
+  DuckDBAppender,
+  DuckDBConnection,
+  DuckDBInstance,
+  DuckDBValue,
+  DuckDb,
+  OpenedEngine,
+} from "./duckdb.ts";
+import { openEngine } from "./duckdb.ts";
+import { functionSchema } from "./functions.ts";
 import type { AcceptedPoint } from "./ingest.ts";
 import { eraseDatabase, prepareSchema, restoreCatalog, storeDatabase, widenTable } from "./schema.ts";
-import type { SqlParameters, SqlResult } from "./sql.ts";
-import { runSql } from "./sql.ts";
+import type { ResultStream, SqlResult, SqlStream } from "./sql-stream.ts";
+import { collect, openStream } from "./sql-stream.ts";
+import type { SqlParameters } from "./sql.ts";
+import { planningError } from "./sql.ts";
 import type { Cell, Effect, Row } from "./table-state.ts";
 import { TableState, mergeRow } from "./table-state.ts";
 
@@ -40,9 +47,15 @@ export class Store {
   readonly #writer: DuckDBConnection;
   readonly #states: Map<Table, TableState>;
   readonly #storedDatabases: Set<Database>;
+  readonly #streams = new Set<ResultStream>();
   #lastChange: Promise<unknown> = Promise.resolve();
 
-  private constructor(opened: Opened, catalog: Catalog, clusterId: string, states: Map<Table, TableState>) {
+  private constructor(
+    opened: OpenedEngine,
+    catalog: Catalog,
+    clusterId: string,
+    states: Map<Table, TableState>,
+  ) {
     this.#duckDb = opened.duckDb;
     this.#instance = opened.instance;
     this.#writer = opened.writer;
@@ -96,18 +109,30 @@ export class Store {
 
   /** One statement that reads. Throws `SqlRefusal` when it is not that, or wrong. */
   async query(database: Database, sql: string, parameters: SqlParameters): Promise<SqlResult> {
+    return await collect(await this.stream(database, sql, parameters));
+  }
+
+  /** The same, batch by batch. Whoever does not read it to its end closes it. */
+  async stream(database: Database, sql: string, parameters: SqlParameters): Promise<SqlStream> {
     await this.#storeTables(database);
+    if (!this.#storedDatabases.has(database)) throw planningError(`database '${database.name}' was deleted`);
     const connection = await this.#instance.connect();
     try {
-      await connection.run(`SET search_path = 'db${database.id},fn'`);
-      return await runSql(this.#duckDb, connection, database, sql, parameters);
-    } finally {
+      await connection.run(`SET search_path = 'db${database.id},${functionSchema}'`);
+      const stream = await openStream(this.#duckDb, connection, database, sql, parameters);
+      this.#streams.add(stream);
+      void stream.ended.then(() => this.#streams.delete(stream));
+      return stream;
+    } catch (error) {
       connection.closeSync();
+      throw error;
     }
   }
 
   async close(): Promise<void> {
     await this.#lastChange.catch(() => undefined);
+    for (const stream of this.#streams) stream.close();
+    await Promise.all([...this.#streams].map(async (stream) => await stream.ended));
     this.#writer.closeSync();
     this.#instance.closeSync();
   }
@@ -250,31 +275,6 @@ export class Store {
 
   #timestamp(ns: bigint): InstanceType<DuckDb["DuckDBTimestampNanosecondsValue"]> {
     return new this.#duckDb.DuckDBTimestampNanosecondsValue(ns);
-  }
-}
-
-interface Opened {
-  readonly duckDb: DuckDb;
-  readonly instance: DuckDBInstance;
-  readonly writer: DuckDBConnection;
-}
-
-async function openEngine(directory: string | undefined): Promise<Opened> {
-  const duckDb = await loadDuckDb();
-  if (directory !== undefined) await makeDataDirectory(directory);
-  try {
-    const path = directory === undefined ? ":memory:" : join(directory, "influxdb.duckdb");
-    const instance = await duckDb.DuckDBInstance.create(path, { ...engineOptions });
-    return { duckDb, instance, writer: await instance.connect() };
-  } catch (cause) {
-    throw new Fault({
-      code: "sandbox_data_unusable",
-      layer: "host",
-      disposition: "fatal",
-      message: `the sandbox cannot open its data in ${directory ?? "memory"}: ${errorText(cause)}`,
-      hint: "stop the sandbox that uses this directory, or name another one with --data",
-      cause,
-    });
   }
 }
 

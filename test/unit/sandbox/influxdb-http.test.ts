@@ -78,10 +78,10 @@ describe("a database name", () => {
 describe("results", () => {
   const result = {
     columns: [
-      { name: "n", type: "other" },
-      { name: "f", type: "float" },
-      { name: "s", type: "other" },
-      { name: "time", type: "timestamp" },
+      { name: "n", type: "int64", influx: "field::integer" },
+      { name: "f", type: "float64", influx: undefined },
+      { name: "s", type: "utf8", influx: "tag" },
+      { name: "time", type: "timestamp", influx: "timestamp" },
     ],
     rows: [
       [9007199254740993n, 2, 'a "b", c', 1_700_000_000_000_000_001n],
@@ -111,7 +111,10 @@ describe("results", () => {
 
   test("pretty is a table", () => {
     assert.equal(
-      printResult({ columns: [{ name: "a", type: "other" }], rows: [[true], [null]] }, "pretty"),
+      printResult(
+        { columns: [{ name: "a", type: "boolean", influx: undefined }], rows: [[true], [null]] },
+        "pretty",
+      ),
       "+------+\n| a    |\n+------+\n| true |\n|      |\n+------+",
     );
   });
