@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import type { DemoOptions } from "./cli/demo.ts";
 import { exitCode, type Io } from "./cli/io.ts";
 import type { MappingOptions } from "./cli/mapping.ts";
+import type { QueryOptions } from "./cli/query-arguments.ts";
 import type { SandboxOptions } from "./cli/sandbox.ts";
 import type { StatusOptions } from "./cli/status.ts";
 import { version } from "./cli/version.ts";
@@ -129,6 +130,7 @@ function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): 
     });
   statusCommands(program, io, finish);
   mappingCommands(program, io, finish);
+  queryCommands(program, io, finish);
   sandboxCommands(program, io, finish);
   return program;
 }
@@ -189,6 +191,55 @@ function mappingCommands(
       const { mappingShowCommand } = await import("./cli/mapping.ts");
       await finish(mappingShowCommand({ ...options, name }, io));
     });
+}
+
+/** What asks the database. */
+function queryCommands(program: Command, io: Io, finish: (running: Promise<number>) => Promise<void>): void {
+  program
+    .command("query")
+    .description("ask InfluxDB over Arrow Flight: SQL or InfluxQL")
+    .argument("[query]", 'the query, or "-" to read it from standard input')
+    .option("-c, --config <file>", "configuration: [influxdb] says where and with which token", defaultConfig)
+    .option("--tables", "list the tables of the database, instead of a query", false)
+    .option("--schema <table>", "list the columns of a table, instead of a query")
+    .option("--language <name>", "sql or influxql (default: sql)")
+    .option("--param <name=value>", "the value of $name in the query; may be given again", appended)
+    .option("--format <name>", "table, csv, json, ndjson or arrow (default: by --output, see below)")
+    .option("--output <file>", "write to this file, which appears when it is whole")
+    .option("--timeout <duration>", "how long the whole answer may take (default: query_timeout)")
+    .option("--database <name>", "another database than that of the configuration")
+    .addHelpText("after", queryHelp)
+    .action(async (query: string | undefined, options: QueryFlags) => {
+      const { queryCommand } = await import("./cli/query.ts");
+      const { stdin, stdout, stderr } = process;
+      const columns = stdout.columns ?? stderr.columns;
+      const queryIo = { ...io, stdin, stdout, columns, errIsTerminal: stderr.isTTY };
+      await finish(queryCommand({ ...options, query, param: options.param ?? [] }, queryIo));
+    });
+}
+
+/** What commander makes of the command line. */
+type QueryFlags = Omit<QueryOptions, "query" | "param"> & { readonly param?: readonly string[] };
+
+const queryHelp = `
+Formats: a table on a terminal, csv elsewhere; --output FILE.json, .ndjson and .arrow choose theirs.
+  table   the first 10,000 rows, as wide as the terminal
+  csv     with a head; times in ISO 8601 with nine digits, null is empty, "" an empty text, lines end in LF
+  json    one array; 64-bit integers with all their digits, NaN and Infinity are null, bytes are base64
+  ndjson  one object to a line
+  arrow   an Arrow IPC stream
+Parameters: true, false, null, 5 (an integer), 21.5 (a float), all else is text; name:string=5, name:float=5,
+name:int=5 and name:bool=true say it. For a time: CAST($from AS TIMESTAMP) and --param from=2026-11-22T08:00:00Z.
+
+Examples:
+  flightline query --tables
+  flightline query "SELECT * FROM uplink WHERE time > now() - INTERVAL '1 hour' ORDER BY time"
+  flightline query 'SELECT * FROM uplink WHERE dev_eui = $eui' --param eui:string=70b3d5e75e000001 --output uplinks.csv
+`;
+
+/** An option that may be given several times. */
+function appended(text: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, text];
 }
 
 /** What is for trying Flightline without a broker, a database or devices. */
