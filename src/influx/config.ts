@@ -1,4 +1,4 @@
-/** `[influxdb]`: where points are written. */
+/** `[influxdb]`: where points are written, and where questions are asked. */
 import type { z } from "zod";
 import {
   complain,
@@ -34,7 +34,13 @@ export interface InfluxConfig {
   /** Before compression. */
   readonly batchMaxBytes: number;
   readonly batchMaxAgeMs: number;
+  /** Of `flightUrl` too. */
   readonly tls: TlsConfig;
+  /** Where Arrow Flight is spoken: http:// or https://, without a path. */
+  readonly flightUrl: string;
+  /** Absent: reading has the same token as writing. */
+  readonly queryToken?: Secret;
+  readonly queryTimeoutMs: number;
 }
 
 const shape = {
@@ -94,6 +100,21 @@ const shape = {
     max: "10m",
     description: "A batch is sent when its first line is this old",
   }),
+  flight_url: url({
+    schemes: ["http", "https"],
+    pathAllowed: false,
+    credentialKeys: "query_token_file",
+    description:
+      "Where queries go (Arrow Flight, which is gRPC), where that is another address than url; without a path",
+  }).optional(),
+  query_token: secret("Token that may read the database, where token may only write"),
+  query_token_file: secretFile("A file that holds the token for reading"),
+  query_timeout: durationMs({
+    fallback: "60s",
+    min: "100ms",
+    max: "1h",
+    description: "How long one query may take, its rows included",
+  }),
   ...tlsShape,
 };
 
@@ -101,6 +122,7 @@ export const influxSchema = table(shape)
   .superRefine((influx, context) => {
     checkTls(influx, { secure: "https", plain: "http" }, context);
     checkToken(influx, context);
+    checkToken(influx, context, ["query_token", "query_token_file"]);
   }, evenIfBroken)
   .transform((influx): InfluxConfig =>
     defined({
@@ -116,18 +138,23 @@ export const influxSchema = table(shape)
       batchMaxBytes: influx.batch_max_size,
       batchMaxAgeMs: influx.batch_max_age,
       tls: compileTls(influx),
+      flightUrl: influx.flight_url ?? new URL(influx.url).origin,
+      queryToken: influx.query_token ?? influx.query_token_file,
+      queryTimeoutMs: influx.query_timeout,
     }),
   );
 
 /** One of the two, and such as fits into a header. Runs on tables that may be wrong already. */
 export function checkToken(
-  given: { readonly token?: unknown; readonly token_file?: unknown },
+  given: Readonly<Record<string, unknown>>,
   context: z.RefinementCtx,
+  keys: readonly [text: string, file: string] = ["token", "token_file"],
 ): void {
-  if (given.token !== undefined && given.token_file !== undefined) {
-    complain(context, { path: ["token_file"], message: "token is given too: keep one of the two" });
+  const [text, file] = keys;
+  if (given[text] !== undefined && given[file] !== undefined) {
+    complain(context, { path: [file], message: `${text} is given too: keep one of the two` });
   }
-  for (const key of ["token", "token_file"] as const) {
+  for (const key of keys) {
     const token = given[key];
     if (!(token instanceof Secret) || /^[\x21-\x7e]+$/.test(token.reveal())) continue;
     complain(context, {

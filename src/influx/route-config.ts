@@ -180,10 +180,11 @@ function covers(wide: Partial<RouteMatchConfig>, narrow: Partial<RouteMatchConfi
 
 export function compileRoutes(routes: readonly RouteSource[], main: InfluxConfig): readonly RouteConfig[] {
   return routes.map((route, index) => {
-    const { token: mainToken, retention: _, ...shared } = main;
+    const { token: mainToken, queryToken, retention: _, ...shared } = main;
+    const tokens = route.token === undefined ? { token: mainToken, queryToken } : { token: route.token };
     const influx: InfluxConfig = {
       ...shared,
-      ...defined({ token: route.token ?? mainToken, retention: route.retention }),
+      ...defined({ ...tokens, retention: route.retention }),
       database: route.database,
     };
     return { name: routeName(route, index), match: route.match, influx };

@@ -7,9 +7,9 @@ import { serverWords } from "./server-words.ts";
 /**
  * The question after InfluxDB's schema, and what its answer means. Pure.
  *
- * `POST /api/v3/query_sql` is there on Core and Enterprise; Clustered and Cloud have no such path. Both a
- * missing path and a missing database are 404; what is no question at all (`notAQuestion`) tells them apart:
- * where the path is, it is refused for its shape before any database is looked for.
+ * `POST /api/v3/query_sql` is there on Core and Enterprise; Clustered and Cloud have no such path, and are asked
+ * over Flight. Both a missing path and a missing database are 404; what is no question at all (`notAQuestion`)
+ * tells them apart: where the path is, it is refused for its shape before any database is looked for.
  */
 
 export const queryPath = "/api/v3/query_sql";
@@ -30,6 +30,11 @@ export interface NotFound {
   readonly kind: "not_found";
 }
 
+/** There is no SQL over HTTP. */
+export interface NoPath {
+  readonly kind: "no_path";
+}
+
 export interface SchemaQuestion {
   readonly database: string;
   /** By name. */
@@ -38,28 +43,34 @@ export interface SchemaQuestion {
   readonly prefix: string;
 }
 
-export function schemaQuestion({ database, tables, prefix }: SchemaQuestion): string {
+/** The body of a request to `queryPath`. */
+export function schemaQuestion(question: SchemaQuestion): string {
+  return JSON.stringify({ db: question.database, q: schemaSql(question), format: "json" });
+}
+
+export function schemaSql({ tables, prefix }: Omit<SchemaQuestion, "database">): string {
   const conditions: string[] = [];
   // Not LIKE: `_` is a wildcard there.
   if (prefix !== "") conditions.push(`starts_with(table_name, ${literal(prefix)})`);
   if (tables.length > 0) conditions.push(`table_name IN (${tables.map(literal).join(", ")})`);
-  const q =
+  return (
     "SELECT table_name, column_name, data_type FROM information_schema.columns " +
-    `WHERE table_schema = 'iox' AND (${conditions.length === 0 ? "false" : conditions.join(" OR ")})`;
-  return JSON.stringify({ db: database, q, format: "json" });
+    `WHERE table_schema = 'iox' AND (${conditions.length === 0 ? "false" : conditions.join(" OR ")})`
+  );
 }
 
 function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-export function classifySchema(answer: ReceivedAnswer): SchemaAnswer | NotFound {
+export function classifySchema(answer: ReceivedAnswer): SchemaAnswer | NotFound | NoPath {
   const { status } = answer;
   if (status === 200) return fromBody(answer);
   // Nothing else will get through with it either, and one complaint is enough.
   if (status === 401) return { kind: "retry", fault: unknownToken(answer) };
   if (status === 403) return { kind: "unavailable", fault: unreadable(answer) };
   if (status === 404) return { kind: "not_found" };
+  if (status === 405) return { kind: "no_path" };
   if (status === 408 || status === 425 || status === 429 || status >= 500) {
     return { kind: "retry", fault: serverError(answer) };
   }
@@ -69,9 +80,9 @@ export function classifySchema(answer: ReceivedAnswer): SchemaAnswer | NotFound 
 }
 
 /** After "not_found", with what `notAQuestion` was answered. */
-export function classifyNotFound(answer: ReceivedAnswer): SchemaAnswer {
+export function classifyNotFound(answer: ReceivedAnswer): SchemaAnswer | NoPath {
   const { status } = answer;
-  if (status === 404 || status === 405) return { kind: "unavailable", fault: unavailable(answer) };
+  if (status === 404 || status === 405) return { kind: "no_path" };
   if (status >= 500) return { kind: "retry", fault: serverError(answer) };
   return { kind: "read", columns: [] };
 }
@@ -83,7 +94,6 @@ function fromBody(answer: ReceivedAnswer): SchemaAnswer {
   return { kind: "read", columns };
 }
 
-/** Undefined when a part of it is not what was asked for: then none of it is believed. */
 function columnsIn(body: string): TableColumn[] | undefined {
   let rows: unknown;
   try {
@@ -91,9 +101,27 @@ function columnsIn(body: string): TableColumn[] | undefined {
   } catch {
     return undefined;
   }
-  if (!Array.isArray(rows)) return undefined;
+  return Array.isArray(rows) ? columnsOfRows(rows) : undefined;
+}
+
+/** Something answers there that does not speak Flight, and will not in a minute: a proxy for HTTP/1.1, say. */
+const notFlight: ReadonlySet<string> = new Set(["server_not_http2", "flight_not_grpc", "flight_unsupported"]);
+
+/** What `schemaSql` was answered over Flight: the rows, or why there are none. */
+export function classifyFlightSchema(answer: readonly unknown[] | Fault): SchemaAnswer {
+  if (answer instanceof Fault) {
+    if (answer.code === "flight_database_missing") return { kind: "read", columns: [] };
+    const isPassing = answer.disposition === "retry" && !notFlight.has(answer.code);
+    return { kind: isPassing ? "retry" : "unavailable", fault: answer };
+  }
+  const columns = columnsOfRows(answer);
+  return columns === undefined ? { kind: "retry", fault: strangeRows() } : { kind: "read", columns };
+}
+
+/** Undefined when a part of it is not what was asked for: then none of it is believed. */
+function columnsOfRows(rows: readonly unknown[]): TableColumn[] | undefined {
   const columns: TableColumn[] = [];
-  for (const row of rows as readonly unknown[]) {
+  for (const row of rows) {
     const column = columnOf(row);
     if (column === undefined) return undefined;
     columns.push(column);
@@ -149,7 +177,7 @@ function unavailable(answer: ReceivedAnswer): Fault {
     layer: "write",
     disposition: "drop",
     message: `InfluxDB cannot be asked for its schema here (${said(answer)})`,
-    hint: `nothing needs to be done where the product has no SQL over HTTP (Clustered, Cloud); on Core and Enterprise, see the path in influxdb.url; ${untilThen}`,
+    hint: `see what answers at influxdb.url, and the path in it; ${untilThen}`,
   });
 }
 
@@ -180,6 +208,16 @@ function notUnderstood(answer: ReceivedAnswer): Fault {
     disposition: "retry",
     message: `something that is no schema came in answer to a query of InfluxDB's schema (${said(answer)})`,
     hint: "see that influxdb.url points at InfluxDB itself: a login page or a proxy answers like this",
+  });
+}
+
+function strangeRows(): Fault {
+  return new Fault({
+    code: "schema_not_understood",
+    layer: "flight",
+    disposition: "retry",
+    message: "rows that are no schema came in answer to a query of InfluxDB's schema over Flight",
+    hint: "see what answers at influxdb.flight_url: InfluxDB's information_schema has table_name, column_name and data_type",
   });
 }
 

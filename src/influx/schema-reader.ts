@@ -2,11 +2,13 @@ import { Fault } from "../lib/fault.ts";
 import type { InfluxConfig } from "./config.ts";
 import { orFault, type ReceivedAnswer } from "./exchange.ts";
 import {
+  classifyFlightSchema,
   classifyNotFound,
   classifySchema,
   notAQuestion,
   queryPath,
   schemaQuestion,
+  schemaSql,
   type SchemaAnswer,
   type SchemaQuestion,
 } from "./schema-answer.ts";
@@ -17,6 +19,9 @@ import { createTransport } from "./transport.ts";
  * so that reading never waits behind writes. One deadline for a reading, of one request or two: 5 s, or
  * `influxdb.write_timeout` where that is shorter, because writes wait for a reading, and a schema that takes
  * longer is not worth waiting for.
+ *
+ * Over Flight where there is no SQL over HTTP, which is found out once: HTTP first, because it costs this process
+ * next to nothing, while Flight starts another one.
  */
 export interface SchemaReader {
   /** Failures of the world are answers; it rejects only with the signal's reason. */
@@ -29,32 +34,50 @@ export interface SchemaReader {
 const maxAnswerBytes = 8 * 1024 * 1024;
 const maxReadingMs = 5000;
 
+/** The rows of a query. Rejects with a Fault, or with the signal's reason. */
+export type AskOverFlight = (sql: string, signal: AbortSignal) => Promise<readonly unknown[]>;
+
 export interface SchemaReaderOptions extends Pick<SchemaQuestion, "tables" | "prefix"> {
   readonly config: InfluxConfig;
+  readonly askOverFlight: AskOverFlight;
 }
 
-export function createSchemaReader({ config, tables, prefix }: SchemaReaderOptions): SchemaReader {
+export function createSchemaReader(options: SchemaReaderOptions): SchemaReader {
+  const { config, tables, prefix, askOverFlight } = options;
   const readingMs = Math.min(config.writeTimeoutMs, maxReadingMs);
   const http = createTransport(
     { ...config, maxInFlight: 1, gzip: false },
     { errand: "schema", maxAnswerBytes },
   );
   const question = schemaQuestion({ database: config.database, tables, prefix });
+  let isOverHttp = true;
 
   async function ask(body: string, timeoutMs: number, signal: AbortSignal): Promise<ReceivedAnswer | Fault> {
     const post = { path: queryPath, body, contentType: "application/json", timeoutMs, signal };
     return await orFault(http.post(post), signal);
   }
 
+  /** A proxy whose server is away may answer like a server without that path: what fails is asked over HTTP again. */
+  async function overFlight(signal: AbortSignal): Promise<SchemaAnswer> {
+    const answer = await orFault(askOverFlight(schemaSql({ tables, prefix }), signal), signal);
+    const meaning = classifyFlightSchema(answer);
+    isOverHttp = meaning.kind !== "read";
+    return meaning;
+  }
+
   return {
     async read(signal) {
+      if (!isOverHttp) return await overFlight(signal);
       const deadlineMs = performance.now() + readingMs;
       const answer = await ask(question, readingMs, signal);
       if (answer instanceof Fault) return { kind: "retry", fault: answer };
       const meaning = classifySchema(answer);
+      if (meaning.kind === "no_path") return await overFlight(signal);
       if (meaning.kind !== "not_found") return meaning;
       const shape = await ask(notAQuestion, Math.max(1, deadlineMs - performance.now()), signal);
-      return shape instanceof Fault ? { kind: "retry", fault: shape } : classifyNotFound(shape);
+      if (shape instanceof Fault) return { kind: "retry", fault: shape };
+      const found = classifyNotFound(shape);
+      return found.kind === "no_path" ? await overFlight(signal) : found;
     },
     close() {
       http.close();

@@ -5,8 +5,12 @@ import { describe, test, type TestContext } from "node:test";
 import { inspect } from "node:util";
 import type { InfluxConfig } from "../../src/influx/config.ts";
 import type { SchemaAnswer } from "../../src/influx/schema-answer.ts";
-import { createSchemaReader, type SchemaReader } from "../../src/influx/schema-reader.ts";
-import type { Fault } from "../../src/lib/fault.ts";
+import {
+  createSchemaReader,
+  type SchemaReader,
+  type SchemaReaderOptions,
+} from "../../src/influx/schema-reader.ts";
+import { Fault } from "../../src/lib/fault.ts";
 import { Secret } from "../../src/lib/secret.ts";
 import { startInfluxStandIn, type InfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
 import { never, serve } from "../support/influx-http.ts";
@@ -16,10 +20,21 @@ import { listening } from "../support/tcp-server.ts";
 
 const token = "apiv3_secret-0123456789";
 
+const noFlight = new Fault({
+  code: "connection_refused",
+  layer: "flight",
+  disposition: "retry",
+  message: "nobody speaks Flight here",
+});
+
 function reader(
   t: TestContext,
   url: string,
-  { tables = ["uplink"], ...more }: Partial<InfluxConfig> & { tables?: readonly string[] } = {},
+  {
+    tables = ["uplink"],
+    askOverFlight = () => Promise.reject(noFlight),
+    ...more
+  }: Partial<InfluxConfig & Pick<SchemaReaderOptions, "tables" | "askOverFlight">> = {},
 ): SchemaReader {
   const config: InfluxConfig = {
     url,
@@ -33,9 +48,11 @@ function reader(
     batchMaxBytes: 1 << 20,
     batchMaxAgeMs: 1000,
     tls: { verify: true },
+    flightUrl: url,
+    queryTimeoutMs: 60_000,
     ...more,
   };
-  const made = createSchemaReader({ config, tables, prefix: "telemetry_" });
+  const made = createSchemaReader({ config, tables, prefix: "telemetry_", askOverFlight });
   t.after(() => {
     made.close();
   });
@@ -122,14 +139,9 @@ describe("against the stand-in", () => {
     assert.deepEqual(await reader(t, server.url).read(never), { kind: "read", columns: [] });
   });
 
-  test("a path that is not InfluxDB's is not an empty database", async (t) => {
+  test("a path that is not InfluxDB's is not an empty database: Flight is asked, and has the say", async (t) => {
     const server = await standIn(t);
-    const fault = assertFault(
-      await reader(t, `${server.url}/influx`).read(never),
-      "unavailable",
-      "schema_unavailable",
-    );
-    assert.match(fault.message, /HTTP 404/);
+    assertFault(await reader(t, `${server.url}/influx`).read(never), "retry", "connection_refused");
   });
 
   test("a token that may not read the schema is told so; one that is unknown will not get through either", async (t) => {
@@ -165,8 +177,6 @@ describe("against another server", () => {
     [400, "unavailable", "schema_unavailable"],
     [401, "retry", "write_unauthorized"],
     [403, "unavailable", "schema_unreadable"],
-    [404, "unavailable", "schema_unavailable"],
-    [405, "unavailable", "schema_unavailable"],
     [429, "retry", "schema_server_error"],
     [500, "retry", "schema_server_error"],
     [503, "retry", "schema_server_error"],
@@ -180,6 +190,31 @@ describe("against another server", () => {
       assert.match(fault.message, new RegExp(`HTTP ${status}: no: Bearer \\[secret\\]`));
     });
   }
+
+  test("where there is no SQL over HTTP, Flight is asked; HTTP again only after that has failed", async (t) => {
+    for (const status of [404, 405]) {
+      const { url, received } = await serve(t, (response) => void response.writeHead(status).end());
+      const asked: string[] = [];
+      let away = false;
+      const made = reader(t, url, {
+        askOverFlight: (sql) => {
+          asked.push(sql);
+          const rows = [{ table_name: "uplink", column_name: "a", data_type: "Float64" }];
+          return away ? Promise.reject(noFlight) : Promise.resolve(rows);
+        },
+      });
+      assert.deepEqual(columnsOf(await made.read(never)), { "uplink.a": "float" });
+      assert.match(asked[0] ?? "", /^SELECT table_name.*'uplink'/);
+      const once = received.length;
+      await made.read(never);
+      away = true;
+      assertFault(await made.read(never), "retry", "connection_refused");
+      assert.deepEqual([received.length, asked.length], [once, 3]);
+      away = false;
+      await made.read(never);
+      assert.ok(received.length > once, "HTTP was asked again");
+    }
+  });
 
   test("404 to a question and 400 to what is none: the database is missing, whatever the texts say", async (t) => {
     const { url, received } = await serve(t, (response, { body }) => {

@@ -57,6 +57,8 @@ export function writer(t: TestContext, url: string, more: Partial<InfluxConfig> 
     batchMaxBytes: 1 << 20,
     batchMaxAgeMs: 1000,
     tls: { verify: true },
+    flightUrl: url,
+    queryTimeoutMs: 60_000,
     ...more,
   });
   t.after(() => made.close());

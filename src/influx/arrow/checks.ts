@@ -114,6 +114,13 @@ export function viewsProblem({ words, length, bitmap, buffers, text }: Views): P
   return undefined;
 }
 
+/** What the values behind views take together: many views may share one long value. */
+export function viewedBytes({ words, length, bitmap }: Pick<Views, "words" | "length" | "bitmap">): number {
+  let bytes = 0;
+  for (let i = 0; i < length; i += 1) if (!isNull(bitmap, i)) bytes += words[i * 4] ?? 0;
+  return bytes;
+}
+
 function firstWord(bytes: Uint8Array, at: number): number {
   const [a = 0, b = 0, c = 0, d = 0] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
   return a | (b << 8) | (c << 16) | (d << 24);

@@ -129,7 +129,12 @@ export class ArrowDecoder {
   #open(header: BatchHeader, bytes: Uint8Array, inflater: Inflater): { loader: Loader; body: MessageBody } {
     const body = new MessageBody(header, bytes, inflater);
     const { unionsHaveValidity } = header;
-    return { body, loader: new Loader(body, { dictionaries: this.#vectors, unionsHaveValidity }) };
+    const context = {
+      dictionaries: this.#vectors,
+      maxDecodedBytes: this.#maxDecodedBytes,
+      unionsHaveValidity,
+    };
+    return { body, loader: new Loader(body, context) };
   }
 }
 

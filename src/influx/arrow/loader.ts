@@ -6,7 +6,7 @@
 import { Data, DataType, Vector } from "apache-arrow";
 import { emptySource, type BodySource, type Node } from "./body.ts";
 import * as checks from "./checks.ts";
-import { badStream, unsupportedType } from "./faults.ts";
+import { badStream, decodedTooBig, unsupportedType } from "./faults.ts";
 import type { ArrayKind, Layout } from "./layout.ts";
 
 type Of<Kind extends Layout["kind"]> = Extract<Layout, { kind: Kind }>;
@@ -36,6 +36,8 @@ const noBitmap = new Uint8Array(0);
 
 export interface LoaderContext {
   readonly dictionaries: ReadonlyMap<number, Vector>;
+  /** Values that share bytes take more in rows than in the message. */
+  readonly maxDecodedBytes: number;
   /** Before V5 of the metadata, unions had a validity bitmap. */
   readonly unionsHaveValidity: boolean;
 }
@@ -45,6 +47,8 @@ export class Loader {
   readonly #context: LoaderContext;
   /** The column in faults. */
   #place = "";
+  /** Of this message, each value for itself. */
+  #viewedBytes = 0;
 
   constructor(source: BodySource, context: LoaderContext) {
     this.#source = source;
@@ -108,7 +112,11 @@ export class Loader {
     const count = this.#source.variadicCount();
     const variadicBuffers = Array.from({ length: count }, () => this.#source.buffer());
     const { text } = layout;
-    this.#hold(checks.viewsProblem({ words, length: node.length, bitmap, buffers: variadicBuffers, text }));
+    const views = { words, length: node.length, bitmap, buffers: variadicBuffers, text };
+    this.#hold(checks.viewsProblem(views));
+    this.#viewedBytes += checks.viewedBytes(views);
+    const { maxDecodedBytes } = this.#context;
+    if (this.#viewedBytes > maxDecodedBytes) throw decodedTooBig("the values of a batch", maxDecodedBytes);
     const values = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     return make(layout.type, node.length, nullCount, { values, bitmap, variadicBuffers });
   }

@@ -54,6 +54,8 @@ test("two urls and a database are enough, and everything else has its default", 
       batchMaxBytes: 1_048_576,
       batchMaxAgeMs: 1000,
       tls: { verify: true },
+      flightUrl: "http://127.0.0.1:8181",
+      queryTimeoutMs: 60_000,
     },
     routes: [],
     telemetry: { tags: [], deviceTags: [], profiles: [] },
@@ -291,6 +293,29 @@ device_tags = ["site", "room", "room", "_x"]
     '20 telemetry.device_tags[0] "site" is a tag already: a point can have it once',
     '20 telemetry.device_tags[2] "room" is a tag already: a point can have it once',
     "20 telemetry.device_tags[3] expected a tag name: 1 to 64 letters, digits and _, not beginning with _",
+  ]);
+});
+
+test("queries go where points go, unless Flight has an address and a token of its own", () => {
+  const { influx: same } = configOf(minimal.replace(":8181", ":8181/behind/a/proxy"));
+  assert.deepEqual([same.flightUrl, same.queryToken], ["http://127.0.0.1:8181", undefined]);
+  const own = configOf(
+    `${minimal}flight_url = "https://flight.example.net"\nquery_token = "r"\nquery_timeout = "5m"\nverify = false\n`,
+  ).influx;
+  assert.deepEqual(
+    [own.flightUrl, own.queryToken?.reveal(), own.queryTimeoutMs, own.tls.verify],
+    ["https://flight.example.net", "r", 300_000, false],
+  );
+  using directory = new ConfigDirectory();
+  directory.write({
+    token: "r",
+    "flightline.toml": `${minimal}flight_url = "http://a:1/path"\nquery_token = "r s"\nquery_token_file = "token"\nverify = true\n`,
+  });
+  assert.deepEqual(complaints(directory.load()), [
+    '7 influxdb.flight_url expected a URL without a path, found "http://a:1/path"',
+    "8 influxdb.query_token contains a space or a character outside ASCII, which no token has (the value is not shown)",
+    "9 influxdb.query_token_file query_token is given too: keep one of the two",
+    "10 influxdb.verify has no effect: http:// is plaintext",
   ]);
 });
 

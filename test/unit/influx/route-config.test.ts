@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { influxSchema } from "../../../src/influx/config.ts";
+import { flightConfigOf } from "../../../src/influx/flight/config.ts";
 import {
   checkRoutes,
   compileRoutes,
@@ -51,6 +52,19 @@ function destinations(...route: unknown[]) {
 }
 
 describe("[[route]]", () => {
+  test("the token for reading goes with that for writing: a route with its own reads with it", () => {
+    const both = { ...influxdb, query_token: "r0" };
+    const config = schema.parse({
+      influxdb: both,
+      route: [farm, { ...farm, match: { source: "field" }, token: "t1" }],
+    });
+    const [shared, own] = compileRoutes(config.route, config.influxdb).map(({ influx }) =>
+      flightConfigOf(influx),
+    );
+    assert.deepEqual([shared?.database, shared?.token?.reveal()], ["farm", "r0"]);
+    assert.deepEqual([own?.database, own?.token?.reveal()], ["farm", "t1"]);
+  });
+
   test("is [influxdb] with a database, and perhaps a token and a retention of its own", () => {
     const [first, second] = compiled(farm, {
       name: "own",

@@ -3,11 +3,13 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { ReceivedAnswer } from "../../../src/influx/exchange.ts";
 import {
+  classifyFlightSchema,
   classifyNotFound,
   classifySchema,
   columnType,
   schemaQuestion,
 } from "../../../src/influx/schema-answer.ts";
+import { type Disposition, Fault } from "../../../src/lib/fault.ts";
 import type { ColumnType } from "../../../src/telemetry/column-types.ts";
 
 function answer(status: number, body = "", more: Partial<ReceivedAnswer> = {}): ReceivedAnswer {
@@ -124,7 +126,6 @@ describe("another answer", () => {
     [400, "unavailable", "schema_unavailable", "drop"],
     [401, "retry", "write_unauthorized", "fatal"],
     [403, "unavailable", "schema_unreadable", "drop"],
-    [405, "unavailable", "schema_unavailable", "drop"],
     [408, "retry", "schema_server_error", "retry"],
     [422, "unavailable", "schema_unavailable", "drop"],
     [429, "retry", "schema_server_error", "retry"],
@@ -148,15 +149,46 @@ describe("another answer", () => {
       kind: "read",
       columns: [],
     });
-    for (const status of [404, 405]) {
-      const outcome = classifyNotFound(answer(status));
-      assert.equal("fault" in outcome && outcome.fault.code, "schema_unavailable");
-    }
+    for (const status of [404, 405]) assert.deepEqual(classifyNotFound(answer(status)), { kind: "no_path" });
+    assert.deepEqual(classifySchema(answer(405)), { kind: "no_path" });
     const failing = classifyNotFound(answer(502));
     assert.deepEqual(
       [failing.kind, "fault" in failing && failing.fault.code],
       ["retry", "schema_server_error"],
     );
+  });
+});
+
+describe("an answer over Flight", () => {
+  const fault = (code: string, disposition: Disposition): Fault =>
+    new Fault({ code, layer: "flight", disposition, message: "no" });
+
+  test("is the same rows, or no schema", () => {
+    const rows = [{ table_name: "uplink", column_name: "a", data_type: "UInt64" }];
+    assert.deepEqual(classifyFlightSchema(rows), {
+      kind: "read",
+      columns: [{ table: "uplink", column: "a", type: "unsigned" }],
+    });
+    assert.deepEqual(classifyFlightSchema([]), { kind: "read", columns: [] });
+    const strange = classifyFlightSchema([...rows, { a: 1n }]);
+    assert.deepEqual(
+      [strange.kind, "fault" in strange && strange.fault.code],
+      ["retry", "schema_not_understood"],
+    );
+  });
+
+  test("that failed is asked again when that may help; a database that is missing has no columns", () => {
+    const away = fault("connection_refused", "retry");
+    assert.deepEqual(classifyFlightSchema(away), { kind: "retry", fault: away });
+    for (const code of ["server_not_http2", "flight_not_grpc", "flight_unsupported"]) {
+      assert.equal(classifyFlightSchema(fault(code, "retry")).kind, "unavailable", code);
+    }
+    const forbidden = fault("flight_forbidden", "fatal");
+    assert.deepEqual(classifyFlightSchema(forbidden), { kind: "unavailable", fault: forbidden });
+    assert.deepEqual(classifyFlightSchema(fault("flight_database_missing", "fatal")), {
+      kind: "read",
+      columns: [],
+    });
   });
 });
 

@@ -1,7 +1,7 @@
 /** What a batch can lie about in its values: each is a fault that says what, and nothing else is. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { IpcMessage } from "../../../../src/influx/arrow/decoder.ts";
+import { ArrowDecoder, type Decoded, type IpcMessage } from "../../../../src/influx/arrow/decoder.ts";
 import {
   forgeBatch,
   type ForgedBatch,
@@ -96,6 +96,25 @@ describe("the values of a batch", () => {
       { ...views(-1, 9, 9, 9), nodes: [[1, 1]], buffers: [Uint8Array.of(0), int32s(-1, 9, 9, 9), long] },
       [],
     );
+  });
+
+  test("behind views may share bytes, but take no more than may be decoded", () => {
+    const long = Buffer.alloc(1000, "x");
+    const rows = 100;
+    const view = [long.length, long.readInt32LE(0), 0, 0];
+    const batch = forgeBatch({
+      length: rows,
+      nodes: [[rows, 0]],
+      buffers: [none, int32s(...Array.from({ length: rows }, () => view).flat()), long],
+      variadicBufferCounts: [1],
+    });
+    const decode = (maxDecodedBytes: number): Decoded => {
+      const decoder = new ArrowDecoder({ maxDecodedBytes });
+      decoder.decode(forgeSchema({ type: [24] }));
+      return decoder.decode(batch);
+    };
+    assert.equal(decode(100_000).kind, "batch");
+    assert.throws(() => decode(99_999), { name: "Fault", code: "flight_result_too_big" });
   });
 
   test("are lists that lie in their values", () => {
