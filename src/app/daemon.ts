@@ -20,6 +20,7 @@ import { runControlSocket } from "../status/control.ts";
 import { controlPath } from "../status/control-path.ts";
 import { report } from "../status/report.ts";
 import type { Snapshot } from "../status/snapshot.ts";
+import type { Streams } from "../streams/streams.ts";
 import type { Child } from "../supervision/child.ts";
 import type { StartMode } from "../supervision/crash-guard.ts";
 import { Supervisor, type SupervisorOutcome } from "../supervision/supervisor.ts";
@@ -52,6 +53,7 @@ import {
   type Waiting,
 } from "./starts.ts";
 import { StatusTeller } from "./status.ts";
+import { connectionsOf, openStreamsOf, streamsChild } from "./streams.ts";
 import { Turns } from "./turns.ts";
 
 /** In the order of the data, which is the order of stopping. */
@@ -69,6 +71,7 @@ export class Daemon {
   readonly #committer: Committer;
   readonly #decoded: DecodedEvents;
   readonly #sources = new Map<string, Source>();
+  readonly #streams: Streams;
   #delivery: Delivery;
   /** In safe mode: what is started later. */
   readonly #waiting: Waiting[];
@@ -94,6 +97,7 @@ export class Daemon {
     this.#committer = openCommitter(options, files, this.#shared, sources, () => this.#options.config.mqtt);
     const killers = files.state.quarantinedUnder("decode_killed_process");
     this.#decoded = new DecodedEvents(sparing(killers, options.decode ?? decode), files.marker);
+    this.#streams = openStreamsOf(options, () => this.#supervisor);
     this.#delivery = this.#openDelivery();
     const all = [...this.#fromBrokers(), ...this.#fromJournal(), ...this.#around()];
     const isSafe = mode.mode === "safe";
@@ -115,6 +119,7 @@ export class Daemon {
       sources,
       destinations: () => this.#delivery.destinations,
       snapshot: () => this.snapshot(),
+      streams: () => this.#streams.port.status(),
       journalTrouble: () => this.#committer.trouble,
       reloadTrouble: () => this.#reloadTrouble,
       oldestUnsentS: () => this.#delivery.registry.nodeReport.figures().oldestUnsentS,
@@ -171,7 +176,10 @@ export class Daemon {
       await this.#supervisor.remove(sourcePart(name));
       this.#sources.delete(name);
     }
-    if (changes.delivery) await this.#replaceDelivery();
+    if (changes.delivery) {
+      this.#streams.reconfigure(connectionsOf(config));
+      await this.#replaceDelivery();
+    }
     return changes;
   }
 
@@ -199,6 +207,7 @@ export class Daemon {
       committer: this.#committer,
       clockWatch: this.#clockWatch,
       decoded: this.#decoded,
+      streams: this.#streams.port,
       shared: this.#shared,
       snapshot: () => this.snapshot(),
     });
@@ -240,6 +249,7 @@ export class Daemon {
       this.#committer.run(drain, beat),
     );
     const others = [
+      streamsChild(this.#streams),
       child("clock", usual, (drain, _abort, beat) => this.#clockWatch.run(drain, beat)),
       child("service", usual, (drain, _abort, beat) => this.#service(drain, beat)),
       child("units", 2 * usual, (drain, _abort, beat) => this.#teller.watchUnits(drain, beat)),

@@ -16,11 +16,13 @@ import { Forward } from "../pipeline/forward.ts";
 import type { Destination } from "../pipeline/ports.ts";
 import { belongsTo } from "../pipeline/route.ts";
 import { keepSchema } from "../pipeline/schema-keeper.ts";
+import type { StreamsPort } from "../streams/port.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { ownTables, payloadTablePrefix } from "../telemetry/table.ts";
 import type { Files } from "./files.ts";
 import type { AppOptions, Shared } from "./options.ts";
 import { KeptSchemas } from "./schemas.ts";
+import { connectionName, schemaAsker } from "./streams.ts";
 
 /** One database: what writes to it, and what is known of its columns. */
 export interface OpenDestination {
@@ -36,6 +38,7 @@ export interface Rest {
   readonly clockWatch: ClockWatch;
   readonly decoded: DecodedEvents;
   readonly deduplicator: Deduplicator;
+  readonly streams: StreamsPort;
   readonly shared: Shared;
 }
 
@@ -62,18 +65,19 @@ export function openDestinations(
   const schemas = new KeptSchemas(files.state.schema, payloadTables);
   const gates = new Map<string, DatabaseGate>();
   const more = { ...rest, schemas, gates, payloadTables };
-  const open = (destination: InfluxDestination): OpenDestination =>
-    openDestination(destination, destination === main, options, files, more);
-  return [open(main), ...others.map(open)];
+  const open = (destination: InfluxDestination, index: number): OpenDestination =>
+    openDestination(destination, index, options, files, more);
+  return [open(main, 0), ...others.map((destination, index) => open(destination, index + 1))];
 }
 
 function openDestination(
   { influx, routes }: InfluxDestination,
-  isDefault: boolean,
+  index: number,
   { config, log }: AppOptions,
   { journal, quarantine }: Files,
-  { committer, clockWatch, decoded, deduplicator, shared, schemas, gates, payloadTables }: RestOfOne,
+  { committer, clockWatch, decoded, deduplicator, shared, streams, schemas, gates, payloadTables }: RestOfOne,
 ): OpenDestination {
+  const isDefault = index === 0;
   const isAlone = config.routes.length === 0;
   const matches = config.routes.map(({ match }) => match);
   const isMine = isAlone ? undefined : belongsTo(matches, routes, isDefault);
@@ -84,6 +88,7 @@ function openDestination(
     config: influx,
     tables: [...ownTables, ...payloadTables],
     prefix: payloadTablePrefix,
+    askOverFlight: schemaAsker(streams, connectionName(index)),
   });
   const report = (fault: Fault): void => {
     log.fault(fault, isDefault ? {} : { database: influx.database, route });

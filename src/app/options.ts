@@ -5,6 +5,7 @@ import type { Counters } from "../pipeline/counters.ts";
 import type { LatencyWindow } from "../pipeline/latency.ts";
 import type { Decode } from "../pipeline/ports.ts";
 import type { Start } from "../state/starts.ts";
+import type { Streams, StreamsDeps } from "../streams/streams.ts";
 import type { Notifier } from "../systemd/notify.ts";
 
 export interface AppOptions {
@@ -22,6 +23,8 @@ export interface AppOptions {
   readonly recordCrash?: ((thrown: unknown, part: string) => void) | undefined;
   /** Tests plant a decoder of their own. */
   readonly decode?: Decode | undefined;
+  /** Tests plant a streams process of their own, and ask it. */
+  readonly openStreams?: ((deps: StreamsDeps) => Streams) | undefined;
 }
 
 /** What all parts write to or wait for. */

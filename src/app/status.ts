@@ -11,9 +11,11 @@ import type {
   FaultStatus,
   PartStatus,
   StartStatus,
+  StreamsProcessStatus,
   UnitStatus,
 } from "../status/daemon-status.ts";
 import { connectedCount, influxdbState, type Snapshot } from "../status/snapshot.ts";
+import type { StreamsStatus } from "../streams/port.ts";
 import type { ChildStatus } from "../supervision/child.ts";
 import type { StartMode } from "../supervision/crash-guard.ts";
 import type { Supervisor } from "../supervision/supervisor.ts";
@@ -38,6 +40,7 @@ export interface StatusDeps {
   sources(): readonly Pick<Source, "name" | "status">[];
   destinations(): readonly { readonly name: string; readonly forward: Pick<Forward, "trouble"> }[];
   snapshot(): Snapshot;
+  streams(): StreamsStatus;
   /** Why nothing is committed just now. */
   journalTrouble(): Fault | undefined;
   /** What the last reload could not carry out. */
@@ -78,6 +81,7 @@ export class StatusTeller {
       oldestUnsentAgoMs: inMs(this.#deps.oldestUnsentS()),
       residentBytes: process.memoryUsage.rss(),
       parts: supervisor.status().map((part) => this.#part(part)),
+      streams: streamsStatus(this.#deps.streams()),
       troubles: this.#troubles(),
       snapshot: this.#deps.snapshot(),
       rates: rates.perSecond,
@@ -210,6 +214,24 @@ function inMs(seconds: number | undefined): number | undefined {
   return seconds === undefined ? undefined : Math.round(seconds * 1000);
 }
 
-function faultStatus({ code, message, hint }: Fault): FaultStatus {
+function streamsStatus({
+  vitals,
+  lastFault,
+  parkedRequests,
+  ...status
+}: StreamsStatus): StreamsProcessStatus {
+  const { state, pid, starts, failures, underWay, waiting, answered, faulted } = status;
+  return {
+    state,
+    pid,
+    residentBytes: vitals?.rssBytes,
+    starts,
+    failures,
+    lastFault: lastFault === undefined ? undefined : faultStatus(lastFault),
+    queries: { underWay, waiting, answered, faulted, parked: parkedRequests.length },
+  };
+}
+
+function faultStatus({ code, message, hint }: FaultStatus): FaultStatus {
   return { code, message, hint };
 }

@@ -1,5 +1,6 @@
 /** Who runs and who ran: the supervision tree, earlier runs, units of systemd. For a person; pure. */
-import type { PartStatus, StartStatus, UnitStatus } from "../status/daemon-status.ts";
+import { formatBytes } from "../lib/units.ts";
+import type { PartStatus, StartStatus, StreamsProcessStatus, UnitStatus } from "../status/daemon-status.ts";
 import {
   bodyWidth,
   type Cell,
@@ -52,6 +53,31 @@ function partCells(part: PartStatus, all: boolean): Cell[] {
     { text: `for ${duration(sinceAgoMs)}` },
     { text: plural(restarts, "restart"), tone: restarts > 0 ? "doubtful" : "plain" },
     { text: facts.join(", ") },
+  ];
+}
+
+/** The process behind queries over Flight: nothing, as long as nobody has asked one. */
+export function streamsLines(streams: StreamsProcessStatus, { all, paint }: TextOptions): string[] {
+  const { state, pid, residentBytes, starts, failures, lastFault, queries } = streams;
+  if (starts === 0 && !all) return [];
+  const { underWay, waiting, answered, faulted, parked } = queries;
+  const process = [
+    state === "idle" ? "no process is needed now" : `process ${pid ?? "?"} ${state}`,
+    ...(residentBytes === undefined ? [] : [formatBytes(residentBytes)]),
+    ...(failures === 0 ? [] : [`it ended badly ${plural(failures, "time")}`]),
+  ];
+  const counts = [
+    `${number(answered)} answered`,
+    `${number(faulted)} failed`,
+    ...(underWay + waiting === 0 ? [] : [`${number(underWay)} under way`, `${number(waiting)} waiting`]),
+  ];
+  return [
+    paint(failures > 0 ? "doubtful" : "plain", process.join(", ")),
+    counts.join(", "),
+    ...(parked === 0
+      ? []
+      : [paint("doubtful", `${number(parked)} refused for a while: the process died of it twice`)]),
+    ...faultLines(lastFault, paint),
   ];
 }
 

@@ -18,7 +18,7 @@ import {
   type TextOptions,
   type Tone,
 } from "./status-layout.ts";
-import { partLines, startLines, unitLines } from "./status-parts.ts";
+import { partLines, startLines, streamsLines, unitLines } from "./status-parts.ts";
 import { type Cause, safeMode, type Verdict } from "./status-verdict.ts";
 
 const maxCauses = 4;
@@ -49,6 +49,7 @@ export function statusLines(status: DaemonStatus, verdict: Verdict, options: Tex
     ["latency", [latencyLine(status)]],
     ["counts", countLines(status, options)],
     ["", [""]],
+    ["queries", streamsLines(status.streams, options)],
     ["parts", partLines(status.parts, options)],
     ["starts", startLines(status.starts, options)],
     ["units", unitLines(status.units, options)],

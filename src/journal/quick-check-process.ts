@@ -1,17 +1,17 @@
 import Database from "better-sqlite3";
-import koffi from "koffi";
 import { setPriority } from "node:os";
 import { errorCode } from "../lib/fault.ts";
+import { dieWithParent } from "../supervision/die-with-parent.ts";
 
 /**
  * The program that quick-check.ts runs: says "sound" or "damaged" about the database named by its argument,
  * or nothing when it cannot tell.
+ *
+ * While any connection is open SQLite trusts the index of the WAL that they share; only the first one to
+ * open a database reads the WAL itself. A check that outlives a killed daemon would hide from the next one
+ * what its last commit has just written: so it dies with the daemon.
  */
 const lowPriority = 10;
-
-/** prctl(2): the kernel sends this process a signal when its parent dies. */
-const PR_SET_PDEATHSIG = 1;
-const SIGKILL = 9;
 
 function check(file: string): "sound" | "damaged" | undefined {
   try {
@@ -21,17 +21,6 @@ function check(file: string): "sound" | "damaged" | undefined {
     const code = errorCode(error);
     return code?.startsWith("SQLITE_CORRUPT") === true || code === "SQLITE_NOTADB" ? "damaged" : undefined;
   }
-}
-
-/**
- * While any connection is open SQLite trusts the index of the WAL that they share; only the first one to
- * open a database reads the WAL itself. A check that outlives a killed daemon would hide from the next one
- * what its last commit has just written.
- */
-function dieWithParent(parent: number): boolean {
-  const prctl: unknown = koffi.load("libc.so.6").func("int prctl(int option, unsigned long argument)");
-  if (typeof prctl === "function") prctl(PR_SET_PDEATHSIG, SIGKILL);
-  return process.ppid === parent;
 }
 
 const [file = "", parent = ""] = process.argv.slice(2);

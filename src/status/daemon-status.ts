@@ -57,6 +57,27 @@ export interface UnitStatus {
   readonly isLooping: boolean;
 }
 
+/** The process that queries InfluxDB over Flight: there is none while nothing is asked. */
+export interface StreamsProcessStatus {
+  readonly state: "idle" | "starting" | "running";
+  readonly pid: number | undefined;
+  /** Undefined before its first answer to a ping. */
+  readonly residentBytes: number | undefined;
+  /** Since the daemon started. */
+  readonly starts: number;
+  /** Those of its ends that were failures. */
+  readonly failures: number;
+  readonly lastFault: FaultStatus | undefined;
+  readonly queries: {
+    readonly underWay: number;
+    readonly waiting: number;
+    readonly answered: number;
+    readonly faulted: number;
+    /** Texts that are refused for a while, because the process died twice while they ran. */
+    readonly parked: number;
+  };
+}
+
 export interface DaemonStatus {
   readonly version: string;
   /** The name of this installation. */
@@ -75,6 +96,7 @@ export interface DaemonStatus {
   readonly loopDelayMs: number;
   readonly residentBytes: number;
   readonly parts: readonly PartStatus[];
+  readonly streams: StreamsProcessStatus;
   /**
    * The cause of what is wrong just now, lowest layer first; empty when nothing is. `where` is the name of the
    * source, database, part or unit that it is about.

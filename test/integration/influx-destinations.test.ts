@@ -6,6 +6,7 @@ import { test, type TestContext } from "node:test";
 import { openDestinations, type OpenDestination } from "../../src/app/destinations.ts";
 import { openDeduplicator, openFiles } from "../../src/app/files.ts";
 import { openClockWatch, openCommitter } from "../../src/app/ingest.ts";
+import { openStreamsOf } from "../../src/app/streams.ts";
 import { decode } from "../../src/chirpstack/decode.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { databaseKey } from "../../src/influx/schema-cache.ts";
@@ -93,6 +94,7 @@ async function open(
     clockWatch,
     decoded,
     deduplicator: openDeduplicator(options.config, files),
+    streams: openStreamsOf(options, () => ({ status: () => [] })).port,
     shared,
   });
   const stop = new AbortController();

@@ -170,6 +170,21 @@ export function purityViolations(files: readonly SourceFile[]): string[] {
     });
 }
 
+/** What only the streams process and single commands load: 30 MB that the daemon does without. */
+const streamsPackages = new Set(["@grpc/grpc-js", "apache-arrow"]);
+
+/** From `entry`, by imports of values: in the daemon, gRPC and Arrow are types at most. */
+export function weightViolations(files: readonly SourceFile[], entry: string): string[] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const from = byPath.get(entry);
+  if (from === undefined) return [`${entry}: is not there`];
+  return [entry, ...valueImports(from, byPath)].flatMap((path) =>
+    (byPath.get(path)?.imports ?? [])
+      .filter(({ typeOnly, specifier = "" }) => !typeOnly && streamsPackages.has(specifier))
+      .map(({ specifier }) => `${path}: is a part of the daemon and imports ${specifier}`),
+  );
+}
+
 function impurities({ code, imports }: SourceFile): string[] {
   const calls = impureCode.filter(([pattern]) => pattern.test(code)).map(([, what]) => what);
   const modules = imports

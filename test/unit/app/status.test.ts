@@ -91,6 +91,35 @@ async function configWithSecrets(t: TestContext): Promise<Config> {
   return loaded.config;
 }
 
+const streamsAtWork: ReturnType<StatusDeps["streams"]> = {
+  state: "running",
+  pid: 900,
+  vitals: { rssBytes: 80_000_000, heapBytes: 1, externalBytes: 2, underWay: 1, dropped: 0 },
+  starts: 3,
+  failures: 2,
+  lastFault: { layer: "flight", code: "streams_died", message: "it died", hint: "ask again" },
+  underWay: 1,
+  waiting: 4,
+  answered: 10,
+  faulted: 5,
+  unknownMessages: 0,
+  brokenMessages: 0,
+  parkedRequests: [{ text: `SELECT '${secrets[0]}'`, untilMs: 9 }],
+  subscriptions: [],
+};
+
+test("the streams process is told of without the texts of its queries", async (t) => {
+  assert.deepEqual((await teller(t)).status().streams, {
+    state: "running",
+    pid: 900,
+    residentBytes: 80_000_000,
+    starts: 3,
+    failures: 2,
+    lastFault: { code: "streams_died", message: "it died", hint: "ask again" },
+    queries: { underWay: 1, waiting: 4, answered: 10, faulted: 5, parked: 1 },
+  });
+});
+
 async function teller(t: TestContext, more: Partial<StatusDeps> = {}): Promise<StatusTeller> {
   const config = await configWithSecrets(t);
   return new StatusTeller({
@@ -106,6 +135,7 @@ async function teller(t: TestContext, more: Partial<StatusDeps> = {}): Promise<S
     sources: () => [source("connected")],
     destinations: () => [{ name: "lorawan", forward: { trouble: undefined } }],
     snapshot: () => well,
+    streams: () => streamsAtWork,
     journalTrouble: () => undefined,
     reloadTrouble: () => undefined,
     oldestUnsentS: () => 1.5,

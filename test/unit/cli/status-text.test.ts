@@ -71,6 +71,44 @@ describe("the whole of it", () => {
     ]);
   });
 
+  test("the process behind queries has lines of its own once it was needed", () => {
+    const { streams } = daemonStatus();
+    const linesAbout = (changes: Partial<typeof streams>, all = false): string[] => {
+      const lines = linesOf(daemonStatus({ streams: { ...streams, ...changes } }), all);
+      const from = lines.findIndex((line) => line.startsWith("  queries"));
+      return from < 0
+        ? []
+        : lines.slice(
+            from,
+            lines.findIndex((line) => line.startsWith("  parts")),
+          );
+    };
+    assert.deepEqual(linesAbout({}), []);
+    assert.deepEqual(linesAbout({}, true), [
+      "  queries    no process is needed now",
+      "             0 answered, 0 failed",
+    ]);
+    const queries = { underWay: 2, waiting: 1, answered: 12_000, faulted: 3, parked: 1 };
+    const died = { code: "streams_died", message: "the streams process died", hint: "ask again" };
+    assert.deepEqual(
+      linesAbout({
+        state: "running",
+        pid: 900,
+        residentBytes: 84_000_000,
+        starts: 4,
+        failures: 2,
+        lastFault: died,
+        queries,
+      }),
+      [
+        "  queries    process 900 running, 80.1 MiB, it ended badly 2 times",
+        "             12,000 answered, 3 failed, 2 under way, 1 waiting",
+        "             1 refused for a while: the process died of it twice",
+        "               the streams process died [streams_died]",
+      ],
+    );
+  });
+
   test("when nearly everything is wrong", () => {
     const status = daemonStatus({
       mode: {

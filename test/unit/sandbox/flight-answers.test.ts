@@ -309,11 +309,34 @@ describe("an answer", () => {
 
     test("drip holds each batch back, and keep-alives go on", async () => {
       const startMs = performance.now();
+      const { drip } = server.faults.seen;
       const { messages } = await ask({ kind: "drip", delayMs: 50, afterBatches: 2 });
       assert.ok(performance.now() - startMs >= 100);
+      assert.equal(server.faults.seen.drip, drip + 2);
       const rowCounts = tableOf(messages).batches.map((batch) => batch.numRows);
       assert.deepEqual(rowCounts.slice(0, 3), [1, 1, 0]);
       assert.equal(tableOf(messages).numRows, 4);
+    });
+
+    test("drip holds back each record batch that the engine's batch is cut into", async () => {
+      const { columns } = numbers(1);
+      const rowCount = 8192 + 1;
+      server.stream = () =>
+        new HandMadeStream(columns, async function* () {
+          yield { rowCount, columns: [Array.from({ length: rowCount }, (_, n) => BigInt(n))] };
+        });
+      const { drip } = server.faults.seen;
+      server.faults.nextQueries({ kind: "drip", delayMs: 1 });
+      assert.equal(tableOf((await client.ask(anyTicket)).messages).numRows, rowCount);
+      assert.equal(server.faults.seen.drip, drip + 2);
+    });
+
+    test("drip does not hold back the end", async () => {
+      server.stream = () => numbers(1);
+      const { drip } = server.faults.seen;
+      server.faults.nextQueries({ kind: "drip", delayMs: 600_000, afterBatches: 1 });
+      assert.equal((await client.ask(anyTicket)).code, 0);
+      assert.equal(server.faults.seen.drip, drip);
     });
 
     test("a query that ends before its fault was not hit", async () => {
