@@ -48,12 +48,12 @@ export class Child<Order extends object, Report extends object> {
     this.#onReport = listener;
   }
 
-  async nextReport(): Promise<Report> {
+  async nextReport(timeoutMs = reportTimeoutMs): Promise<Report> {
     const { promise, resolve, reject } = Promise.withResolvers<Report>();
     this.#waiting.push(resolve);
     const timer = setTimeout(() => {
-      reject(new Error(`${this.#name} said nothing for ${reportTimeoutMs} ms`));
-    }, reportTimeoutMs);
+      reject(new Error(`${this.#name} said nothing for ${timeoutMs} ms`));
+    }, timeoutMs);
     const ended = (code: number | null): void => {
       reject(new Error(`${this.#name} ended with ${code}`));
     };
