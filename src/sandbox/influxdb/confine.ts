@@ -17,6 +17,8 @@ import { informationViews } from "./information-schema.ts";
 import type { OutputColumn } from "./lineage.ts";
 import { outputColumns } from "./lineage.ts";
 import { SqlRefusal, planningError } from "./sql.ts";
+import type { TypePlace } from "./timestamp-type.ts";
+import { timestampCast, typeSpan } from "./timestamp-type.ts";
 import type { Tree } from "./tree.ts";
 import { isTree, queryIn, textOf, treesIn, withQueriesOf } from "./tree.ts";
 
@@ -44,7 +46,7 @@ export async function confine(
     if (isTree(tree) && tree["error_type"] === "parser") return { text: sql, columns: undefined };
     throw planningError("only statements that read are supported");
   }
-  const found: Found = { tables: [], aggregates: [], aliases: [], withNames: new Set() };
+  const found: Found = { tables: [], aggregates: [], aliases: [], timestamps: [], withNames: new Set() };
   collect(tree, found);
   const text = explain + edited(select, editsOf(select, found, database));
   const query = queryIn(treesIn(tree["statements"])[0]);
@@ -86,6 +88,8 @@ interface Found {
   readonly aggregates: Place[];
   /** `temp 'temperature'`: DuckDB takes that for a text of the type `temp`, at the place of the text. */
   readonly aliases: Place[];
+  /** Types that have more digits in InfluxDB. */
+  readonly timestamps: TypePlace[];
   /** Names that the statement gives to queries of its own (`WITH name AS …`), in lower case. */
   readonly withNames: Set<string>;
 }
@@ -124,9 +128,12 @@ function collect(node: unknown, found: Found): void {
       if (aggregatesInDuckDb.has(name)) found.aggregates.push({ name, byteOffset });
       break;
     }
-    case "OPERATOR_CAST":
-      collectAlias(node, found);
+    case "OPERATOR_CAST": {
+      const timestamp = timestampCast(node);
+      if (timestamp === undefined) collectAlias(node, found);
+      else found.timestamps.push(timestamp);
       break;
+    }
     default:
   }
   for (const { name } of withQueriesOf(node)) found.withNames.add(name.toLowerCase());
@@ -170,13 +177,21 @@ function editsOf(sql: string, found: Found, database: Database): Edit[] {
       edits.push({ at: at(alias), length: 0, text: "AS " });
     }
   }
+  for (const timestamp of found.timestamps) {
+    const span = typeSpan(sql, timestamp.kind, at(timestamp));
+    if (span !== undefined) edits.push({ ...span, text: " TIMESTAMP_NS " });
+  }
   return edits.sort((a, b) => a.at - b.at);
 }
 
 function edited(sql: string, edits: readonly Edit[]): string {
   let text = "";
   let done = 0;
+  let last: number | undefined;
   for (const edit of edits) {
+    // DuckDB writes the operand of CASE into each of its comparisons: one place, found several times.
+    if (edit.at === last) continue;
+    last = edit.at;
     text += sql.slice(done, edit.at) + edit.text;
     done = edit.at + edit.length;
   }

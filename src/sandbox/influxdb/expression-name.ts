@@ -17,7 +17,7 @@ export function expressionName(node: Tree, qualify: Qualify): string | undefined
     case "FUNCTION":
       return functionName(node, qualify);
     case "OPERATOR_CAST":
-      return booleanName(node);
+      return booleanName(node) ?? castName(node, qualify);
     case "ARRAY_EXTRACT": {
       const [from, key] = treesIn(node["children"]);
       const name = from === undefined ? undefined : expressionName(from, qualify);
@@ -52,6 +52,12 @@ function booleanName({ cast_type: type, child }: Tree): string | undefined {
   const text = isTree(child) && isTree(child["value"]) ? child["value"]["value"] : undefined;
   if (!isTree(type) || type["id"] !== "BOOLEAN" || (text !== "t" && text !== "f")) return undefined;
   return `Boolean(${text === "t"})`;
+}
+
+/** That of what is cast. A type that DuckDB's parser does not know may be a column, and the text its alias. */
+function castName({ cast_type: type, child }: Tree, qualify: Qualify): string | undefined {
+  if (!isTree(type) || type["id"] === "UNBOUND" || !isTree(child)) return undefined;
+  return expressionName(child, qualify);
 }
 
 /** DuckDB's `//` stands for the `/` of integers. */

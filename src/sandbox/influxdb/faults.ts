@@ -18,7 +18,7 @@ export class Faults {
   readonly seen: Record<WriteFault["kind"], number> = { answer: 0, lose_answer: 0, reset: 0, hang: 0 };
   /** Every answer to a write is held back for so long. */
   delayMs = 0;
-  /** "v2only": write_lp answers 405, as Clustered, Dedicated and Serverless do. */
+  /** "v2only": write_lp answers 405 and SQL over HTTP is not there, as on Clustered, Dedicated and Serverless. */
   writeApi: "all" | "v2only" = "all";
   #planted: WriteFault[] = [];
 

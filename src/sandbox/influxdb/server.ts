@@ -3,10 +3,16 @@
  * trying and testing, not for keeping data. It listens on the loopback interface only.
  *
  * Known differences: a column that differs from another only by case has another name in SQL (`Temp~2`;
- * results and information_schema show the true one); SQL is DuckDB's with `now()` and `date_bin()`, and its
- * sub-microsecond digits are cut by `date_bin`; there is no schema `system`; an overwritten point has its
+ * results and information_schema show the true one); there is no schema `system`; an overwritten point has its
  * last value at once, where InfluxDB may return either; a deleted database is gone at once; HTTP/2 is for
- * Flight only; InfluxQL is a subset (flight/influxql.ts).
+ * Flight only; InfluxQL has SELECT from one measurement and three SHOW statements (flight/influxql.ts).
+ *
+ * SQL is DuckDB's with InfluxDB's functions (functions.ts). In it, names without quotes are found in any case;
+ * division by zero is NULL; CAST to an integer rounds, and there is none between numbers and times; date_trunc
+ * and AT TIME ZONE have microseconds, and INTERVAL knows no nanoseconds; an integer sum beyond 64 bits is refused,
+ * where InfluxDB wraps, and a sum of unsigned integers is signed; approximate percentiles are exact; a date is
+ * text; date_bin_gapfill, locf, interpolate, tz, arrow_cast and the caches are refused; "No field named" does not
+ * list the fields that there are.
  */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -251,6 +257,7 @@ class StandIn implements InfluxStandIn {
         return await this.#writing(request, requestId, "v2", query);
       case "GET /api/v3/query_sql":
       case "POST /api/v3/query_sql":
+        if (this.faults.writeApi === "v2only") throw plainError(404, "Not found");
         return answered(await handleQuery(this.#store, request, query, this.#maxBodyBytes));
       case "GET /api/v3/configure/database":
         return answered(listDatabases(this.#store, query));

@@ -7,6 +7,7 @@ import { Message, MessageHeader } from "apache-arrow";
 
 import { Secret } from "../../../src/lib/secret.ts";
 import type { FlightFault, HeaderLie } from "../../../src/sandbox/influxdb/faults.ts";
+import { SqlRefusal } from "../../../src/sandbox/influxdb/sql.ts";
 import { waitFor } from "../../support/wait.ts";
 import {
   HandMadeStream,
@@ -168,6 +169,31 @@ describe("an answer", () => {
     assert.deepEqual([code, details, messages.length], [13, "disk %231: 5% left%3F", 1]);
   });
 
+  test("a refusal has the code of its phase, when it is planned and after rows", async () => {
+    for (const [phase, code, text] of [
+      ["planning", 3, "Error while logically planning query: no"],
+      ["execution", 3, "no"],
+      ["resources", 8, "no"],
+    ] as const) {
+      const refusal = new SqlRefusal("no", phase);
+      server.stream = () => {
+        throw refusal;
+      };
+      const planned = await client.ask(anyTicket);
+      server.stream = () => {
+        let left = 1;
+        return numbers(2, async () => {
+          if (left === 0) throw refusal;
+          left -= 1;
+          await Promise.resolve();
+        });
+      };
+      const failed = await client.ask(anyTicket);
+      assert.deepEqual([planned.code, planned.details, planned.messages.length], [code, text, 0]);
+      assert.deepEqual([failed.code, failed.details, failed.messages.length], [code, text, 2]);
+    }
+  });
+
   test("a database that is missing, as Core and as Cloud say it", async () => {
     const ticket = jsonTicket({ database: "x", sql_query: "SELECT 1" });
     const core = await client.ask(ticket);
@@ -316,27 +342,6 @@ describe("an answer", () => {
       const rowCounts = tableOf(messages).batches.map((batch) => batch.numRows);
       assert.deepEqual(rowCounts.slice(0, 3), [1, 1, 0]);
       assert.equal(tableOf(messages).numRows, 4);
-    });
-
-    test("drip holds back each record batch that the engine's batch is cut into", async () => {
-      const { columns } = numbers(1);
-      const rowCount = 8192 + 1;
-      server.stream = () =>
-        new HandMadeStream(columns, async function* () {
-          yield { rowCount, columns: [Array.from({ length: rowCount }, (_, n) => BigInt(n))] };
-        });
-      const { drip } = server.faults.seen;
-      server.faults.nextQueries({ kind: "drip", delayMs: 1 });
-      assert.equal(tableOf((await client.ask(anyTicket)).messages).numRows, rowCount);
-      assert.equal(server.faults.seen.drip, drip + 2);
-    });
-
-    test("drip does not hold back the end", async () => {
-      server.stream = () => numbers(1);
-      const { drip } = server.faults.seen;
-      server.faults.nextQueries({ kind: "drip", delayMs: 600_000, afterBatches: 1 });
-      assert.equal((await client.ask(anyTicket)).code, 0);
-      assert.equal(server.faults.seen.drip, drip);
     });
 
     test("a query that ends before its fault was not hit", async () => {

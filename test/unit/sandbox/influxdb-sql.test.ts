@@ -220,7 +220,8 @@ describe("a refusal has DataFusion's words", () => {
     ["SELCT", /^SQL error: ParserError\("/],
     ["SELECT CAST(room AS DOUBLE) FROM air", /^Arrow error: Cast error: /],
     ["SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS v(x)", /^Arrow error: Arithmetic overflow/],
-    ["SELECT TIMESTAMP '9999-01-01 00:00:00' AS far", /^Arrow error: Arithmetic overflow/],
+    ["SELECT TIMESTAMP '9999-01-01 00:00:00' AS far", /^Arrow error: Cast error: /],
+    ["SELECT TIMESTAMP(6) '9999-01-01 00:00:00' AS far", /^Arrow error: Arithmetic overflow/],
     ["SELECT locf(avg(temp)) FROM air", "This feature is not implemented: locf"],
     ["DELETE FROM air", "Error during planning: only statements that read are supported"],
   ];

@@ -9,7 +9,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 
 import { FlightDataSchema } from "../../../proto/flight/flight_pb.js";
 import type { FlightFault, FlightFaults } from "../faults.ts";
-import type { SqlBatch, SqlStream } from "../sql-stream.ts";
+import type { SqlStream } from "../sql-stream.ts";
 import { breakRoot, lieAbout } from "./damage.ts";
 import { BatchEncoder } from "./encoder.ts";
 import type { IpcMessage } from "./encoder.ts";
@@ -59,13 +59,15 @@ export async function actOut(call: GrpcCall, fault: FlightFault, faults: FlightF
   }
 }
 
+type RecordBatches = AsyncIterator<IpcMessage[], void>;
+
 export class AnswerStream {
   readonly #call: GrpcCall;
   readonly #stream: SqlStream;
   readonly #options: AnswerOptions;
   #encoder: BatchEncoder;
   #sentBatches = 0;
-  #pull: Promise<IteratorResult<SqlBatch>> | undefined;
+  #pull: Promise<unknown> | undefined;
 
   constructor(call: GrpcCall, stream: SqlStream, options: AnswerOptions) {
     this.#call = call;
@@ -80,15 +82,13 @@ export class AnswerStream {
     const { fault } = this.#options;
     const isBroken = fault?.kind === "malformed" && fault.afterBatches === undefined;
     await this.#send(isBroken ? this.#damaged(schema) : schema);
-    const batches = this.#stream.batches()[Symbol.asyncIterator]();
+    const batches = this.#recordBatches();
     await this.#faultIfDue();
     for (;;) {
       const next = await this.#next(batches);
       if (next.done === true) return;
-      for (const messages of this.#encoder.encode(next.value)) {
-        await this.#sendBatch(messages);
-        await this.#faultIfDue();
-      }
+      await this.#sendBatch(next.value);
+      await this.#faultIfDue();
     }
   }
 
@@ -104,12 +104,23 @@ export class AnswerStream {
     return new BatchEncoder(columns, { dictionaries, ...(metadata === undefined ? {} : { metadata }) });
   }
 
-  async #next(batches: AsyncIterator<SqlBatch>): Promise<IteratorResult<SqlBatch>> {
+  /** Each with its dictionaries before it. */
+  async *#recordBatches(): AsyncGenerator<IpcMessage[], void, undefined> {
+    for await (const batch of this.#stream.batches()) yield* this.#encoder.encode(batch);
+  }
+
+  async #pulled(batches: RecordBatches): Promise<IteratorResult<IpcMessage[], void>> {
+    const result = await batches.next();
     const { fault, faults } = this.#options;
     const isDrip = fault?.kind === "drip" && this.#sentBatches >= (fault.afterBatches ?? 0);
-    if (isDrip) faults.seen.drip += 1;
-    const delay = isDrip ? sleep(fault.delayMs, undefined, { signal: this.#call.signal }) : Promise.resolve();
-    const pull = delay.then(async () => await batches.next());
+    if (!isDrip || result.done === true) return result;
+    faults.seen.drip += 1;
+    await sleep(fault.delayMs, undefined, { signal: this.#call.signal });
+    return result;
+  }
+
+  async #next(batches: RecordBatches): Promise<IteratorResult<IpcMessage[], void>> {
+    const pull = this.#pulled(batches);
     this.#pull = pull;
     for (;;) {
       const result = await this.#call.until(this.#withinSilence(pull));
