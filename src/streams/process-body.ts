@@ -6,7 +6,7 @@
  * request whose code it was. A rejection that nobody handled is an error that went nowhere, in code that is
  * done: where it is one request's, that request ends with it and the process goes on.
  */
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { setPriority } from "node:os";
 import type { FlightClient, FlightConfig } from "../influx/flight/api.ts";
@@ -80,7 +80,8 @@ function yieldToOthers(): void {
       writeFileSync("/proc/self/oom_score_adj", oomScoreAdjustment);
     },
     () => {
-      setPriority(lowPriority);
+      // Linux keeps it for each thread, and those of V8 that collect garbage are there already.
+      for (const thread of readdirSync("/proc/self/task")) setPriority(Number(thread), lowPriority);
     },
   ];
   for (const wish of wishes) {

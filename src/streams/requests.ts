@@ -56,6 +56,7 @@ interface Request {
 }
 
 const mainConnection = "main";
+const stopping = "flightline is stopping";
 
 export class Requests {
   readonly #deps: RequestsDeps;
@@ -169,10 +170,7 @@ export class Requests {
       for (const text of new Set(texts)) this.#suspects.died(text, nowMs);
     }
     for (const request of underWay) {
-      this.#fail(
-        request,
-        failure === undefined ? unavailableFault("flightline is stopping") : cutOffFault(failure),
-      );
+      this.#fail(request, failure === undefined ? unavailableFault(stopping) : cutOffFault(failure));
     }
   }
 
@@ -191,8 +189,8 @@ export class Requests {
       this.#suspects.answered(textOf(request));
       this.#forget(request);
       request.answer.receivedEnd(message.end);
-      this.#startNext();
     }
+    if (!this.#requests.has(message.id)) this.#startNext();
   }
 
   #receivedRows(request: Request, { rows, bytes }: Extract<FromProcess, { readonly kind: "rows" }>): void {
@@ -209,10 +207,13 @@ export class Requests {
     const { log, redact } = this.#deps;
     const { stack } = message.fault;
     const fault = faultOfPlain(message.fault, redact);
-    if (message.isFatal) this.#culprit = textOf(request);
-    if (stack !== undefined) {
-      log.fault(fault, { request: request.answer.requestId, stack: redact(stack) });
+    if (message.isFatal) {
+      // What it is sent now would die with it.
+      this.#send = undefined;
+      this.#culprit = textOf(request);
     }
+    const { requestId } = request.answer;
+    if (stack !== undefined) log.fault(fault, { request: requestId, stack: redact(stack) });
     this.#fail(request, fault);
   }
 

@@ -13,6 +13,7 @@ import {
   killed,
   misconfigured,
   plain,
+  queried,
   started,
   watchdogMs,
 } from "./systemd-scenarios.ts";
@@ -41,6 +42,9 @@ async function playAll() {
     flushIntervalMs: 50,
     limits: { ...coreLimits, databases: 20 },
   });
+  await using withoutSql = await startWatchedInflux({ flushIntervalMs: 50 });
+  // A database that is not there is no answer over Flight.
+  await fetch(`${withoutSql.url}/api/v3/write_lp?db=queried`, { method: "POST", body: "before f=1" });
   const proxy = await TcpProxy.start(influx.standIn.port);
   const watched = { program: "built", watchdogMs } as const;
   const faulty = { program: "faulty", watchdogMs } as const;
@@ -53,6 +57,7 @@ async function playAll() {
     away: await set("away", { ...watched, influxUrl: `http://127.0.0.1:${proxy.port}` }),
     crashes: await set("crashes", faulty),
     killed: await set("killed", watched),
+    queried: await Stage.set("queried", withoutSql, watched),
   };
   const broken = new Unit("broken");
   broken.install("built", undefined);
@@ -60,18 +65,29 @@ async function playAll() {
   writeFileSync(broken.configFile, "[influxdb]\nurl = 8181\n");
   await readUnitFiles([...Object.values(stages).map(({ unit }) => unit), broken]);
   const starts = await play("starts", () => started(stages.plain));
-  const [plainly, loop, commits, away, crashed, died, bad] = await Promise.all([
+  const [plainly, loop, commits, away, crashed, died, asked, bad] = await Promise.all([
     play("plain", () => plain(stages.plain)),
     play("loop", () => blockedLoop(stages.loop)),
     play("commits", () => blockedCommits(stages.commits)),
     play("away", () => influxAway(stages.away, proxy)),
     play("crashes", () => crashes(stages.crashes)),
     play("killed", () => killed(stages.killed)),
+    play("queried", () => queried(stages.queried, withoutSql)),
     play("misconfigured", () => misconfigured(broken)),
   ]);
   for (const stage of Object.values(stages)) await stage.strike();
   await proxy.stop();
-  return { starts, plain: plainly, loop, commits, away, crashes: crashed, killed: died, misconfigured: bad };
+  return {
+    starts,
+    plain: plainly,
+    loop,
+    commits,
+    away,
+    crashes: crashed,
+    killed: died,
+    queried: asked,
+    misconfigured: bad,
+  };
 }
 
 export type Facts = Awaited<ReturnType<typeof playAll>>;

@@ -3,12 +3,14 @@
  * nothing. They are played beside each other (systemd-scenarios-process.ts).
  */
 import Database from "better-sqlite3";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { dataFolder } from "./daemon.ts";
 import type { Figures, Stage } from "./systemd-stage.ts";
 import type { Shown, Unit } from "./systemd-unit.ts";
 import type { TcpProxy } from "./tcp-proxy.ts";
+import type { WatchedInflux } from "./watched-influx.ts";
 
 /** What most scenarios use instead of the 60 s that ship. */
 export const watchdogMs = 3000;
@@ -194,6 +196,39 @@ function age({ folder }: Unit): void {
   const database = new Database(join(dataFolder(folder), "state.db"));
   database.exec("UPDATE start SET uptime_ms = uptime_ms - 900000");
   database.close();
+}
+
+/** Over a database without SQL over HTTP: the daemon asks for the columns over Flight, in a process of its own. */
+export async function queried(stage: Stage, { standIn }: WatchedInflux) {
+  const { unit } = stage;
+  standIn.faults.writeApi = "v2only";
+  const before = await stage.begin();
+  const { streams } = await unit.statusWhen("an answer over Flight", (status) => {
+    const { state, queries, residentBytes } = status.streams;
+    return state === "running" && queries.answered > 0 && residentBytes !== undefined;
+  });
+  const { pid = Number.NaN, starts, failures } = streams;
+  const proc = (name: string): string => readFileSync(`/proc/${pid}/${name}`, "utf8");
+  const seen = {
+    starts,
+    failures,
+    oomScoreAdjustment: proc("oom_score_adj").trim(),
+    isInUnit: proc("cgroup").includes(`${unit.name}.service`),
+    /** With which it asks the kernel to die with the daemon. */
+    hasNativeLibrary: /koffi.*\.node$/m.test(proc("maps")),
+  };
+  await stage.acknowledgedMore(60);
+  // The judge reads by SQL over HTTP.
+  standIn.faults.clear();
+  const figures = await stage.finish();
+  return {
+    ...seen,
+    before,
+    stopped: await unit.show(),
+    isLeft: existsSync(`/proc/${pid}`),
+    killed: await found(unit, /Killing process (\d+)/g),
+    figures,
+  };
 }
 
 export async function misconfigured(unit: Unit) {

@@ -2,13 +2,21 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { Answer } from "../../../src/streams/answer.ts";
 import type { ToProcess } from "../../../src/streams/messages.ts";
-import { Requests } from "../../../src/streams/requests.ts";
+import { Requests, type RequestsDeps } from "../../../src/streams/requests.ts";
 import { defaultStreamsSettings } from "../../../src/streams/settings.ts";
 import { RecordingLog } from "../../support/fakes/recording-log.ts";
 import { VirtualTime } from "../../support/fakes/virtual-time.ts";
 
 const end = { rows: 0, batches: 0, keepAlives: 0, bytes: 0, trailers: {}, elapsedMs: 1, attempts: 1 };
 const death = { code: "streams_died", what: "was ended by SIGSEGV", hint: "look" } as const;
+const plainFault = {
+  code: "streams_request_failed",
+  layer: "flight",
+  disposition: "drop",
+  message: "x",
+  hint: undefined,
+  stack: undefined,
+} as const;
 
 interface Bench {
   readonly time: VirtualTime;
@@ -23,7 +31,7 @@ interface Bench {
   readonly idOf: (text: string) => number;
 }
 
-function bench(t: TestContext): Bench {
+function bench(t: TestContext, more: Partial<RequestsDeps> = {}): Bench {
   const time = VirtualTime.install(t);
   const sent: ToProcess[] = [];
   const requests = new Requests({
@@ -34,6 +42,7 @@ function bench(t: TestContext): Bench {
     closedBecause: () => undefined,
     redact: (text) => text,
     changed: () => undefined,
+    ...more,
   });
   return {
     time,
@@ -81,15 +90,7 @@ test("where the process says of what it dies, nobody else is suspected", async (
   const { requests, ask, attach, idOf, asked } = bench(t);
   attach();
   const both = [ask("killer"), ask("beside")];
-  const options = {
-    layer: "flight",
-    disposition: "drop",
-    message: "x",
-    hint: undefined,
-    stack: undefined,
-  } as const;
-  const fault = { code: "streams_request_failed", ...options };
-  requests.received({ kind: "fault", id: idOf("killer"), fault, isFatal: true });
+  requests.received({ kind: "fault", id: idOf("killer"), fault: plainFault, isFatal: true });
   requests.detach(death);
   assert.deepEqual(await Promise.all(both), ["streams_request_failed", "streams_died"]);
   attach();
@@ -133,4 +134,43 @@ test("what arrives for a request that is over is dropped and counted", async (t)
   requests.received({ kind: "rows", id, rows: [], bytes: 0 });
   requests.received({ kind: "end", id: id + 1, end });
   assert.deepEqual([await asked, requests.status.unknownMessages], [[], 2]);
+});
+
+test("the place of a query that ended with a fault is the next one's", async (t) => {
+  const { requests, ask, attach, asked, idOf } = bench(t);
+  attach();
+  const running = Array.from({ length: defaultStreamsSettings.maxUnderWay }, (_, n) => `running ${n}`);
+  const ended = running.map(async (text) => await ask(text));
+  const waiting = ["first", "second"].map(async (text) => await ask(text));
+  assert.deepEqual(asked(), running);
+  requests.received({ kind: "fault", id: idOf("running 3"), fault: plainFault, isFatal: false });
+  assert.deepEqual(asked(), [...running, "first"]);
+  const rows = Array.from({ length: defaultStreamsSettings.window.rows + 1 }, () => ({}));
+  requests.received({ kind: "rows", id: idOf("running 4"), rows, bytes: 0 });
+  assert.deepEqual(asked(), [...running, "first", "second"]);
+  requests.detach(death);
+  assert.equal((await Promise.all([...ended, ...waiting])).length, running.length + 2);
+});
+
+test("a process that has said of what it dies is sent nothing more: queries wait for the next one", async (t) => {
+  const { requests, ask, attach, asked, idOf } = bench(t);
+  attach();
+  const killer = ask("killer");
+  requests.received({ kind: "fault", id: idOf("killer"), fault: plainFault, isFatal: true });
+  assert.equal(await killer, plainFault.code);
+  const next = ask("next");
+  assert.deepEqual(asked(), ["killer"]);
+  requests.detach(death);
+  attach();
+  assert.deepEqual(asked(), ["next"]);
+  requests.received({ kind: "end", id: idOf("next"), end });
+  assert.deepEqual(await next, []);
+});
+
+test("a query for a connection that is not there is refused at once", async (t) => {
+  const { requests, ask, attach, asked } = bench(t, { timeoutMs: () => undefined });
+  assert.equal(await ask("q"), "streams_unavailable");
+  attach();
+  assert.equal(await ask("q", 1000), "streams_unavailable");
+  assert.deepEqual([asked(), requests.count], [[], 0]);
 });
