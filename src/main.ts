@@ -1,13 +1,17 @@
 #!/usr/bin/env node
+import { fstatSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import type { DemoOptions } from "./cli/demo.ts";
 import { exitCode, type Io } from "./cli/io.ts";
 import type { MappingOptions } from "./cli/mapping.ts";
 import type { QueryOptions } from "./cli/query-arguments.ts";
+import { queryHelp } from "./cli/query-help.ts";
 import type { SandboxOptions } from "./cli/sandbox.ts";
 import type { StatusOptions } from "./cli/status.ts";
 import { version } from "./cli/version.ts";
+import { aborted, once } from "./lib/abort.ts";
 
 /**
  * argv → command → exit code. The only place that ends the process. Commands are loaded when they are
@@ -17,8 +21,11 @@ const defaultConfig = "/etc/flightline/flightline.toml";
 /** RuntimeDirectory= of systemd/flightline.service. */
 const serviceSocket = "/run/flightline/control.sock";
 
-async function main(argv: readonly string[]): Promise<number> {
-  const stop = new AbortController();
+/** For what is still on its way to a reader when nobody wants to wait any more. */
+const lastMomentMs = 300;
+
+/** `stop` is aborted by a signal, when the reader of standard output has gone, and when a query failed. */
+async function main(argv: readonly string[], stop: AbortController): Promise<number> {
   const io: Io = {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
@@ -32,9 +39,10 @@ async function main(argv: readonly string[]): Promise<number> {
     stop.abort(error);
   });
   let code: number = exitCode.done;
-  const program = commands(io, async (running) => {
+  const finish: Finish = async (running) => {
     code = await running;
-  });
+  };
+  const program = commands(io, finish, stop);
   try {
     await program.parseAsync([...argv], { from: "user" });
   } catch (error) {
@@ -44,10 +52,10 @@ async function main(argv: readonly string[]): Promise<number> {
   return code;
 }
 
-/** What was printed has left: a pipe takes 64 KiB at once, and the rest when its reader comes to it. */
-async function written(): Promise<void> {
+/** What was printed has left: a pipe takes 64 KiB at once, the rest when it is read. False: stopped before that. */
+async function written(stop: AbortSignal): Promise<boolean> {
   const streams = [process.stdout, process.stderr].filter((stream) => stream.writable);
-  await Promise.all(
+  const all = Promise.all(
     streams.map(async (stream) => {
       await new Promise<void>((resolve) => {
         // The reader may have gone.
@@ -56,6 +64,8 @@ async function written(): Promise<void> {
       });
     }),
   );
+  const enough = aborted(stop).then(async () => await sleep(lastMomentMs, false));
+  return await Promise.race([all.then(() => true), enough]);
 }
 
 /** The first signal drains; the second one aborts what this returns, and the third one does not wait for that. */
@@ -85,7 +95,10 @@ function hangups(): (listener: () => void) => void {
   };
 }
 
-function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): Command {
+/** Takes the exit code of the command. */
+type Finish = (running: Promise<number>) => Promise<void>;
+
+function commands(io: Io, finish: Finish, stop: AbortController): Command {
   const program = new Command("flightline")
     .description("ChirpStack events from MQTT, durable on disk before they are acknowledged, into InfluxDB 3")
     .version(version(), "-V, --version", "print the version")
@@ -130,7 +143,7 @@ function commands(io: Io, finish: (running: Promise<number>) => Promise<void>): 
     });
   statusCommands(program, io, finish);
   mappingCommands(program, io, finish);
-  queryCommands(program, io, finish);
+  queryCommands(program, io, finish, stop);
   sandboxCommands(program, io, finish);
   return program;
 }
@@ -146,7 +159,7 @@ function keepYoungGenerationSmall(): void {
 }
 
 /** What asks a running daemon. */
-function statusCommands(program: Command, io: Io, finish: (running: Promise<number>) => Promise<void>): void {
+function statusCommands(program: Command, io: Io, finish: Finish): void {
   program
     .command("status")
     .description("what a running daemon says of itself; exit code 0 when all is well, else 1")
@@ -169,11 +182,7 @@ function statusCommands(program: Command, io: Io, finish: (running: Promise<numb
 type StatusFlags = Pick<StatusOptions, "config" | "all" | "watch" | "json"> & { readonly socket?: string };
 
 /** What is for writing `[[profile]]` tables. */
-function mappingCommands(
-  program: Command,
-  io: Io,
-  finish: (running: Promise<number>) => Promise<void>,
-): void {
+function mappingCommands(program: Command, io: Io, finish: Finish): void {
   program
     .command("mapping")
     .description("how payloads become columns")
@@ -194,7 +203,7 @@ function mappingCommands(
 }
 
 /** What asks the database. */
-function queryCommands(program: Command, io: Io, finish: (running: Promise<number>) => Promise<void>): void {
+function queryCommands(program: Command, io: Io, finish: Finish, stop: AbortController): void {
   program
     .command("query")
     .description("ask InfluxDB over Arrow Flight: SQL or InfluxQL")
@@ -205,37 +214,37 @@ function queryCommands(program: Command, io: Io, finish: (running: Promise<numbe
     .option("--language <name>", "sql or influxql (default: sql)")
     .option("--param <name=value>", "the value of $name in the query; may be given again", appended)
     .option("--format <name>", "table, csv, json, ndjson or arrow (default: by --output, see below)")
-    .option("--output <file>", "write to this file, which appears when it is whole")
+    .option("--output <file>", 'write to this file, which appears when it is whole; "-" is standard output')
     .option("--timeout <duration>", "how long the whole answer may take (default: query_timeout)")
     .option("--database <name>", "another database than that of the configuration")
     .addHelpText("after", queryHelp)
     .action(async (query: string | undefined, options: QueryFlags) => {
+      endWithTheTerminal(io);
       const { queryCommand } = await import("./cli/query.ts");
       const { stdin, stdout, stderr } = process;
       const columns = stdout.columns ?? stderr.columns;
-      const queryIo = { ...io, stdin, stdout, columns, errIsTerminal: stderr.isTTY };
-      await finish(queryCommand({ ...options, query, param: options.param ?? [] }, queryIo));
+      const outIsFile = fstatSync(stdout.fd).isFile();
+      const queryIo = { ...io, stdin, stdout, columns, outIsFile, errIsTerminal: stderr.isTTY };
+      const code = await queryCommand({ ...options, query, param: options.param ?? [] }, queryIo);
+      // What was printed is not the whole answer: nobody has to wait for a reader of that.
+      if (code !== exitCode.done) stop.abort(new Error("the query failed"));
+      await finish(Promise.resolve(code));
     });
+}
+
+/**
+ * The end of its terminal ends a query as SIGTERM does, so that no part of a file is left; shell and kernel both
+ * tell of it, and that is no second signal. A second one is not kept waiting, by a disk that hangs for one.
+ */
+function endWithTheTerminal({ signal, process: hooks }: Io): void {
+  process.on("SIGHUP", () => signal.aborted || process.emit("SIGTERM"));
+  // There is nobody left to tell.
+  process.stderr.on("error", () => {});
+  if (hooks !== undefined) once(hooks.urgent, () => hooks.exit(exitCode.failed));
 }
 
 /** What commander makes of the command line. */
 type QueryFlags = Omit<QueryOptions, "query" | "param"> & { readonly param?: readonly string[] };
-
-const queryHelp = `
-Formats: a table on a terminal, csv elsewhere; --output FILE.json, .ndjson and .arrow choose theirs.
-  table   the first 10,000 rows, as wide as the terminal
-  csv     with a head; times in ISO 8601 with nine digits, null is empty, "" an empty text, lines end in LF
-  json    one array; 64-bit integers with all their digits, NaN and Infinity are null, bytes are base64
-  ndjson  one object to a line
-  arrow   an Arrow IPC stream
-Parameters: true, false, null, 5 (an integer), 21.5 (a float), all else is text; name:string=5, name:float=5,
-name:int=5 and name:bool=true say it. For a time: CAST($from AS TIMESTAMP) and --param from=2026-11-22T08:00:00Z.
-
-Examples:
-  flightline query --tables
-  flightline query "SELECT * FROM uplink WHERE time > now() - INTERVAL '1 hour' ORDER BY time"
-  flightline query 'SELECT * FROM uplink WHERE dev_eui = $eui' --param eui:string=70b3d5e75e000001 --output uplinks.csv
-`;
 
 /** An option that may be given several times. */
 function appended(text: string, earlier: readonly string[] = []): readonly string[] {
@@ -243,11 +252,7 @@ function appended(text: string, earlier: readonly string[] = []): readonly strin
 }
 
 /** What is for trying Flightline without a broker, a database or devices. */
-function sandboxCommands(
-  program: Command,
-  io: Io,
-  finish: (running: Promise<number>) => Promise<void>,
-): void {
+function sandboxCommands(program: Command, io: Io, finish: Finish): void {
   program
     .command("demo")
     .description("everything on this machine, no set-up: broker, InfluxDB stand-in, devices and the daemon")
@@ -286,6 +291,7 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-const code = await main(process.argv.slice(2));
-await written();
-process.exit(code);
+const stop = new AbortController();
+const code = await main(process.argv.slice(2), stop);
+const isWhole = await written(stop.signal);
+process.exit(isWhole || code !== exitCode.done ? code : exitCode.failed);

@@ -14,7 +14,7 @@ export interface QueryOptions {
   readonly language?: string;
   readonly param: readonly string[];
   readonly format?: string;
-  /** A file's path. */
+  /** A file's path, or "-": standard output. */
   readonly output?: string;
   /** A duration. */
   readonly timeout?: string;
@@ -58,7 +58,9 @@ const tablesQuery =
   "WHERE table_schema = 'iox' GROUP BY table_name ORDER BY table_name";
 
 /** `isTerminal`: standard output is one. */
-export function readArguments(options: QueryOptions, isTerminal: boolean): ArgumentsResult {
+export function readArguments(given: QueryOptions, isTerminal: boolean): ArgumentsResult {
+  const { output: path, ...others } = given;
+  const options: QueryOptions = path === undefined || path === "-" ? others : given;
   const params = parseParams(options.param);
   const mistake = mistakeInWhat(options) ?? mistakeInHow(options, isTerminal);
   if (mistake !== undefined) return { ok: false, mistake };

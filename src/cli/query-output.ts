@@ -3,7 +3,9 @@
  * what takes it, so that a slow reader holds the server back and memory stays flat.
  */
 import { once as onceEmitted } from "node:events";
-import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { type FileHandle, open, readlink, realpath, rename, stat, unlink } from "node:fs/promises";
+import { dirname, isAbsolute } from "node:path";
 import type { Writable } from "node:stream";
 import { once } from "../lib/abort.ts";
 import { errorCode, errorText, Fault } from "../lib/fault.ts";
@@ -12,6 +14,8 @@ export interface Output {
   /** So far. */
   readonly bytes: number;
   write(chunk: string | Uint8Array): Promise<void>;
+  /** Little more will come: from now on `write` does not wait for whoever reads it. `finish` does. */
+  hurry(): void;
   /** Everything has left, and is where it belongs. */
   finish(): Promise<void>;
   /** What was written is not the whole answer. Harmless after `finish()`. */
@@ -23,17 +27,30 @@ export class StreamOutput implements Output {
   bytes = 0;
   readonly #stream: Writable;
   readonly #signal: AbortSignal;
+  readonly #hurry = new AbortController();
+  /** Aborted: there is no waiting for the reader. */
+  readonly #impatient: AbortSignal;
 
   constructor(stream: Writable, signal: AbortSignal) {
     this.#stream = stream;
     this.#signal = signal;
+    this.#impatient = AbortSignal.any([signal, this.#hurry.signal]);
   }
 
   async write(chunk: string | Uint8Array): Promise<void> {
     this.#signal.throwIfAborted();
     this.bytes += Buffer.byteLength(chunk);
-    if (this.#stream.write(chunk)) return;
-    await onceEmitted(this.#stream, "drain", { signal: this.#signal });
+    if (this.#stream.write(chunk) || this.#impatient.aborted) return;
+    try {
+      await onceEmitted(this.#stream, "drain", { signal: this.#impatient });
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if (!this.#impatient.aborted) throw error;
+    }
+  }
+
+  hurry(): void {
+    this.#hurry.abort();
   }
 
   async finish(): Promise<void> {
@@ -77,14 +94,15 @@ export class FileOutput implements Output {
 
   static async open(named: string): Promise<FileOutput> {
     try {
-      // A link stays one: what it leads to is replaced.
-      const target = await realpath(named).catch(() => named);
-      const there = await stat(target).catch(() => undefined);
+      const there = await unlessAbsent(stat(named));
       if (there !== undefined && !there.isFile()) throw notAFile(named, there.isDirectory());
+      const target = await targetOf(named);
       const part = `${target}.part`;
       // Left by a run that was killed. A new file also means that no link planted there is followed.
-      await rm(part, { force: true });
-      return new FileOutput(named, target, part, await open(part, "wx", there?.mode ?? 0o666));
+      await unlessAbsent(unlink(part));
+      const handle = await open(part, "wx", there?.mode ?? 0o666);
+      if (there !== undefined) await makeAlike(handle, there);
+      return new FileOutput(named, target, part, handle);
     } catch (error) {
       throw outputFault(named, error);
     }
@@ -96,6 +114,10 @@ export class FileOutput implements Output {
       // Writes on from where it is, as often as it takes.
       await this.#handle.writeFile(chunk);
     });
+  }
+
+  hurry(): void {
+    // Nobody reads it yet.
   }
 
   async finish(): Promise<void> {
@@ -114,7 +136,7 @@ export class FileOutput implements Output {
     this.#isOver = true;
     // The fault that brought us here is the one to report.
     await this.#handle.close().catch(() => undefined);
-    await rm(this.#part, { force: true }).catch(() => undefined);
+    await unlink(this.#part).catch(() => undefined);
   }
 
   async #attempt(step: () => Promise<void>): Promise<void> {
@@ -124,6 +146,39 @@ export class FileOutput implements Output {
       throw outputFault(this.#named, error);
     }
   }
+}
+
+/** As many links the system itself follows (Linux: 40). */
+const maxLinks = 40;
+
+/** A link stays one: what it leads to is replaced, or made where nothing is yet. */
+async function targetOf(named: string): Promise<string> {
+  let path = named;
+  for (let links = 0; links < maxLinks; links += 1) {
+    const whole = await unlessAbsent(realpath(path));
+    if (whole !== undefined) return whole;
+    const next = await readlink(path).catch(() => undefined);
+    if (next === undefined) return path;
+    // Not normalized: the system goes through ".." behind a link in its own way.
+    path = isAbsolute(next) ? next : `${dirname(path)}/${next}`;
+  }
+  return path;
+}
+
+/** Undefined: there is no such file. */
+async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** As far as this user and that file system allow: whose it is, and its mode, of which `open` takes the umask away. */
+async function makeAlike(handle: FileHandle, { uid, gid, mode }: Stats): Promise<void> {
+  await handle.chown(uid, gid).catch(() => undefined);
+  await handle.chmod(mode & 0o777).catch(() => undefined);
 }
 
 function notAFile(name: string, isDirectory: boolean): Fault {
@@ -147,6 +202,7 @@ const hints: Readonly<Record<string, string>> = {
   ENOENT: "the directory does not exist: create it first",
   ENOTDIR: "a part of that path is a file, not a directory",
   EISDIR: "there is a directory in the way",
+  ELOOP: "links lead in a circle there: remove one of them, or name another file",
   ENAMETOOLONG: "choose a shorter name",
 };
 

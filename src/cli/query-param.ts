@@ -15,6 +15,9 @@ const shape = /^(?<name>[A-Za-z_]\w*)(?::(?<type>\w*))?=(?<text>.*)$/s;
 const integer = /^-?(?:0|[1-9]\d*)$/;
 const decimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?(?:0|[1-9]\d*))?$/;
 
+/** Of a name, as the ticket of a query takes it (influx/flight/ticket.ts). */
+const maxNameLength = 64;
+
 /** What InfluxDB takes: Int64 and UInt64. */
 const least = -(2n ** 63n);
 const most = 2n ** 64n - 1n;
@@ -25,6 +28,12 @@ export function parseParams(given: readonly string[]): ParamsResult {
     const { name, type, text: value } = shape.exec(text)?.groups ?? {};
     if (name === undefined || value === undefined) {
       return wrong(text, "expected name=value, such as limit=5 or dev_eui:string=70b3d5e75e000001");
+    }
+    if (name.length > maxNameLength) {
+      return wrong(
+        `${name.slice(0, maxNameLength)}…`,
+        `expected a name of at most ${maxNameLength} letters, digits and _`,
+      );
     }
     if (params.has(name)) return wrong(text, `${name} is given twice`);
     const parse = type === undefined ? inferred : Object.hasOwn(parsers, type) ? parsers[type] : undefined;

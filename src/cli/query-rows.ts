@@ -3,7 +3,8 @@
  *
  * No digit is lost: 64-bit integers are plain JSON numbers with all of their digits (a reader that makes
  * floats of them loses some), times are ISO text with nine digits. Binary values are base64. JSON has no
- * NaN and no Infinity: both are null there, and in CSV they stand as they are.
+ * NaN and no Infinity: both are null there, and in CSV they stand as they are. JSON's -0 is -0.0, because
+ * readers that tell integers from floats, as Python does, take "-0" for the integer 0.
  */
 import type { Column } from "../influx/flight/api.ts";
 import type { Row, Value } from "../influx/arrow/rows.ts";
@@ -42,11 +43,14 @@ function jsonObject(columns: readonly Column[]): (row: Row) => string {
   return (row) => `{${keys.map(({ name, key }) => key + jsonText(row[name] ?? null)).join(",")}}`;
 }
 
-/** RFC 4180, but lines end in "\n". An empty text is `""`; null is nothing at all. */
+/**
+ * RFC 4180, but lines end in "\n". An empty text is `""`; null is nothing at all. Where there is one column
+ * only, null is `""` too: Python's csv, pandas and R skip an empty line, and the row would be lost, while
+ * none of them tells an empty text from null.
+ */
 function csv(columns: readonly Column[], safe: (text: string) => string): RowFormat {
   const names = columns.map(({ name }) => name);
   const [only] = names.length === 1 ? names : [];
-  // Most readers skip an empty line, and a row with it.
   const line = (fields: readonly string[]): string =>
     only !== undefined && fields[0] === "" ? '""' : fields.join(",");
   return {
@@ -90,7 +94,8 @@ function jsonText(value: Value): string {
     case "string":
       return JSON.stringify(value);
     case "number":
-      return Number.isFinite(value) ? numberText(value) : "null";
+      if (Object.is(value, -0)) return "-0.0";
+      return Number.isFinite(value) ? String(value) : "null";
     case "bigint":
     case "boolean":
       return String(value);

@@ -7,6 +7,7 @@ import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { FlightClient, FlightConfig, FlightQuery } from "../influx/flight/api.ts";
 import { flightConfigOf } from "../influx/flight/config.ts";
+import { timerMs } from "../lib/abort.ts";
 import { errorCode, Fault } from "../lib/fault.ts";
 import { defined } from "../lib/schema.ts";
 import { formatBytes } from "../lib/units.ts";
@@ -24,6 +25,8 @@ export interface QueryIo extends Io {
   readonly stdin: Readable;
   /** Behind `out`. Whoever made it listens to its errors and aborts `signal` with them. */
   readonly stdout: Writable;
+  /** Standard output is a file, not a terminal or a pipe. */
+  readonly outIsFile: boolean;
   /** Of the terminal, where there is one. */
   readonly columns: number | undefined;
   /** A person is watching standard error. */
@@ -41,6 +44,9 @@ const realDeps: QueryDeps = {
     return createFlightClient(config);
   },
 };
+
+/** For a stream to fail at its deadline before its output hears of it. */
+const deadlineSlackMs = 1000;
 
 /** Exit code: done also when the reader of the pipe has enough of it (head). */
 export async function queryCommand(
@@ -66,7 +72,8 @@ export async function queryCommand(
       io.err(`${text.mistake}\n`);
       return exitCode.usage;
     }
-    await run.answer(text, async () => await deps.openClient(flightConfigOf(loaded.config.influx)));
+    const config = flightConfigOf(loaded.config.influx);
+    await run.answer(text, config.timeoutMs, async () => await deps.openClient(config));
     return exitCode.done;
   } catch (error) {
     return run.explain(error);
@@ -85,8 +92,12 @@ class QueryRun {
     this.#reading = new QueryReading(asked, lookFor(asked, io));
   }
 
-  async answer(text: string, openClient: () => Promise<FlightClient>): Promise<void> {
-    const { output: file } = this.#asked;
+  async answer(
+    text: string,
+    defaultTimeoutMs: number,
+    openClient: () => Promise<FlightClient>,
+  ): Promise<void> {
+    const { output: file, timeoutMs = defaultTimeoutMs } = this.#asked;
     // Before the server is asked: a path that cannot be written is known at once.
     const output =
       file === undefined ? new StreamOutput(this.#io.stdout, this.#io.signal) : await FileOutput.open(file);
@@ -94,7 +105,7 @@ class QueryRun {
     const startedAtMs = performance.now();
     const progress = this.#progress(output);
     try {
-      await this.#ask(text, await openClient(), output);
+      await this.#ask(text, timeoutMs, await openClient(), output);
       await output.finish();
     } finally {
       progress.stop();
@@ -105,27 +116,31 @@ class QueryRun {
     this.#io.err(`${file}: ${plural(this.#reading.rows, "row")}, ${formatBytes(output.bytes)} in ${took}\n`);
   }
 
-  async #ask(text: string, client: FlightClient, output: Output): Promise<void> {
-    const { language, params, database, timeoutMs } = this.#asked;
+  async #ask(text: string, timeoutMs: number, client: FlightClient, output: Output): Promise<void> {
+    const { language, params, database } = this.#asked;
     const { signal } = this.#io;
+    // A stream says that its time is up when it is read again, and that waits for whoever reads the output. An
+    // answer that was read to its end in time is not cut: what is left of it is waited for behind the stream.
+    const late = setTimeout(() => output.hurry(), timerMs(timeoutMs + deadlineSlackMs));
     try {
       signal.throwIfAborted();
-      const query: FlightQuery = { text, language, params, signal, ...defined({ database, timeoutMs }) };
+      const query: FlightQuery = { text, language, params, timeoutMs, signal, ...defined({ database }) };
       await this.#reading.read(client.query(query), output);
     } finally {
+      clearTimeout(late);
       client.close();
     }
   }
 
   #progress(output: Output): QueryProgress {
-    const { errIsTerminal, isTerminal, columns } = this.#io;
+    const { errIsTerminal, outIsFile, columns } = this.#io;
     const count = (): { rows: number; bytes: number } => ({
       rows: this.#reading.rows,
       bytes: output.bytes,
     });
     const progress = new QueryProgress((line) => this.#io.err(line), count, columns);
-    // On the terminal that shows the rows it would stand among them.
-    if (errIsTerminal && (this.#asked.output !== undefined || !isTerminal)) progress.start();
+    // It would stand among the rows on a terminal, and in what the other end of a pipe shows there (less, head).
+    if (errIsTerminal && (this.#asked.output !== undefined || outIsFile)) progress.start();
     return progress;
   }
 

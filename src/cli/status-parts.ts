@@ -73,11 +73,12 @@ export function streamsLines(streams: StreamsProcessStatus, { all, paint }: Text
   ];
   return [
     paint(failures > 0 ? "doubtful" : "plain", process.join(", ")),
+    ...faultLines(lastFault, paint),
     counts.join(", "),
+    ...faultLines(queries.lastFault, paint),
     ...(parked === 0
       ? []
       : [paint("doubtful", `${number(parked)} refused for a while: the process died of it twice`)]),
-    ...faultLines(lastFault, paint),
   ];
 }
 

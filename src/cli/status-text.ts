@@ -64,16 +64,17 @@ export function statusLines(status: DaemonStatus, verdict: Verdict, options: Tex
 }
 
 function verdictLines(verdict: Verdict, { all, paint }: TextOptions): string[] {
-  if (verdict.kind === "well") return [paint("good", "Flightline is well.")];
+  if (verdict.kind === "well" && verdict.doubts.length === 0) return [paint("good", "Flightline is well.")];
   if (verdict.kind === "safe") return causeLines("", verdict.cause, "doubtful", paint);
-  const { causes } = verdict;
+  const [causes, first, tone] =
+    verdict.kind === "well"
+      ? ([verdict.doubts, "Flightline is well, but: ", "doubtful"] as const)
+      : ([verdict.causes, "Trouble: ", "bad"] as const);
   const shown = all ? causes : causes.slice(0, maxCauses);
   const left = causes.length - shown.length;
   return [
     ...shown.flatMap((cause, index) =>
-      index === 0
-        ? causeLines("Trouble: ", cause, "bad", paint)
-        : causeLines("Also: ", cause, "doubtful", paint),
+      index === 0 ? causeLines(first, cause, tone, paint) : causeLines("Also: ", cause, "doubtful", paint),
     ),
     ...(left > 0 ? [`  … and ${number(left)} more, which --all shows`] : []),
   ];

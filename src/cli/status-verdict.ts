@@ -1,6 +1,12 @@
 /** What a daemon's status comes to: is it well, and if not, what is the cause? Pure. */
 import { layers, type Layer } from "../lib/fault.ts";
-import type { DaemonStatus, FaultStatus, PartStatus, UnitStatus } from "../status/daemon-status.ts";
+import type {
+  DaemonStatus,
+  FaultStatus,
+  PartStatus,
+  TroubleStatus,
+  UnitStatus,
+} from "../status/daemon-status.ts";
 
 export interface Cause {
   readonly message: string;
@@ -11,17 +17,20 @@ export interface Cause {
 
 /** Of several causes the first is the lowest one, which has to be mended before the others. */
 export type Verdict =
-  | { readonly kind: "well" }
+  | { readonly kind: "well"; readonly doubts: readonly Cause[] }
   | { readonly kind: "safe"; readonly cause: Cause }
   | { readonly kind: "trouble"; readonly causes: readonly [Cause, ...Cause[]] };
 
 /**
  * Lowest layer first: this machine (disk, memory, configuration); the daemon itself, when it is stuck; a
  * neighbour that systemd starts again and again, which explains why it cannot be reached; what the daemon
- * complains of; and what nobody has complained of, but is not as it should be.
+ * complains of; and what nobody has complained of, but is not as it should be. What is only doubtful comes last,
+ * and a daemon with no other trouble is well.
  */
 export function verdictOf(status: DaemonStatus): Verdict {
-  const { troubles, mode } = status;
+  const { mode } = status;
+  const troubles = status.troubles.filter(isBad);
+  const doubts = status.troubles.filter((trouble) => !isBad(trouble)).map(fromFault);
   const isHere = ({ layer }: { readonly layer: Layer }): boolean =>
     layers.indexOf(layer) <= layers.indexOf("journal");
   const loops = (status.units ?? []).filter(({ isLooping }) => isLooping);
@@ -33,8 +42,13 @@ export function verdictOf(status: DaemonStatus): Verdict {
     ...unspoken(status),
     ...loops.filter(({ isOurs }) => isOurs).map(fromLoop),
   ];
-  if (first !== undefined) return { kind: "trouble", causes: [first, ...rest] };
-  return mode.kind === "safe" ? { kind: "safe", cause: safeMode(mode) } : { kind: "well" };
+  if (first !== undefined) return { kind: "trouble", causes: [first, ...rest, ...doubts] };
+  return mode.kind === "safe" ? { kind: "safe", cause: safeMode(mode) } : { kind: "well", doubts };
+}
+
+/** An older daemon says no severity. */
+function isBad({ severity }: TroubleStatus): boolean {
+  return severity !== "doubtful";
 }
 
 function fromFault({ code, message, hint }: FaultStatus): Cause {
@@ -74,7 +88,7 @@ export function safeMode(mode: Extract<DaemonStatus["mode"], { kind: "safe" }>):
 
 /** What is not as it should be, and is in no fault that is told. */
 function unspoken({ parts, snapshot, troubles }: DaemonStatus): Cause[] {
-  const told = new Set(troubles.map(({ where }) => where));
+  const told = new Set(troubles.filter(isBad).map(({ where }) => where));
   const isNew = ({ name }: { readonly name: string }): boolean => !told.has(name);
   const away = snapshot.databases.filter(({ state }) => state === "away").filter(isNew);
   const waiting = snapshot.sources.filter(({ state }) => state === "waiting").filter(isNew);

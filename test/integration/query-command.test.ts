@@ -1,6 +1,6 @@
 /** `flightline query` as it is started, against the stand-in. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { tableFromIPC } from "apache-arrow";
 import { exitCode } from "../../src/cli/io.ts";
 import { type InfluxStandIn, startInfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
+import { standsStill, unreadPipe } from "../support/full-pipe.ts";
 import { flushIntervalMs, write } from "../support/stand-in.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -19,6 +20,7 @@ const lineCount = 1000;
 const many = "SELECT a.time, a.n, b.dev_eui FROM uplink a CROSS JOIN uplink b";
 
 let server: InfluxStandIn;
+const running = new Set<ChildProcess>();
 const path = mkdtempSync(join(tmpdir(), "flightline-query-"));
 
 before(async () => {
@@ -35,6 +37,7 @@ before(async () => {
 });
 
 after(async () => {
+  for (const child of running) child.kill("SIGKILL");
   await server.stop();
   rmSync(path, { recursive: true, force: true });
 });
@@ -46,16 +49,19 @@ interface Said {
 }
 
 interface Started {
+  readonly pid: number;
   readonly done: Promise<Said>;
-  readonly interrupt: () => void;
+  readonly kill: (signal: NodeJS.Signals) => void;
   /** Nobody reads standard output any more. */
   readonly closeOut: () => void;
+  readonly closeErr: () => void;
 }
 
 function start(options: readonly string[], stdout: number | "pipe" = "pipe"): Started {
   const child = spawn(process.execPath, [main, "query", "-c", join(path, "flightline.toml"), ...options], {
     stdio: ["ignore", stdout, "pipe"],
   });
+  running.add(child);
   const out: Buffer[] = [];
   let err = "";
   child.stdout?.on("data", (chunk: Buffer) => out.push(chunk));
@@ -63,10 +69,17 @@ function start(options: readonly string[], stdout: number | "pipe" = "pipe"): St
   const done = new Promise<Said>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) => {
+      running.delete(child);
       resolve({ code, out: Buffer.concat(out), err });
     });
   });
-  return { done, interrupt: () => child.kill("SIGINT"), closeOut: () => child.stdout?.destroy() };
+  return {
+    pid: child.pid ?? 0,
+    done,
+    kill: (signal) => void child.kill(signal),
+    closeOut: () => child.stdout?.destroy(),
+    closeErr: () => child.stderr?.destroy(),
+  };
 }
 
 async function query(...options: readonly string[]): Promise<Said> {
@@ -135,16 +148,20 @@ describe("what goes wrong", { concurrency: 2 }, () => {
   });
 });
 
+async function rowsInThePart(name: string): Promise<void> {
+  const part = `${name}.part`;
+  await waitFor(() => readdirSync(path).includes(part) && readFileSync(join(path, part)).length > 1_000_000, {
+    timeoutMs: 20_000,
+    what: "rows in the file",
+  });
+}
+
 describe("a million rows", () => {
   test("end on both sides at Ctrl-C, and leave no file", async () => {
     const before = server.flightCounters.cancelled;
     const started = start([many, "--output", join(path, "a.csv")]);
-    const hasPart = (): boolean => readdirSync(path).includes("a.csv.part");
-    await waitFor(() => hasPart() && readFileSync(join(path, "a.csv.part")).length > 1_000_000, {
-      timeoutMs: 20_000,
-      what: "rows in the file",
-    });
-    started.interrupt();
+    await rowsInThePart("a.csv");
+    started.kill("SIGINT");
     const { code, err } = await started.done;
     assert.equal(code, exitCode.failed);
     assert.match(err, /^interrupted after [\d,]+ rows; .*a\.csv was not written\n$/);
@@ -162,5 +179,45 @@ describe("a million rows", () => {
     assert.deepEqual([code, err], [exitCode.done, ""]);
     await waitFor(() => server.flightCounters.live === 0, { what: "its end on the server" });
     assert.equal(server.flightCounters.cancelled, before + 1);
+  });
+
+  test("leave no file when the terminal is gone", async () => {
+    const started = start([many, "--output", join(path, "b.csv")]);
+    await rowsInThePart("b.csv");
+    // As when an ssh session is lost: standard error, where the end is told, takes nothing any more.
+    started.closeErr();
+    // The shell and the kernel both send it.
+    for (let times = 0; times < 3; times += 1) {
+      started.kill("SIGHUP");
+      await new Promise(setImmediate);
+    }
+    assert.equal((await started.done).code, exitCode.failed);
+    assert.deepEqual(readdirSync(path), ["flightline.toml"]);
+  });
+});
+
+describe("a reader that stands still", { concurrency: 2 }, () => {
+  test("is not waited for after Ctrl-C", async (t) => {
+    const started = start([many], unreadPipe(t));
+    await standsStill(started.pid);
+    started.kill("SIGINT");
+    const { code, err } = await started.done;
+    assert.equal(code, exitCode.failed);
+    assert.match(err, /^interrupted after [\d,]+ rows\n$/);
+    await waitFor(() => server.flightCounters.live === 0, { what: "its end on the server" });
+  });
+
+  test("is not waited for behind the last row either, and a cut answer is no success", async (t) => {
+    const started = start(["SELECT a.n FROM uplink a CROSS JOIN uplink b LIMIT 8000"], unreadPipe(t));
+    await standsStill(started.pid);
+    started.kill("SIGTERM");
+    assert.equal((await started.done).code, exitCode.failed);
+  });
+
+  test("is not waited for longer than --timeout", async (t) => {
+    const started = start([many, "--timeout", "1s"], unreadPipe(t));
+    const { code, err } = await started.done;
+    assert.equal(code, exitCode.failed);
+    assert.match(err, /\[flight_timeout\]\n.*\n {2}What was printed before is not the whole answer/);
   });
 });

@@ -1,9 +1,11 @@
 /** What a command prints reaches whoever reads it, however slowly. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
+import { standsStill, unreadPipe } from "../support/full-pipe.ts";
 import { site, type Site, uplink } from "../unit/cli/mapping-fixture.ts";
 
 const mainFile = join(import.meta.dirname, "../../dist/main.js");
@@ -32,4 +34,16 @@ test("a reader who goes early is no error", async (t) => {
   const { stdout, stderr } = await run("/bin/sh", args);
   assert.equal(stdout.length, 10);
   assert.equal(stderr, "0\n");
+});
+
+test("a reader who stands still keeps nobody at SIGTERM, and what is cut is no success", async (t) => {
+  const { configFile } = wideSite(t);
+  const args = [mainFile, "mapping", "show", "EM300-TH", "--json", "-c", configFile];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", unreadPipe(t), "inherit"] });
+  t.after(() => child.kill("SIGKILL"));
+  const ended = once(child, "exit");
+  assert.ok(child.pid !== undefined);
+  await standsStill(child.pid);
+  child.kill("SIGTERM");
+  assert.deepEqual(await ended, [1, null]);
 });

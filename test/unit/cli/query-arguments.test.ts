@@ -64,6 +64,14 @@ describe("what is asked", () => {
     );
   });
 
+  test("goes to standard output for -, as if --output were not there", () => {
+    const { output, format } = asked({ output: "-" });
+    assert.deepEqual([output, format], [undefined, "csv"]);
+    assert.equal(asked({ output: "-" }, true).format, "table");
+    assert.match(mistake({ output: "-", format: "arrow" }, true), /not for a terminal/);
+    assert.equal(asked({ output: "./-" }).output, "./-");
+  });
+
   test("is one thing, and complete", () => {
     const rows: readonly (readonly [Partial<QueryOptions>, RegExp])[] = [
       [{ query: undefined }, /^expected a query, such as ".*", --tables or --schema\.$/],

@@ -105,6 +105,7 @@ export class FakeClient implements FlightClient {
 export interface Asking extends Partial<QueryOptions> {
   readonly isTerminal?: boolean;
   readonly errIsTerminal?: boolean;
+  readonly outIsFile?: boolean;
   readonly columns?: number;
   readonly stdin?: string | Uint8Array;
   readonly stdout?: Writable;
@@ -141,11 +142,21 @@ export async function ask(t: TestContext, client: FakeClient, asking: Asking = {
     env: asking.env ?? {},
     isTerminal: asking.isTerminal ?? false,
     errIsTerminal: asking.errIsTerminal ?? false,
+    outIsFile: asking.outIsFile ?? false,
     columns: asking.columns,
     stdin: Readable.from(asking.stdin === undefined ? [] : [Buffer.from(asking.stdin)]),
     stdout,
   };
-  const { isTerminal: _1, stdin: _2, stdout: _3, env: _4, stop: _5, configText: _6, ...given } = asking;
+  const {
+    isTerminal: _1,
+    stdin: _2,
+    stdout: _3,
+    env: _4,
+    stop: _5,
+    configText: _6,
+    outIsFile: _7,
+    ...given
+  } = asking;
   const options: QueryOptions = {
     config: files.main,
     query: given.tables === true || given.schema !== undefined ? undefined : "SELECT 1",

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -26,6 +28,13 @@ function folder(t: TestContext): string {
     rmSync(path, { recursive: true, force: true });
   });
   return path;
+}
+
+/** Written whole. */
+async function replaced(file: string, text = "new"): Promise<void> {
+  const output = await FileOutput.open(file);
+  await output.write(text);
+  await output.finish();
 }
 
 async function refusal(path: string): Promise<Fault> {
@@ -73,18 +82,67 @@ describe("a file", () => {
     assert.equal(readFileSync(join(path, "victim"), "utf8"), "untouched");
   });
 
-  test("keeps its permissions, and a link to it stays a link", async (t) => {
+  test("keeps its permissions, whatever the umask", async (t) => {
+    const file = join(folder(t), "a.csv");
+    for (const mode of [0o600, 0o666, 0o444]) {
+      writeFileSync(file, "old");
+      chmodSync(file, mode);
+      await replaced(file);
+      assert.equal(statSync(file).mode & 0o7777, mode, mode.toString(8));
+      rmSync(file);
+    }
+  });
+
+  test(
+    "keeps its owner and its group",
+    { skip: process.getuid?.() === 0 ? false : "only root may give a file away" },
+    async (t) => {
+      const file = join(folder(t), "a.csv");
+      writeFileSync(file, "old");
+      chownSync(file, 4242, 4243);
+      chmodSync(file, 0o640);
+      await replaced(file);
+      const { uid, gid, mode } = statSync(file);
+      assert.deepEqual([uid, gid, mode & 0o777], [4242, 4243, 0o640]);
+    },
+  );
+
+  test("is what a link leads to, and the link stays, also when nothing is there yet", async (t) => {
     const path = folder(t);
-    const [file, link] = [join(path, "real.csv"), join(path, "link.csv")];
-    writeFileSync(file, "old");
-    chmodSync(file, 0o600);
-    symlinkSync(file, link);
-    const output = await FileOutput.open(link);
-    await output.write("new");
-    await output.finish();
-    assert.equal(readFileSync(file, "utf8"), "new");
-    assert.equal(statSync(file).mode & 0o777, 0o600);
-    assert.deepEqual(readdirSync(path).toSorted(), ["link.csv", "real.csv"]);
+    mkdirSync(join(path, "there"));
+    const links: readonly (readonly [string, string, string])[] = [
+      ["absolute", join(path, "there/a.csv"), "there/a.csv"],
+      ["relative", "there/b.csv", "there/b.csv"],
+      ["through", "relative2", "there/c.csv"],
+      ["relative2", "there/../there/c.csv", "there/c.csv"],
+    ];
+    for (const [name, to] of links) symlinkSync(to, join(path, name));
+    for (const [name, to, file] of links) {
+      for (const text of ["first", "again"]) {
+        await replaced(join(path, name), text);
+        assert.equal(readFileSync(join(path, file), "utf8"), text, name);
+        assert.equal(readlinkSync(join(path, name)), to);
+      }
+    }
+    assert.deepEqual(readdirSync(join(path, "there")), ["a.csv", "b.csv", "c.csv"]);
+  });
+
+  test("is not a link that leads nowhere or in a circle, and that is left as it is", async (t) => {
+    const path = folder(t);
+    const rows: readonly (readonly [string, string, RegExp, RegExp])[] = [
+      ["nowhere", join(path, "absent/a.csv"), /ENOENT/, /the directory does not exist/],
+      ["circle", "circle2", /ELOOP/, /circle/],
+      ["circle2", "circle", /ELOOP/, /circle/],
+    ];
+    for (const [name, to] of rows) symlinkSync(to, join(path, name));
+    for (const [name, to, message, hint] of rows) {
+      const fault = await refusal(join(path, name));
+      assert.equal(fault.code, "output_unwritable");
+      assert.match(fault.message, message);
+      assert.match(fault.hint ?? "", hint);
+      assert.equal(readlinkSync(join(path, name)), to);
+    }
+    assert.equal(readdirSync(path).length, rows.length);
   });
 
   test("is not taken from another run that writes to the same one", async (t) => {
@@ -106,10 +164,12 @@ describe("a file", () => {
   test("is not a directory, a device or in a place that is not there", async (t) => {
     const path = folder(t);
     mkdirSync(join(path, "directory"));
+    mkdirSync(join(path, "a.csv.part"));
     writeFileSync(join(path, "file"), "");
     const rows: readonly (readonly [string, RegExp, RegExp])[] = [
       [join(path, "directory"), /directory is a directory$/, /name a file in it/],
       ["/dev/null", /a device or a pipe, not a file$/, /> FILE$/],
+      [join(path, "a.csv"), /a\.csv: E(ISDIR|PERM): .*a\.csv\.part/, /./],
       [join(path, "absent", "a.csv"), /ENOENT/, /the directory does not exist: create it first/],
       [join(path, "file", "a.csv"), /ENOTDIR/, /is a file, not a directory/],
       [join(path, "x".repeat(300)), /ENAMETOOLONG/, /shorter name/],
@@ -200,6 +260,34 @@ describe("standard output", () => {
     reader.waiting.shift()?.();
     await finished;
     assert.equal(reader.taken, "shortlonger than that");
+  });
+
+  test("is not waited for in a write once it is known that no more will come, but at the end", async () => {
+    const reader = new SlowReader();
+    const output = new StreamOutput(reader, new AbortController().signal);
+    const writing = output.write("longer than that");
+    output.hurry();
+    await writing;
+    await output.write(" and more");
+    const finished = output.finish();
+    while (reader.waiting.length > 0) {
+      reader.waiting.shift()?.();
+      await new Promise(setImmediate);
+    }
+    await finished;
+    assert.equal(reader.taken, "longer than that and more");
+  });
+
+  test("that breaks while it is waited for is an error, also in a hurry", async () => {
+    const broken = Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
+    const stream = new SlowReader();
+    stream.on("error", () => undefined);
+    const output = new StreamOutput(stream, new AbortController().signal);
+    const writing = assert.rejects(output.write("longer than that"), broken);
+    stream.destroy(broken);
+    await writing;
+    output.hurry();
+    await assert.rejects(output.finish());
   });
 
   test("that never takes anything is left as soon as somebody says stop", async () => {

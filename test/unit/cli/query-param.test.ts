@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { parseParams } from "../../../src/cli/query-param.ts";
 import type { QueryParam } from "../../../src/influx/flight/api.ts";
+import { encodeTicket } from "../../../src/influx/flight/ticket.ts";
 
 function valueOf(text: string): QueryParam | undefined {
   const parsed = parseParams([text]);
@@ -100,6 +101,19 @@ describe("a value with a type", () => {
     ];
     for (const [text, sentence] of rows) assert.match(mistakeOf(text), sentence);
   });
+});
+
+test("a name is as long as a query can have it, and a longer one is refused with the limit", () => {
+  const [longest, tooLong] = ["n".repeat(64), "n".repeat(65)];
+  const { params } = parseParams([`${longest}=1`]) as { params: Record<string, QueryParam> };
+  const query = { database: "farm", text: "SELECT 1" };
+  assert.ok(encodeTicket({ ...query, params }).length > 64);
+  assert.throws(() => encodeTicket({ ...query, params: { [tooLong]: 1 } }), { code: "flight_bad_parameter" });
+  assert.equal(
+    mistakeOf(`${tooLong}:int=1`),
+    `--param ${longest}…: expected a name of at most 64 letters, digits and _.`,
+  );
+  assert.ok(mistakeOf(`${"n".repeat(100_000)}=1`).length < 200);
 });
 
 test("several have several names; one that is given twice is refused", () => {

@@ -65,7 +65,7 @@ describe("CSV", () => {
     assert.equal(text("csv", ["time", "a,b"], []), 'time,"a,b"\n');
   });
 
-  test("of one column has no empty line, which readers skip", () => {
+  test("of one column has no empty line, which readers skip: null and an empty text are the same there", () => {
     assert.equal(text("csv", ["a"], [["x"], [null], [""]]), 'a\nx\n""\n""\n');
   });
 
@@ -89,7 +89,9 @@ describe("JSON", () => {
       [null, "null"],
       [-9_223_372_036_854_775_808n, "-9223372036854775808"],
       [9_007_199_254_740_993n, "9007199254740993"],
-      [-0, "-0"],
+      // "-0" is the integer 0 to readers that tell integers from floats, as Python does.
+      [-0, "-0.0"],
+      [[-0], "[-0.0]"],
       [0.1 + 0.2, "0.30000000000000004"],
       [5e-324, "5e-324"],
       [Number.NaN, "null"],

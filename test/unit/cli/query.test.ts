@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 import { describe, test, type TestContext } from "node:test";
 import { tableFromArrays, tableFromIPC } from "apache-arrow";
 import { exitCode } from "../../../src/cli/io.ts";
@@ -11,7 +11,7 @@ import { progressLine } from "../../../src/cli/query-progress.ts";
 import type { Row } from "../../../src/influx/arrow/rows.ts";
 import { Fault } from "../../../src/lib/fault.ts";
 import { minimal } from "../config/fixture.ts";
-import { type Answer, ask, column, controls, FakeClient } from "./query-fixture.ts";
+import { type Answer, ask, type Asking, column, controls, FakeClient } from "./query-fixture.ts";
 
 const moment = "2026-11-22T08:00:00.123456789Z";
 const columns = [column("time", "Timestamp<NANOSECOND>"), column("n", "Int64")];
@@ -46,6 +46,32 @@ function* many(batches: number, rows: number): Generator<readonly Row[]> {
   for (let batch = 0; batch < batches; batch += 1) {
     yield Array.from({ length: rows }, (_, index) => ({ time: moment, n: BigInt(batch * rows + index) }));
   }
+}
+
+/** Takes a chunk when its function in `held` is called. */
+function heldWriter(): { stdout: Writable; held: (() => void)[]; taken: () => string } {
+  const held: (() => void)[] = [];
+  let taken = "";
+  const stdout = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      taken += chunk.toString();
+      held.push(done);
+    },
+  });
+  return { stdout, held, taken: () => taken };
+}
+
+async function turnsUntil(condition: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + 10_000;
+  while (!condition()) {
+    assert.ok(performance.now() < deadlineMs, "it came to that");
+    await turn();
+  }
+}
+
+/** What can happen without anybody's doing has happened. */
+async function turns(): Promise<void> {
+  for (let count = 0; count < 50; count += 1) await turn();
 }
 
 describe("an answer", () => {
@@ -260,6 +286,43 @@ describe("millions of rows", () => {
     assert.match(err, /^interrupted after [\d,]+ rows\n/);
   });
 
+  test("do not wait for their reader when the time is up: the fault of the stream is told", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const client = new FakeClient({ columns, batches: [...many(1, 8192), fault("flight_timeout")] });
+    const { stdout, held } = heldWriter();
+    const asking = ask(t, client, { stdout, timeout: "5s" });
+    await turnsUntil(() => held.length === 1);
+    t.mock.timers.tick(5000);
+    await turns();
+    assert.equal(client.closed, 0, "the stream says it first");
+    t.mock.timers.tick(1000);
+    const { code, err } = await asking;
+    assert.deepEqual([code, client.closed], [exitCode.failed, 1]);
+    assert.match(err, /\[flight_timeout\]/);
+  });
+
+  test("that came in time are all written, however late their reader is", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const client = new FakeClient({ columns, batches: many(1, 8192) });
+    const { stdout, held, taken } = heldWriter();
+    const asking = ask(t, client, { stdout, format: "table", timeout: "5s" });
+    let code: number | undefined;
+    const done = (async () => {
+      ({ code } = await asking);
+    })();
+    await turnsUntil(() => held.length === 1);
+    t.mock.timers.tick(60_000);
+    await turns();
+    assert.equal(code, undefined);
+    await turnsUntil(() => {
+      held.shift()?.();
+      return code !== undefined;
+    });
+    await done;
+    assert.equal(code, exitCode.done);
+    assert.match(taken().split("\n").at(-2) ?? "", /^8,192 rows in /);
+  });
+
   test("are not read on for a table that shows the first of them", async (t) => {
     const client = new FakeClient({ columns, batches: many(1000, 4096) });
     const { code, out } = await ask(t, client, { format: "table" });
@@ -332,29 +395,30 @@ describe("the line on standard error", () => {
 
   test("is drawn over itself while it takes long, and nothing of it is left", async (t) => {
     const file = join(folder(t), "a.csv");
-    const slow = async (isTerminal: boolean, errIsTerminal: boolean, output?: string): Promise<string> => {
+    const slow = async (look: Asking): Promise<string> => {
       const stdout = new Writable({
         write(_chunk, _encoding, done) {
           setTimeout(done, 300);
         },
       });
-      const given = output === undefined ? { format: "csv" } : { output };
       const client = new FakeClient({ columns, batches: many(1, 1000) });
-      const { code, err } = await ask(t, client, { stdout, isTerminal, errIsTerminal, ...given });
+      const { code, err } = await ask(t, client, { stdout, format: "csv", ...look });
       assert.equal(code, exitCode.done);
       return err;
     };
-    const [watched, together, unwatched] = await Promise.all([
-      slow(false, true),
-      slow(true, true),
-      slow(false, false),
+    const [watched, together, piped, unwatched] = await Promise.all([
+      slow({ errIsTerminal: true, outIsFile: true }),
+      slow({ errIsTerminal: true, isTerminal: true }),
+      // Whatever stands behind the pipe may write to the same terminal: less, head.
+      slow({ errIsTerminal: true }),
+      slow({ outIsFile: true }),
     ]);
     const drawn = watched.split(cleared);
     assert.deepEqual([drawn.shift(), drawn.pop()], ["", ""]);
     assert.ok(drawn.length > 0);
     for (const line of drawn) assert.match(line, /^[\d,]+ rows?, .* rows\/s, \d+ ms$/);
-    assert.deepEqual([together, unwatched], ["", ""]);
-    assert.equal(await slow(true, false, file), "");
+    assert.deepEqual([together, piped, unwatched], ["", "", ""]);
+    assert.equal(await slow({ isTerminal: true, output: file }), "");
     assert.ok(existsSync(file));
   });
 });

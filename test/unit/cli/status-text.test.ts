@@ -14,7 +14,7 @@ function linesOf(status: DaemonStatus, all = false): string[] {
 }
 
 function trouble(layer: Layer, code: string, where: string): DaemonStatus["troubles"][number] {
-  return { layer, code, where, message: `${where} fails`, hint: `mend ${where}` };
+  return { layer, code, where, severity: "bad", message: `${where} fails`, hint: `mend ${where}` };
 }
 
 function unit(name: string, changes: Partial<UnitStatus> = {}): UnitStatus {
@@ -88,7 +88,9 @@ describe("the whole of it", () => {
       "  queries    no process is needed now",
       "             0 answered, 0 failed",
     ]);
-    const queries = { underWay: 2, waiting: 1, answered: 12_000, faulted: 3, parked: 1 };
+    const refused = { code: "flight_unauthorized", message: "the token is not accepted", hint: "set it" };
+    const counts = { underWay: 2, waiting: 1, answered: 12_000, faulted: 3, parked: 1 };
+    const queries = { ...counts, lastFault: refused };
     const died = { code: "streams_died", message: "the streams process died", hint: "ask again" };
     assert.deepEqual(
       linesAbout({
@@ -102,11 +104,35 @@ describe("the whole of it", () => {
       }),
       [
         "  queries    process 900 running, 80.1 MiB, it ended badly 2 times",
-        "             12,000 answered, 3 failed, 2 under way, 1 waiting",
-        "             1 refused for a while: the process died of it twice",
         "               the streams process died [streams_died]",
+        "             12,000 answered, 3 failed, 2 under way, 1 waiting",
+        "               the token is not accepted [flight_unauthorized]",
+        "             1 refused for a while: the process died of it twice",
       ],
     );
+  });
+
+  test("what is only doubtful does not make a daemon that writes look broken, and is not passed over", () => {
+    const doubt = { ...trouble("config", "flight_unauthorized", "lorawan"), severity: "doubtful" as const };
+    const lines = linesOf(daemonStatus({ troubles: [doubt] }));
+    assert.deepEqual(lines.slice(0, 3), [
+      "Flightline is well, but: lorawan fails [flight_unauthorized]",
+      "  mend lorawan",
+      "",
+    ]);
+    const from = lines.findIndex((line) => line.startsWith("  databases"));
+    assert.deepEqual(lines.slice(from, from + 2), [
+      "  databases  lorawan  up",
+      "               lorawan fails [flight_unauthorized]",
+    ]);
+    const away = trouble("broker", "broker_not_authorized", "farm");
+    const [first, , second] = linesOf(daemonStatus({ troubles: [doubt, away] }));
+    assert.match(first ?? "", /^Trouble: farm fails/);
+    assert.match(second ?? "", /^Also: lorawan fails/);
+    const { databases } = daemonStatus().snapshot;
+    const closed = databases.map((database) => ({ ...database, state: "away" as const }));
+    const [worst] = linesOf(daemonStatus({ troubles: [doubt], snapshot: { databases: closed } }));
+    assert.equal(worst, 'Trouble: the database "lorawan" takes no writes');
   });
 
   test("when nearly everything is wrong", () => {
@@ -341,7 +367,7 @@ describe("on the screen", () => {
       unhealthy: hostile,
       mode: { kind: "safe", uncleanStarts: 5, suspect: hostile, waiting: [{ part: hostile, startsInMs: 1 }] },
       parts: [part(hostile, { state: "parked", lastFault: fault, nextTryInMs: 1e12 })],
-      troubles: [{ ...fault, layer: "write", where: hostile }],
+      troubles: [{ ...fault, layer: "write", where: hostile, severity: "bad" }],
       snapshot: {
         sources: [{ name: hostile, state: "waiting", connects: 1e9, lastFault: hostile }],
         databases: [{ name: `${hostile}2`, state: "away" }],
