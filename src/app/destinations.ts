@@ -15,7 +15,7 @@ import type { Deduplicator } from "../pipeline/deduplicator.ts";
 import { Forward } from "../pipeline/forward.ts";
 import type { Destination } from "../pipeline/ports.ts";
 import { belongsTo } from "../pipeline/route.ts";
-import { keepSchema } from "../pipeline/schema-keeper.ts";
+import { keepSchema, type SchemaKeeper } from "../pipeline/schema-keeper.ts";
 import type { StreamsPort } from "../streams/port.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import { ownTables, payloadTablePrefix } from "../telemetry/table.ts";
@@ -29,6 +29,7 @@ export interface OpenDestination {
   readonly name: string;
   readonly config: InfluxConfig;
   readonly forward: Forward;
+  readonly columns: Pick<SchemaKeeper, "trouble">;
   saveSchema(): void;
   close(): Promise<void>;
 }
@@ -96,10 +97,11 @@ function openDestination(
   const writer = createWriter(influx);
   const gate = gateOf(gates, influx);
   if (influx.retention !== undefined) gate.add(writer, report);
+  const columns = keepSchema({ reader, cache: schema.cache, clock, report, activity: shared.activity });
   const forward = new Forward({
     destination,
     writer: gate.before(writer),
-    schema: keepSchema({ reader, cache: schema.cache, clock, report, activity: shared.activity }),
+    schema: columns,
     limits: {
       maxLines: influx.batchMaxLines,
       maxBytes: influx.batchMaxBytes,
@@ -122,6 +124,7 @@ function openDestination(
     name: influx.database,
     config: influx,
     forward,
+    columns,
     saveSchema() {
       const fault = schema.save();
       if (fault !== undefined) report(fault);

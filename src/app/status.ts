@@ -5,6 +5,7 @@ import { type Fault, layers } from "../lib/fault.ts";
 import type { Beat } from "../lib/pulse.ts";
 import type { Source } from "../mqtt/source.ts";
 import type { Forward } from "../pipeline/forward.ts";
+import type { SchemaKeeper } from "../pipeline/schema-keeper.ts";
 import type { Starts } from "../state/starts.ts";
 import type {
   DaemonStatus,
@@ -12,11 +13,12 @@ import type {
   PartStatus,
   StartStatus,
   StreamsProcessStatus,
+  TroubleStatus,
   UnitStatus,
 } from "../status/daemon-status.ts";
 import { connectedCount, influxdbState, type Snapshot } from "../status/snapshot.ts";
 import type { StreamsStatus } from "../streams/port.ts";
-import type { ChildStatus } from "../supervision/child.ts";
+import type { ChildStatus, FaultSummary } from "../supervision/child.ts";
 import type { StartMode } from "../supervision/crash-guard.ts";
 import type { Supervisor } from "../supervision/supervisor.ts";
 import type { Notifier } from "../systemd/notify.ts";
@@ -25,6 +27,13 @@ import type { AppOptions } from "./options.ts";
 import type { Rates } from "./rates.ts";
 import { unhealthyText } from "./service.ts";
 import type { Waiting } from "./starts.ts";
+
+/** A database: whether it takes writes, and whether its columns are known. */
+interface Watched {
+  readonly name: string;
+  readonly forward: Pick<Forward, "trouble">;
+  readonly columns: Pick<SchemaKeeper, "trouble">;
+}
 
 export interface StatusDeps {
   /** As of the last reload. */
@@ -38,9 +47,9 @@ export interface StatusDeps {
   readonly notifier: Notifier;
   readonly supervisor: Pick<Supervisor, "status" | "health" | "worstLoopDelayMs">;
   sources(): readonly Pick<Source, "name" | "status">[];
-  destinations(): readonly { readonly name: string; readonly forward: Pick<Forward, "trouble"> }[];
+  destinations(): readonly Watched[];
   snapshot(): Snapshot;
-  streams(): StreamsStatus;
+  streams(): StreamsStatus & { readonly lastQueryFault?: FaultSummary | undefined };
   /** Why nothing is committed just now. */
   journalTrouble(): Fault | undefined;
   /** What the last reload could not carry out. */
@@ -144,18 +153,14 @@ export class StatusTeller {
 
   /** What brokers, databases and parts suffer from just now, lowest layer first. */
   #troubles(): DaemonStatus["troubles"] {
-    const named = (where: string, fault: Fault | undefined) =>
-      fault === undefined ? [] : [{ ...faultStatus(fault), layer: fault.layer, where }];
     const parts = this.#deps.supervisor
       .status()
-      .flatMap(({ name, state, lastFault }) =>
-        lastFault === undefined || state === "running" ? [] : [{ ...lastFault, where: name }],
-      );
+      .flatMap(({ name, state, lastFault }) => (state === "running" ? [] : troubleOf(name, lastFault)));
     const troubles = [
-      ...named("configuration", this.#deps.reloadTrouble()),
-      ...named("journal", this.#deps.journalTrouble()),
-      ...this.#deps.sources().flatMap(({ name, status }) => named(name, status.lastFault)),
-      ...this.#deps.destinations().flatMap(({ name, forward }) => named(name, forward.trouble)),
+      ...troubleOf("configuration", this.#deps.reloadTrouble()),
+      ...troubleOf("journal", this.#deps.journalTrouble()),
+      ...this.#deps.sources().flatMap(({ name, status }) => troubleOf(name, status.lastFault)),
+      ...this.#deps.destinations().flatMap(troubleOfDatabase),
     ];
     // What made a part fail may be said by its neighbour already.
     const said = new Set(troubles.map(({ message }) => message));
@@ -210,6 +215,20 @@ export class StatusTeller {
   }
 }
 
+function troubleOf(
+  where: string,
+  fault: FaultSummary | undefined,
+  severity: TroubleStatus["severity"] = "bad",
+): TroubleStatus[] {
+  return fault === undefined ? [] : [{ ...faultStatus(fault), layer: fault.layer, where, severity }];
+}
+
+/** One that takes no writes has worse troubles than columns that nobody can ask for. */
+function troubleOfDatabase({ name, forward, columns }: Watched): TroubleStatus[] {
+  if (forward.trouble !== undefined) return troubleOf(name, forward.trouble);
+  return troubleOf(name, columns.trouble, "doubtful");
+}
+
 function inMs(seconds: number | undefined): number | undefined {
   return seconds === undefined ? undefined : Math.round(seconds * 1000);
 }
@@ -217,9 +236,10 @@ function inMs(seconds: number | undefined): number | undefined {
 function streamsStatus({
   vitals,
   lastFault,
+  lastQueryFault,
   parkedRequests,
   ...status
-}: StreamsStatus): StreamsProcessStatus {
+}: ReturnType<StatusDeps["streams"]>): StreamsProcessStatus {
   const { state, pid, starts, failures, underWay, waiting, answered, faulted } = status;
   return {
     state,
@@ -227,8 +247,15 @@ function streamsStatus({
     residentBytes: vitals?.rssBytes,
     starts,
     failures,
-    lastFault: lastFault === undefined ? undefined : faultStatus(lastFault),
-    queries: { underWay, waiting, answered, faulted, parked: parkedRequests.length },
+    lastFault: lastFault && faultStatus(lastFault),
+    queries: {
+      underWay,
+      waiting,
+      answered,
+      faulted,
+      parked: parkedRequests.length,
+      lastFault: lastQueryFault && faultStatus(lastQueryFault),
+    },
   };
 }
 

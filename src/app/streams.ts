@@ -4,6 +4,7 @@ import { flightConfigOf } from "../influx/flight/config.ts";
 import { influxDestinations } from "../influx/route-config.ts";
 import type { AskOverFlight } from "../influx/schema-reader.ts";
 import { systemClock as clock } from "../lib/clock.ts";
+import { noAnswerFault } from "../streams/faults.ts";
 import type { StreamsPort } from "../streams/port.ts";
 import { type Connections, openStreams, type Streams } from "../streams/streams.ts";
 import type { Child } from "../supervision/child.ts";
@@ -51,10 +52,20 @@ export function connectionName(index: number): string {
   return index === 0 ? "main" : `other${index}`;
 }
 
-/** A small machine takes seconds to start the process. Writes wait for this, and whoever reads asks again itself. */
-const schemaQuery = { timeoutMs: 20_000, retry: "never" } as const;
+/** The process keeps the time too, and says more than that it is over; one that is stuck says nothing. */
+const graceMs = 500;
 
-export function schemaAsker(port: StreamsPort, connection: string): AskOverFlight {
-  return async (text, signal) =>
-    await port.query({ text, connection, ...schemaQuery }, signal).collect({ maxRows: 100_000 });
+/** Whoever reads the schema asks again himself. */
+export function schemaAsker(port: Pick<StreamsPort, "query">, connection: string): AskOverFlight {
+  return async (text, timeoutMs, signal) => {
+    const overdue = new AbortController();
+    const timer = setTimeout(() => overdue.abort(noAnswerFault(timeoutMs)), timeoutMs + graceMs);
+    try {
+      const asking = AbortSignal.any([signal, overdue.signal]);
+      const query = { text, connection, timeoutMs, retry: "never" } as const;
+      return await port.query(query, asking).collect({ maxRows: 100_000 });
+    } finally {
+      clearTimeout(timer);
+    }
+  };
 }

@@ -20,8 +20,10 @@ export const notAQuestion = "{}";
 export type SchemaAnswer =
   /** Every column of the tables that were asked for; none of them is there: empty. */
   | { readonly kind: "read"; readonly columns: readonly TableColumn[] }
-  /** Nothing is known; ask again later. */
+  /** Nothing is known; ask again later. It came over HTTP, as writes go: they may fare alike. */
   | { readonly kind: "retry"; readonly fault: Fault }
+  /** The same of what came over Flight, which says nothing of writes: they need not wait. */
+  | { readonly kind: "later"; readonly fault: Fault }
   /** Asking again is pointless until a person has acted; types are what InfluxDB has taken before. */
   | { readonly kind: "unavailable"; readonly fault: Fault };
 
@@ -112,10 +114,10 @@ export function classifyFlightSchema(answer: readonly unknown[] | Fault): Schema
   if (answer instanceof Fault) {
     if (answer.code === "flight_database_missing") return { kind: "read", columns: [] };
     const isPassing = answer.disposition === "retry" && !notFlight.has(answer.code);
-    return { kind: isPassing ? "retry" : "unavailable", fault: answer };
+    return { kind: isPassing ? "later" : "unavailable", fault: answer };
   }
   const columns = columnsOfRows(answer);
-  return columns === undefined ? { kind: "retry", fault: strangeRows() } : { kind: "read", columns };
+  return columns === undefined ? { kind: "later", fault: strangeRows() } : { kind: "read", columns };
 }
 
 /** Undefined when a part of it is not what was asked for: then none of it is believed. */

@@ -23,6 +23,8 @@ export interface GrpcContext {
   readonly phase: GrpcPhase;
   /** What the call was given. */
   readonly timeoutMs: number;
+  /** None was sent. */
+  readonly withoutToken?: boolean;
   /** What this side saw of the latest connection attempt, where it knows more than the status says. */
   readonly connectionFault?: Fault | undefined;
   /** Takes the token out of what a server repeats. */
@@ -30,11 +32,13 @@ export interface GrpcContext {
 }
 
 const maxChars = 300;
+/** Servers cut their texts at 2,000 bytes: what a longer one is about stands at its beginning. */
+const maxMatchedChars = 4096;
 
 /** Any status but OK. */
 export function faultOfStatus(status: GrpcStatus, context: GrpcContext): Fault {
   assert(status.code !== 0, "status OK is no fault");
-  const { peer, phase, timeoutMs, connectionFault, redact } = context;
+  const { peer, phase, timeoutMs, withoutToken = false, connectionFault, redact } = context;
   const details = status.details ?? "";
   const lastError = /^No connection established\. Last error: (.*)\. Resolution note:/s.exec(details)?.[1];
   if (status.code === 14 && lastError !== undefined) {
@@ -47,8 +51,9 @@ export function faultOfStatus(status: GrpcStatus, context: GrpcContext): Fault {
     return faultOfCause(causes.noCommonVersion, peer, "");
   }
   const said = shortened(decoded(details), redact);
-  const { row, match } = findRow(status.code, decoded(details));
-  const words = { ...peerWords(peer), said, match, phase, within: `within ${seconds(timeoutMs)}` };
+  const { row, match } = findRow(status.code, decoded(details.slice(0, maxMatchedChars)));
+  const within = `within ${seconds(timeoutMs)}`;
+  const words = { ...peerWords(peer), said, match, phase, within, withoutToken };
   return new Fault({
     code: row.code,
     layer: "flight",
@@ -77,14 +82,19 @@ function decoded(details: string): string {
 
 /** Redacted before it is cut, for half a token would not be recognised. */
 function shortened(text: string, redact: GrpcContext["redact"]): string {
-  const line = withoutControls(redact?.(text) ?? text)
-    .trim()
-    .replace(/[.\s]+$/, "");
+  const line = withoutEnding(withoutControls(redact?.(text) ?? text).trim());
   if (line.length <= maxChars) return line.toWellFormed();
   return `${line
     .slice(0, maxChars - 1)
     .toWellFormed()
     .replace(/\ufffd$/, "")}…`;
+}
+
+/** A loop, because `/[.\s]+$/` looks from every place of a text that a server chose. */
+function withoutEnding(text: string): string {
+  let end = text.length;
+  while (end > 0 && (text[end - 1] === "." || text[end - 1] === " ")) end -= 1;
+  return text.slice(0, end);
 }
 
 function seconds(timeoutMs: number): string {

@@ -22,6 +22,8 @@ export interface SchemaKeeper {
   readonly version: number;
   /** As far as the database will say. */
   readonly isKnown: boolean;
+  /** For which fault of its queries writing goes on without; undefined again once the columns were read. */
+  readonly trouble: Fault | undefined;
   /** Grows when a look succeeds after others failed: what was refused meanwhile may pass now. */
   readonly recoveries: number;
   /**
@@ -46,12 +48,15 @@ export interface SchemaKeeper {
 export type SchemaReading =
   /** Every column of every table that is written to. */
   | { readonly kind: "read"; readonly columns: readonly TableColumn[] }
+  /** Nothing, in passing; writes may fare alike. */
   | { readonly kind: "retry"; readonly fault: Fault }
+  /** Nothing, in passing; writes go another way. */
+  | { readonly kind: "later"; readonly fault: Fault }
   | { readonly kind: "unavailable"; readonly fault: Fault };
 
 interface SchemaReader {
-  /** Answers within seconds. Rejects only with the signal's reason. */
-  read(signal: AbortSignal): Promise<SchemaReading>;
+  /** Answers within 5 s or so where writes may wait for it, else within a minute. Rejects only with the signal's reason. */
+  read(signal: AbortSignal, look: { readonly mayBeAwaited: boolean }): Promise<SchemaReading>;
 }
 
 /** May be shared by several keepers: it is of a database, however many tokens lead there. */
@@ -77,11 +82,14 @@ interface KeepSchemaDeps {
 
 /**
  * Looks that fail in passing, one after the other, before writing goes on without: where the way to the
- * database is broken, writing tells; where only its queries are, nothing must wait for them.
+ * database is broken, writing tells; where only its queries are, nothing must wait for them. Of queries that
+ * go a way of their own, one is enough.
  */
 const patience = 3;
 /** Then somebody looks in the background, this long after the last time; doubling. */
 const background = { firstMs: 30_000, mostMs: 300_000 };
+/** And after a refusal: who mends that need not do it here. */
+const afterRefusalMs = 900_000;
 /** A query that finds nothing new is repeated for every refused batch: not more often than this. */
 const betweenReadsMs = 1000;
 
@@ -96,7 +104,7 @@ export function keepSchema(deps: KeepSchemaDeps): SchemaKeeper {
 class Keeper implements SchemaKeeper {
   readonly #deps: KeepSchemaDeps;
   #isKnown = false;
-  #hasReported = false;
+  #trouble: Fault | undefined;
   #failures = 0;
   #recoveries = 0;
   #startedMs = -Infinity;
@@ -124,6 +132,10 @@ class Keeper implements SchemaKeeper {
 
   get isKnown(): boolean {
     return this.#isKnown;
+  }
+
+  get trouble(): Fault | undefined {
+    return this.#trouble;
   }
 
   get recoveries(): number {
@@ -156,7 +168,7 @@ class Keeper implements SchemaKeeper {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const { version } = this.#ranOut;
-      if (this.#isInBackground) await this.#lookInBackground(signal);
+      if (this.#isInBackground || this.#trouble !== undefined) await this.#lookInBackground(signal);
       else await this.#ranOut.changedSince(version, signal);
     }
   }
@@ -168,17 +180,22 @@ class Keeper implements SchemaKeeper {
   async #lookInBackground(signal: AbortSignal): Promise<void> {
     const { clock, activity } = this.#deps;
     const { version } = this.#ranOut;
-    const pauseMs = Math.min(background.mostMs, background.firstMs * 2 ** (this.#failures - patience));
-    const dueInMs = this.#startedMs + pauseMs - clock.uptimeMs();
+    const dueInMs = this.#startedMs + this.#pauseMs - clock.uptimeMs();
     if (dueInMs > 0 && !this.#mustLookNow) {
       await this.#ranOut.changedSince(version, signal, dueInMs);
       return;
     }
     this.#mustLookNow = false;
+    const { recoveries } = this;
     await (this.#reading ?? this.#begin(signal)).catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });
-    if (!this.#isInBackground) activity.notify();
+    if (this.#recoveries > recoveries) activity.notify();
+  }
+
+  get #pauseMs(): number {
+    if (!this.#isInBackground) return afterRefusalMs;
+    return Math.min(background.mostMs, background.firstMs * 2 ** (this.#failures - patience));
   }
 
   async #startSpaced(signal: AbortSignal): Promise<SchemaOutcome> {
@@ -201,29 +218,34 @@ class Keeper implements SchemaKeeper {
     const { reader, cache, clock } = this.#deps;
     this.#startedMs = clock.uptimeMs();
     const number = cache.beginLook();
-    const outcome = await reader.read(signal);
-    if (outcome.kind === "retry") {
-      this.#failures += 1;
-      if (!this.#isInBackground) return outcome;
+    const outcome = await reader.read(signal, { mayBeAwaited: !this.#isInBackground });
+    if (outcome.kind === "retry" || outcome.kind === "later") {
+      const counted = this.#failures + 1;
+      this.#failures = outcome.kind === "later" ? Math.max(patience, counted) : counted;
+      if (!this.#isInBackground) return { kind: "retry", fault: outcome.fault };
       this.#ranOut.notify();
       if (this.#hasWritten) this.#goOnWithout(outcome.fault);
       return known;
     }
-    if (this.#failures > 0) this.#recoveries += 1;
+    const isRead = outcome.kind === "read";
+    if (this.#failures > 0 || (isRead && this.#trouble !== undefined)) this.#recoveries += 1;
     this.#failures = 0;
     this.#hasWritten = false;
     this.#isKnown = true;
-    if (outcome.kind === "read") {
-      this.#hasReported = false;
+    if (isRead) {
+      this.#trouble = undefined;
       cache.learn(outcome.columns, number);
-    } else this.#goOnWithout(outcome.fault);
+    } else {
+      this.#goOnWithout(outcome.fault);
+      this.#ranOut.notify();
+    }
     return known;
   }
 
   #goOnWithout({ code, layer, disposition, message, hint }: Fault): void {
-    if (this.#hasReported) return;
-    this.#hasReported = true;
+    const isNew = this.#trouble === undefined;
     const what = `${message}; writing goes on with the column types that are known from here`;
-    this.#deps.report(new Fault({ code, layer, disposition, message: what, hint }));
+    this.#trouble = new Fault({ code, layer, disposition, message: what, hint });
+    if (isNew) this.#deps.report(this.#trouble);
   }
 }

@@ -75,7 +75,17 @@ export interface StreamsProcessStatus {
     readonly faulted: number;
     /** Texts that are refused for a while, because the process died twice while they ran. */
     readonly parked: number;
+    /** Of the last one that failed. */
+    readonly lastFault: FaultStatus | undefined;
   };
+}
+
+export interface TroubleStatus extends FaultStatus {
+  readonly layer: Layer;
+  /** The name of the source, database, part or unit that it is about. */
+  readonly where: string;
+  /** doubtful: the work goes on all the same, though not as well as it could. */
+  readonly severity: "bad" | "doubtful";
 }
 
 export interface DaemonStatus {
@@ -97,11 +107,8 @@ export interface DaemonStatus {
   readonly residentBytes: number;
   readonly parts: readonly PartStatus[];
   readonly streams: StreamsProcessStatus;
-  /**
-   * The cause of what is wrong just now, lowest layer first; empty when nothing is. `where` is the name of the
-   * source, database, part or unit that it is about.
-   */
-  readonly troubles: readonly (FaultStatus & { readonly layer: Layer; readonly where: string })[];
+  /** What is wrong just now, lowest layer first; empty when nothing is. */
+  readonly troubles: readonly TroubleStatus[];
   readonly snapshot: Snapshot;
   /** Since the oldest message that InfluxDB does not have came; undefined: there is none, or no clock to tell. */
   readonly oldestUnsentAgoMs: number | undefined;

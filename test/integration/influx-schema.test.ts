@@ -59,7 +59,7 @@ function reader(
   return made;
 }
 
-function assertFault(answer: SchemaAnswer, kind: "retry" | "unavailable", code: string): Fault {
+function assertFault(answer: SchemaAnswer, kind: "retry" | "later" | "unavailable", code: string): Fault {
   assert.ok("fault" in answer, inspect(answer));
   assert.deepEqual([answer.kind, answer.fault.code], [kind, code]);
   const said = inspect(answer, { depth: 9 });
@@ -141,7 +141,7 @@ describe("against the stand-in", () => {
 
   test("a path that is not InfluxDB's is not an empty database: Flight is asked, and has the say", async (t) => {
     const server = await standIn(t);
-    assertFault(await reader(t, `${server.url}/influx`).read(never), "retry", "connection_refused");
+    assertFault(await reader(t, `${server.url}/influx`).read(never), "later", "connection_refused");
   });
 
   test("a token that may not read the schema is told so; one that is unknown will not get through either", async (t) => {
@@ -208,12 +208,33 @@ describe("against another server", () => {
       const once = received.length;
       await made.read(never);
       away = true;
-      assertFault(await made.read(never), "retry", "connection_refused");
+      assertFault(await made.read(never), "later", "connection_refused");
       assert.deepEqual([received.length, asked.length], [once, 3]);
       away = false;
       await made.read(never);
       assert.ok(received.length > once, "HTTP was asked again");
     }
+  });
+
+  test("Flight has what is left of the time, and longer only when nobody waits", async (t) => {
+    const { url } = await serve(t, (response) => {
+      setTimeout(() => response.writeHead(404).end(), 100);
+    });
+    const given: number[] = [];
+    const made = reader(t, url, {
+      writeTimeoutMs: 1000,
+      askOverFlight: (_sql, timeoutMs) => {
+        given.push(timeoutMs);
+        return given.length === 2 ? Promise.resolve([]) : Promise.reject(noFlight);
+      },
+    });
+    await made.read(never, { mayBeAwaited: true });
+    await made.read(never, { mayBeAwaited: false });
+    await made.read(never, { mayBeAwaited: true });
+    const [afterHttp = 0, patient, atOnce = 0] = given;
+    assert.ok(afterHttp >= 1 && afterHttp <= 810, `${afterHttp} ms after two answers of 100 ms`);
+    assert.equal(patient, 20_000);
+    assert.ok(atOnce > 900 && atOnce <= 1000, `${atOnce} ms where HTTP is not asked`);
   });
 
   test("404 to a question and 400 to what is none: the database is missing, whatever the texts say", async (t) => {

@@ -10,7 +10,7 @@ export function timedOut(timeoutMs: number, rows: number | undefined, cause: unk
     message:
       rows === undefined
         ? `InfluxDB gave no answer ${within}: that was still planning or connecting`
-        : `the answer of InfluxDB did not end ${within}: that was after ${rows} rows`,
+        : `the answer of InfluxDB did not end ${within}: that was after ${counted(rows)}`,
     hint:
       rows === undefined
         ? "see that InfluxDB answers other queries quickly, ask for a narrower time range, or raise the timeout"
@@ -21,14 +21,14 @@ export function timedOut(timeoutMs: number, rows: number | undefined, cause: unk
 
 export function stalled(silenceMs: number, rows: number): Fault {
   return flightFault("flight_stalled", "retry", {
-    message: `InfluxDB has sent nothing for ${seconds(silenceMs)}, not even a sign of life; that was after ${rows} rows`,
+    message: `InfluxDB has sent nothing for ${seconds(silenceMs)}, not even a sign of life; that was after ${counted(rows)}`,
     hint: "see that InfluxDB runs and is not out of memory; a proxy in between that holds data back looks the same",
   });
 }
 
 export function tooBig(maxBytes: number, rows: number): Fault {
   return flightFault("flight_result_too_big", "drop", {
-    message: `the answer is larger than the ${maxBytes} bytes allowed for it; that was after ${rows} rows`,
+    message: `the answer is larger than the ${maxBytes} bytes allowed for it; that was after ${counted(rows)}`,
     hint: "add a LIMIT, ask for a narrower time range, or read it in pieces: chunks(), reader() and rows() need no more than one batch of memory",
   });
 }
@@ -78,6 +78,10 @@ function flightFault(
   text: Pick<FaultOptions, "message" | "hint" | "cause">,
 ): Fault {
   return new Fault({ code, layer: "flight", disposition, ...text });
+}
+
+function counted(rows: number): string {
+  return rows === 1 ? "1 row" : `${rows} rows`;
 }
 
 function seconds(durationMs: number): string {

@@ -1,6 +1,7 @@
 /**
  * Whether a read that failed is asked anew, and when. A read changes nothing on the server, so only two things stand
- * against it: the consumer has seen rows already, which would come a second time, or the fault will not go away. Pure.
+ * against it: the consumer has seen rows already, which would come a second time, or the fault will not go away, as a
+ * mistake in the configuration or in a certificate, which a person mends between two queries but not during one. Pure.
  */
 import { backoffMs } from "../../lib/backoff.ts";
 import type { Fault } from "../../lib/fault.ts";
@@ -26,7 +27,7 @@ export interface FailedAttempt {
 /** How long to wait before the next attempt; undefined: there is none, and the fault is the consumer's. */
 export function retryDelayMs(failed: FailedAttempt): number | undefined {
   const { fault, policy, sawRows, attempts, remainingMs, random } = failed;
-  if (fault.disposition !== "retry" || attempts >= maxAttempts) return undefined;
+  if (fault.disposition !== "retry" || fault.layer === "config" || attempts >= maxAttempts) return undefined;
   if (policy === "never" || (policy === "before_rows" && sawRows)) return undefined;
   const delayMs = backoffMs({ attempt: attempts - 1, baseMs, capMs, random });
   // The fault says more than the timeout that would follow.

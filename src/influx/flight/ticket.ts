@@ -11,6 +11,9 @@ import type { FlightQuery, QueryParam } from "./api.ts";
 
 export type TicketQuery = Pick<FlightQuery, "text" | "language" | "params"> & { readonly database: string };
 
+/** Ours: a name stands in every fault about its value. */
+const maxNameChars = 64;
+
 /** tonic's limit for a request is 4 MiB; the rest is for the envelope. */
 const maxTicketBytes = 4 * 1024 * 1024 - 1024;
 
@@ -34,9 +37,16 @@ export function encodeTicket({ text, language = "sql", params, database }: Ticke
 }
 
 function pair(name: string, value: QueryParam): string {
-  if (!/^[A-Za-z0-9_]{1,64}$/.test(name)) {
+  const shown = name.slice(0, maxNameChars).toWellFormed();
+  if (name.length > maxNameChars) {
     throw badParameter(
-      `a query parameter cannot be named ${JSON.stringify(name.slice(0, 64).toWellFormed())}`,
+      `the name of a query parameter, ${JSON.stringify(`${shown}…`)}, is ${name.length} characters long`,
+      `use ${maxNameChars} characters at most`,
+    );
+  }
+  if (!/^[A-Za-z0-9_]+$/.test(name)) {
+    throw badParameter(
+      `a query parameter cannot be named ${JSON.stringify(shown)}`,
       "use letters, digits and _, and no $: the parameter of $from is named from",
     );
   }

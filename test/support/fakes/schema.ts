@@ -27,14 +27,20 @@ export class ScriptedReader {
   latencyMs = 0;
   /** By the clock that was given. */
   readonly askedMs: number[] = [];
+  /** How many of them somebody might wait for. */
+  awaited = 0;
   readonly #uptimeMs: () => number;
 
   constructor(clock: { uptimeMs(): number }) {
     this.#uptimeMs = () => clock.uptimeMs();
   }
 
-  async read(signal: AbortSignal): Promise<SchemaReading> {
+  async read(
+    signal: AbortSignal,
+    { mayBeAwaited }: { readonly mayBeAwaited: boolean },
+  ): Promise<SchemaReading> {
     signal.throwIfAborted();
+    if (mayBeAwaited) this.awaited += 1;
     const number = this.askedMs.push(this.#uptimeMs());
     if (this.latencyMs > 0) await sleep(this.latencyMs, signal);
     signal.throwIfAborted();
@@ -53,6 +59,7 @@ export function known(): SchemaKeeper {
     },
     isKnown: true,
     recoveries: 0,
+    trouble: undefined,
     read: () => Promise.resolve(answer),
     readAgain: () => Promise.resolve(answer),
     confirm: (taken) => columns.confirm(taken),

@@ -98,6 +98,7 @@ const streamsAtWork: ReturnType<StatusDeps["streams"]> = {
   starts: 3,
   failures: 2,
   lastFault: { layer: "flight", code: "streams_died", message: "it died", hint: "ask again" },
+  lastQueryFault: { layer: "flight", code: "flight_unauthorized", message: "not accepted", hint: "set it" },
   underWay: 1,
   waiting: 4,
   answered: 10,
@@ -116,7 +117,14 @@ test("the streams process is told of without the texts of its queries", async (t
     starts: 3,
     failures: 2,
     lastFault: { code: "streams_died", message: "it died", hint: "ask again" },
-    queries: { underWay: 1, waiting: 4, answered: 10, faulted: 5, parked: 1 },
+    queries: {
+      underWay: 1,
+      waiting: 4,
+      answered: 10,
+      faulted: 5,
+      parked: 1,
+      lastFault: { code: "flight_unauthorized", message: "not accepted", hint: "set it" },
+    },
   });
 });
 
@@ -133,7 +141,7 @@ async function teller(t: TestContext, more: Partial<StatusDeps> = {}): Promise<S
     notifier: silentNotifier,
     supervisor: { status: () => [part("forward")], health: () => undefined, worstLoopDelayMs: () => 4 },
     sources: () => [source("connected")],
-    destinations: () => [{ name: "lorawan", forward: { trouble: undefined } }],
+    destinations: () => [database()],
     snapshot: () => well,
     streams: () => streamsAtWork,
     journalTrouble: () => undefined,
@@ -141,6 +149,10 @@ async function teller(t: TestContext, more: Partial<StatusDeps> = {}): Promise<S
     oldestUnsentS: () => 1.5,
     ...more,
   });
+}
+
+function database(trouble?: Fault, unread?: Fault): ReturnType<StatusDeps["destinations"]>[number] {
+  return { name: "lorawan", forward: { trouble }, columns: { trouble: unread } };
 }
 
 function source(state: SourceStatus["state"], lastFault?: Fault): { name: string; status: SourceStatus } {
@@ -193,7 +205,7 @@ describe("the status", () => {
     };
     const one = await teller(t, {
       sources: () => [source("waiting", refused)],
-      destinations: () => [{ name: "lorawan", forward: { trouble: away } }],
+      destinations: () => [database(away)],
       snapshot: () => snapshot,
     });
     assert.deepEqual(
@@ -204,6 +216,32 @@ describe("the status", () => {
       ],
     );
     assert.match(one.line(), /^0 of 1 brokers, InfluxDB away, /);
+  });
+
+  test("columns that cannot be read are doubtful, and no more than that; with no writes either, that is said", async (t) => {
+    const unread = new Fault({
+      code: "flight_unauthorized",
+      layer: "flight",
+      disposition: "fatal",
+      message: "not accepted",
+      hint: "set it",
+    });
+    const said = async (trouble?: Fault) =>
+      (await teller(t, { destinations: () => [database(trouble, unread)] })).status().troubles;
+    assert.deepEqual(await said(), [
+      {
+        code: "flight_unauthorized",
+        message: "not accepted",
+        hint: "set it",
+        layer: "flight",
+        where: "lorawan",
+        severity: "doubtful",
+      },
+    ]);
+    assert.deepEqual(
+      (await said(away)).map(({ code, severity }) => [code, severity]),
+      [["write_unreachable", "bad"]],
+    );
   });
 
   test("a journal that takes nothing in, and a reload that was refused, are troubles", async (t) => {

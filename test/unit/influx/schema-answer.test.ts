@@ -173,13 +173,13 @@ describe("an answer over Flight", () => {
     const strange = classifyFlightSchema([...rows, { a: 1n }]);
     assert.deepEqual(
       [strange.kind, "fault" in strange && strange.fault.code],
-      ["retry", "schema_not_understood"],
+      ["later", "schema_not_understood"],
     );
   });
 
   test("that failed is asked again when that may help; a database that is missing has no columns", () => {
     const away = fault("connection_refused", "retry");
-    assert.deepEqual(classifyFlightSchema(away), { kind: "retry", fault: away });
+    assert.deepEqual(classifyFlightSchema(away), { kind: "later", fault: away });
     for (const code of ["server_not_http2", "flight_not_grpc", "flight_unsupported"]) {
       assert.equal(classifyFlightSchema(fault(code, "retry")).kind, "unavailable", code);
     }

@@ -20,9 +20,11 @@ type StatusRow = readonly [
 
 const answers: readonly StatusRow[] = [
   [1, "Call cancelled", "flight_cancelled_by_server", "retry", /cancelled the query: Call cancelled/],
-  [2, "", "flight_failed", "retry", /does not say why$/],
+  [2, "", "flight_failed", "retry", /ended the query, and does not say why$/],
+  [2, "No module named 'numpy'", "flight_failed", "retry", /8181 ended the query: No module named 'numpy'$/],
   [2, "Received HTTP status code 301", "flight_not_grpc", "fatal", /HTTP 301, not with gRPC/],
-  [2, "Received HTTP status code 500", "flight_not_grpc", "fatal", /HTTP 500, not with gRPC/],
+  [2, "Received HTTP status code 408", "flight_unavailable", "retry", /a proxy at .* HTTP 408/],
+  [2, "Received HTTP status code 500", "flight_unavailable", "retry", /a proxy at .* HTTP 500/],
   [13, "Received HTTP status code 400", "flight_not_grpc", "fatal", /HTTP 400, not with gRPC/],
   [12, "Received HTTP status code 404", "flight_not_grpc", "fatal", /HTTP 404, not with gRPC/],
   [14, "Received HTTP status code 429", "flight_unavailable", "retry", /a proxy at .* HTTP 429/],
@@ -338,10 +340,35 @@ test("a timeout is one fault, which says how far the query came", () => {
     ["streaming", /the answer of .* did not end within 1\.5 s/, /narrower/],
   ];
   for (const [phase, words, hint] of rows) {
-    const fault = faultOfStatus({ code: 4, details: "" }, { peer: https, phase, timeoutMs: 1500 });
+    const fault = faultOfStatus({ code: 4, details: "" }, { ...context, phase, timeoutMs: 1500 });
     assert.equal(fault.code, "flight_timeout");
     assert.match(fault.message, words);
     assert.match(fault.hint ?? "", hint);
+  }
+});
+
+test("an answer that broke off before anything of it came is not said to have begun", () => {
+  const reset = { code: 13, details: "Received RST_STREAM with code 2 (Internal server error)" };
+  for (const phase of ["connecting", "answering"] as const) {
+    const { code, message, hint } = faultOfStatus(reset, { ...context, phase });
+    assert.equal(code, "flight_cut_off");
+    assert.match(message, /broke off the query before any answer: Received RST_STREAM/);
+    assert.doesNotMatch(`${message} ${hint}`, /so far|rows/);
+  }
+  const { message, hint } = faultOfStatus(reset, { ...context, phase: "streaming" });
+  assert.match(message, /broke off its answer before the end: Received RST_STREAM/);
+  assert.match(hint ?? "", /^what came so far is not all; /);
+});
+
+test("where no token was sent, none is said to be refused", () => {
+  const none = { ...context, withoutToken: true };
+  const unknown = faultOfStatus({ code: 16, details: "Unauthenticated" }, none);
+  assert.match(unknown.message, /asks for a token, and none is configured: Unauthenticated$/);
+  const powerless = faultOfStatus({ code: 7, details: "" }, none);
+  assert.match(powerless.message, /does not let anybody read this database without a token$/);
+  for (const { hint } of [unknown, powerless]) assert.match(hint ?? "", /^set influxdb\.query_token or /);
+  for (const code of [7, 16]) {
+    assert.match(faultOfStatus({ code, details: "" }, context).message, /our token/);
   }
 });
 
@@ -357,4 +384,16 @@ test("what a server says is shown whole but short, in one line, and without the 
   const echoed = said(`${"x".repeat(292)} apiv3_token`, redact);
   assert.match(echoed, /x \[secre…$/);
   assert.doesNotMatch(echoed, /apiv3/);
+});
+
+test("a text without end costs no more than it is long", () => {
+  const texts = [". ".repeat(100_000) + "x", "database '".repeat(50_000), "\n".repeat(300_000)];
+  for (const details of texts) {
+    for (const code of [5, 13]) {
+      const { message } = faultOfStatus({ code, details }, context);
+      assert.ok(message.length < 500, `${message.length} characters`);
+    }
+  }
+  const { message } = faultOfStatus({ code: 13, details: "it broke. . ." }, context);
+  assert.match(message, /: it broke$/);
 });

@@ -186,6 +186,56 @@ describe("schema keeper", () => {
     assert.deepEqual([said(), keeper.isKnown, reader.askedMs.length], [["unavailable"], true, 2]);
   });
 
+  test("where queries go another way than writes, one look that fails in passing is enough to go on without", async (t) => {
+    const { time, reader, said, keeper } = setUp(t);
+    reader.answer = () => ({ kind: "later", fault: schemaFault("no_flight") });
+    reader.latencyMs = 5000;
+    const first = keeper.read(never);
+    await time.advance(5000);
+    assert.deepEqual(await first, { kind: "known" }, "nobody has to think the database away");
+    assert.deepEqual(await keeper.readAgain(never), { kind: "known" });
+    assert.deepEqual([reader.askedMs.length, reader.awaited, said()], [1, 1, []]);
+    keeper.confirm([]);
+    await time.advance(5000);
+    assert.deepEqual([reader.askedMs.length, reader.awaited, said()], [2, 1, ["no_flight"]]);
+    reader.answer = () => temperature("string");
+    await time.advance(120_000);
+    assert.deepEqual([keeper.isKnown, keeper.recoveries, reader.awaited], [true, 1, 1]);
+  });
+
+  test("what writing goes on without is a trouble until the columns are read, though it is logged once", async (t) => {
+    const { time, reader, said, keeper } = setUp(t);
+    reader.answer = (number) => ({ kind: "later", fault: schemaFault(`fault_${number}`) });
+    const trouble = (): Fault | undefined => keeper.trouble;
+    await keeper.read(never);
+    assert.equal(trouble(), undefined, "nothing was written: it may be an outage of everything");
+    keeper.confirm([]);
+    await time.advance(1);
+    assert.match(trouble()?.message ?? "", /^fault_2; writing goes on with the column types/);
+    await time.advance(120_000);
+    assert.equal(trouble()?.code, "fault_3");
+    assert.deepEqual(said(), ["fault_2"]);
+    reader.answer = () => empty;
+    await time.advance(240_000);
+    assert.equal(trouble(), undefined);
+  });
+
+  test("a database that will not say is looked at now and then: whoever mends that may do it elsewhere", async (t) => {
+    const { time, reader, activity, said, keeper } = setUp(t);
+    reader.answer = () => ({ kind: "unavailable", fault: schemaFault("unavailable") });
+    await keeper.read(never);
+    const before = activity.version;
+    for (let minute = 0; minute < 60; minute += 1) await time.advance(60_000);
+    assert.deepEqual([reader.askedMs.length, said()], [5, ["unavailable"]]);
+    assert.deepEqual([keeper.trouble?.code, keeper.recoveries, activity.version], ["unavailable", 0, before]);
+    reader.answer = () => temperature("string");
+    await time.advance(900_000);
+    assert.deepEqual([keeper.trouble, keeper.recoveries, reader.askedMs.length], [undefined, 1, 6]);
+    assert.ok(activity.version > before, "what was refused meanwhile may pass now");
+    await time.advance(3_600_000);
+    assert.equal(reader.askedMs.length, 6);
+  });
+
   test("another look begins after the call, a second after the last one at least, and is shared", async (t) => {
     const { time, reader, keeper } = setUp(t);
     reader.latencyMs = 300;

@@ -100,7 +100,7 @@ describe("what is answered", () => {
     const databases = [{ name: "lorawan", state: "away" as const, config }];
     const status = daemonStatus({
       parts: [part("forward", { lastFault: fault })],
-      troubles: [Object.assign(fault, { where: "lorawan" })],
+      troubles: [Object.assign(fault, { where: "lorawan", severity: "bad" as const })],
       snapshot: { databases },
     });
     const { path } = await startControl(t, socketIn(t), { status: () => status });

@@ -53,7 +53,7 @@ export function daemonStatus(
       starts: 0,
       failures: 0,
       lastFault: undefined,
-      queries: { underWay: 0, waiting: 0, answered: 0, faulted: 0, parked: 0 },
+      queries: { underWay: 0, waiting: 0, answered: 0, faulted: 0, parked: 0, lastFault: undefined },
     },
     troubles: [],
     oldestUnsentAgoMs: 3200,

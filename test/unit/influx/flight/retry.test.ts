@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Fault } from "../../../../src/lib/fault.ts";
 import { maxAttempts, retryDelayMs, type FailedAttempt } from "../../../../src/influx/flight/retry.ts";
 import { faultOf } from "./fixture.ts";
 
@@ -21,6 +22,12 @@ describe("whether a read is asked anew", () => {
     for (const disposition of ["drop", "quarantine", "restart", "fatal"] as const) {
       assert.equal(delay({ fault: faultOf("flight_x", disposition) }), undefined, disposition);
     }
+  });
+
+  test("what only a person can mend is not worth one, though the next query tries it", () => {
+    const badPem = new Fault({ code: "tls_bad_pem", layer: "config", disposition: "retry", message: "no" });
+    assert.equal(delay({ fault: badPem }), undefined);
+    assert.equal(delay({ fault: badPem, policy: "always" }), undefined);
   });
 
   test("after rows were seen only who asked for it gets them again", () => {
