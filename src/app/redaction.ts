@@ -1,4 +1,4 @@
-import { redactor } from "../influx/redact.ts";
+import { redactorOf } from "../influx/redact.ts";
 import { Secret } from "../lib/secret.ts";
 
 /**
@@ -6,12 +6,7 @@ import { Secret } from "../lib/secret.ts";
  * nothing until it is called.
  */
 export function configRedactor(config: object): (text: string) => string {
-  return (text) => {
-    const secrets = secretsIn(config).map((secret) => secret.reveal());
-    // Of two secrets one may be a part of the other.
-    const longestFirst = secrets.sort((one, other) => other.length - one.length);
-    return longestFirst.reduce((rest, secret) => redactor(secret)(rest), text);
-  };
+  return (text) => redactorOf(secretsIn(config).map((secret) => secret.reveal()))(text);
 }
 
 function secretsIn(value: unknown): Secret[] {

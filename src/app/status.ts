@@ -49,7 +49,7 @@ export interface StatusDeps {
   sources(): readonly Pick<Source, "name" | "status">[];
   destinations(): readonly Watched[];
   snapshot(): Snapshot;
-  streams(): StreamsStatus & { readonly lastQueryFault?: FaultSummary | undefined };
+  streams(): StreamsStatus;
   /** Why nothing is committed just now. */
   journalTrouble(): Fault | undefined;
   /** What the last reload could not carry out. */
@@ -239,7 +239,7 @@ function streamsStatus({
   lastQueryFault,
   parkedRequests,
   ...status
-}: ReturnType<StatusDeps["streams"]>): StreamsProcessStatus {
+}: StreamsStatus): StreamsProcessStatus {
   const { state, pid, starts, failures, underWay, waiting, answered, faulted } = status;
   return {
     state,

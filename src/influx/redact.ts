@@ -8,6 +8,14 @@ export function redactor(token: string): (text: string) => string {
   return (text) => text.replaceAll(pattern, "[secret]");
 }
 
+/** The same for several of them. */
+export function redactorOf(secrets: Iterable<string>): (text: string) => string {
+  // Of two secrets one may be a part of the other.
+  const longestFirst = [...new Set(secrets)].sort((one, other) => other.length - one.length);
+  const redactors = longestFirst.map((secret) => redactor(secret));
+  return (text) => redactors.reduce((rest, redact) => redact(rest), text);
+}
+
 const htmlNames: Readonly<Record<string, string>> = {
   "&": "amp",
   "<": "lt",

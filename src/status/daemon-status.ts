@@ -73,7 +73,7 @@ export interface StreamsProcessStatus {
     readonly waiting: number;
     readonly answered: number;
     readonly faulted: number;
-    /** Texts that are refused for a while, because the process died twice while they ran. */
+    /** Texts that are refused for a while, because the process died of them twice. */
     readonly parked: number;
     /** Of the last one that failed. */
     readonly lastFault: FaultStatus | undefined;

@@ -9,7 +9,7 @@ import { assert } from "../lib/fault.ts";
 import { once } from "../lib/abort.ts";
 import { formatBytes } from "../lib/units.ts";
 import { answerTooBigFault } from "./faults.ts";
-import type { Credit } from "./messages.ts";
+import { type Credit, isPlainQuery } from "./messages.ts";
 import type { AnswerBounds, StreamAnswer, StreamQuery } from "./port.ts";
 
 const defaultBounds = { maxRows: 10_000, maxBytes: 8 * 1024 * 1024 };
@@ -49,6 +49,8 @@ export class Answer implements StreamAnswer {
     this.#deps = deps;
     this.query = query;
     this.requestId = query.requestId ?? randomUUID();
+    const whole = { connection: "", timeoutMs: 0, ...query, requestId: this.requestId };
+    assert(isPlainQuery(whole), "what is asked is no query: the process would drop it");
     this.#signal = signal;
     this.ended = this.#ended.promise;
     // Whoever does not ask for the columns hears of the failure from the rows.
@@ -87,6 +89,7 @@ export class Answer implements StreamAnswer {
   }
 
   receivedEnd(end: FlightEnd): void {
+    this.#over();
     this.#end = end;
     this.#wake?.();
   }
@@ -148,6 +151,8 @@ export class Answer implements StreamAnswer {
   async #next(): Promise<Batch | undefined> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure.reason;
+      // After the end nobody listens, and what has come may still be left unread.
+      if (this.#signal?.aborted === true) throw this.#signal.reason;
       const batch = this.#batches.shift();
       if (batch !== undefined || this.#end !== undefined) return batch;
       const { promise, resolve } = Promise.withResolvers<void>();

@@ -11,6 +11,18 @@ export interface ProcessFailure {
   readonly hint: string;
 }
 
+export function diedFailure(what: string): ProcessFailure {
+  return {
+    code: "streams_died",
+    what,
+    hint: "it is started again; when it goes on, report it with the log",
+  };
+}
+
+export function stuckFailure(what: string): ProcessFailure {
+  return { ...diedFailure(`${what} and was killed`), code: "streams_stuck" };
+}
+
 export function partFault({ code, what, hint }: ProcessFailure): Fault {
   const message = `the streams process ${what}`;
   return new Fault({ code, layer: "flight", disposition: "restart", message, hint });
@@ -22,7 +34,7 @@ export function cutOffFault({ code, what }: ProcessFailure): Fault {
     layer: "flight",
     disposition: "retry",
     message: `the query was cut off: the streams process ${what}`,
-    hint: "ask again: the process is started anew; a query that ends it twice is refused for a while",
+    hint: "ask again: the process is started anew; a query that ends it again and again is refused for a while",
   });
 }
 
@@ -46,6 +58,33 @@ export function busyFault(underWay: number, waiting: number): Fault {
   });
 }
 
+/** Its time was over while it waited. Beside a free place that is for one during which the process died. */
+export function notBegunFault(
+  timeoutMs: number,
+  now: { isServing: boolean; underWay: number; waiting: number; maxUnderWay: number },
+): Fault {
+  if (!now.isServing) return unavailableFault(`it did not start within the ${timeoutMs} ms of the query`);
+  if (now.underWay >= now.maxUnderWay) return busyFault(now.underWay, now.waiting);
+  return new Fault({
+    code: "streams_busy",
+    layer: "flight",
+    disposition: "retry",
+    message: `the query did not begin within its ${timeoutMs} ms: one during which the streams process died runs beside nothing else`,
+    hint: "ask again: it runs beside others again when it was answered, or after some minutes",
+  });
+}
+
+/** The process has sent all that it may, and waits. */
+export function notReadFault(timeoutMs: number): Fault {
+  return new Fault({
+    code: "streams_not_read",
+    layer: "flight",
+    disposition: "drop",
+    message: `the answer was not read within the ${timeoutMs} ms of its query`,
+    hint: "read it sooner, ask for less, or give the query more time",
+  });
+}
+
 export function noAnswerFault(timeoutMs: number): Fault {
   return new Fault({
     code: "streams_no_answer",
@@ -61,7 +100,7 @@ export function parkedRequestFault(forMs: number): Fault {
     code: "streams_request_parked",
     layer: "flight",
     disposition: "retry",
-    message: `this query is refused for another ${Math.ceil(forMs / 1000)} s: the streams process died twice while it ran`,
+    message: `this query is refused for another ${Math.ceil(forMs / 1000)} s: the streams process died of it twice`,
     hint: "make it smaller (a shorter time range, fewer columns), or report it with the log",
   });
 }
@@ -93,6 +132,26 @@ export function noConnectionFault(name: string): Fault {
     disposition: "retry",
     message: `the configuration has no connection "${name}" any more`,
     hint: "ask again: whoever asks is told of the new configuration",
+  });
+}
+
+export function changedConnectionFault(name: string): Fault {
+  return new Fault({
+    code: "streams_unavailable",
+    layer: "flight",
+    disposition: "retry",
+    message: `the connection "${name}" was configured anew while the query waited`,
+    hint: "ask again: it goes to what the connection is now",
+  });
+}
+
+export function unreadableQueryFault(): Fault {
+  return new Fault({
+    code: "streams_request_failed",
+    layer: "flight",
+    disposition: "drop",
+    message: "the streams process could not read the query",
+    hint: "report it with the log",
   });
 }
 

@@ -3,21 +3,25 @@
  * value in V8's own format, in which bigint and Uint8Array are what they are. Node's channel of `fork` does
  * the same, but what it cannot read is an exception that nobody can catch, in the daemon: here it is a frame
  * that says so, and no length makes the reader keep more than `maxFrameBytes`.
+ *
+ * Decoding is what the other side can make expensive: a frame is decoded when it is asked for, and who has
+ * had enough of them stops asking.
  */
 import { deserialize, serialize } from "node:v8";
 
 /** The number of the file descriptor in the process: after standard input, output and error. */
 export const channelFd = 3;
 
-/** Decoding that much takes tens of milliseconds; what is usual is a thirtieth of it (worker.ts). */
-export const maxFrameBytes = 8 * 1024 * 1024;
+/** Of rows, the largest group of which (messages.ts) takes three quarters of it at most, or one long row. */
+export const maxFrameBytes = 1024 * 1024;
 const headerBytes = 4;
 
 export type Frame =
-  | { readonly kind: "message"; readonly value: unknown }
+  /** `bytes`: of the whole frame, which is what credit is counted in. */
+  | { readonly kind: "message"; readonly value: unknown; readonly bytes: number }
   /** Cannot be read. The frames after it can. */
   | { readonly kind: "broken" }
-  /** The length is none: nothing that follows makes sense. */
+  /** The length is that of no frame: nothing that follows makes sense. */
   | { readonly kind: "lost" };
 
 /** Undefined: it would be longer than the other side reads. */
@@ -37,26 +41,25 @@ export class FrameReader {
   #bodyBytes: number | undefined;
   #isLost = false;
 
-  /** The frames that this chunk completes. */
-  read(chunk: Uint8Array): Frame[] {
-    const frames: Frame[] = [];
-    if (this.#isLost) return frames;
+  /** The frames that this chunk completes. To be read to the end, or never again. */
+  *read(chunk: Uint8Array): Generator<Frame> {
+    if (this.#isLost) return;
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
     for (;;) {
       const bodyBytes = this.#bodyBytes ?? this.#take(headerBytes)?.readUInt32BE();
-      if (bodyBytes === undefined) return frames;
-      if (bodyBytes > maxFrameBytes) {
+      if (bodyBytes === undefined) return;
+      if (bodyBytes === 0 || bodyBytes > maxFrameBytes) {
         this.#isLost = true;
         this.#chunks = [];
-        frames.push({ kind: "lost" });
-        return frames;
+        yield { kind: "lost" };
+        return;
       }
       this.#bodyBytes = bodyBytes;
       const body = this.#take(bodyBytes);
-      if (body === undefined) return frames;
+      if (body === undefined) return;
       this.#bodyBytes = undefined;
-      frames.push(valueOf(body));
+      yield frameIn(body);
     }
   }
 
@@ -72,9 +75,9 @@ export class FrameReader {
   }
 }
 
-function valueOf(body: Buffer): Frame {
+function frameIn(body: Buffer): Frame {
   try {
-    return { kind: "message", value: deserialize(body) };
+    return { kind: "message", value: deserialize(body), bytes: headerBytes + body.length };
   } catch {
     return { kind: "broken" };
   }

@@ -43,11 +43,17 @@ export interface PlainQuery
   readonly timeoutMs: number;
 }
 
-/** How much more the process may send of a request. A row is never cut: the last one may exceed `bytes`. */
+/**
+ * How much more rows the process may send of a request, in bytes of whole frames. A row is never cut: the last
+ * message may exceed `bytes`, and none is sent when nothing is left.
+ */
 export interface Credit {
   readonly rows: number;
   readonly bytes: number;
 }
+
+/** The largest group: the daemon decodes it in about a millisecond of its event loop, and takes no longer one. */
+export const maxGroup: Credit = { rows: 512, bytes: 256 * 1024 };
 
 export type ToProcess =
   /** For the queries that come after it; `id` counts the configurations. */
@@ -75,8 +81,8 @@ export interface Vitals {
 export type FromProcess =
   | { readonly kind: "ready"; readonly id: number }
   | { readonly kind: "columns"; readonly id: number; readonly columns: readonly Column[] }
-  /** `bytes`: what they count against the credit (groups.ts). */
-  | { readonly kind: "rows"; readonly id: number; readonly rows: readonly Row[]; readonly bytes: number }
+  /** At most a group of them. */
+  | { readonly kind: "rows"; readonly id: number; readonly rows: readonly Row[] }
   | { readonly kind: "end"; readonly id: number; readonly end: FlightEnd }
   /** `isFatal`: the process ends because of this request. */
   | { readonly kind: "fault"; readonly id: number; readonly fault: PlainFault; readonly isFatal: boolean }
@@ -108,7 +114,7 @@ const isConfig = shape({
 const isParam: Check = (value) =>
   value === null || ["boolean", "number", "bigint", "string"].includes(typeof value);
 
-const isQuery = shape({
+export const isPlainQuery = shape({
   connection: isText,
   text: isText,
   language: nothingOr(oneOf("sql", "influxql")),
@@ -125,7 +131,7 @@ const isQuery = shape({
 
 const toProcess: Readonly<Record<ToProcess["kind"], Check>> = {
   configure: shape({ id: isCount, connections: recordOf(isConfig) }),
-  query: shape({ id: isCount, query: isQuery, credit: isCredit }),
+  query: shape({ id: isCount, query: isPlainQuery, credit: isCredit }),
   credit: shape({ id: isCount, credit: isCredit }),
   cancel: shape({ id: isCount }),
   ping: shape({ id: isCount }),
@@ -144,6 +150,10 @@ const isColumn = shape({
 
 function isFieldType(type: unknown): boolean {
   return oneOf("float", "integer", "uinteger", "string", "boolean")(type);
+}
+
+function isGroup(rows: unknown): boolean {
+  return Array.isArray(rows) && rows.length <= maxGroup.rows;
 }
 
 const isEnd = shape({
@@ -167,7 +177,7 @@ const isVitals = shape({
 const fromProcess: Readonly<Record<FromProcess["kind"], Check>> = {
   ready: shape({ id: isCount }),
   columns: shape({ id: isCount, columns: listOf(isColumn) }),
-  rows: shape({ id: isCount, rows: listOf(isObject), bytes: isCount }),
+  rows: shape({ id: isCount, rows: every(isGroup, listOf(isObject)) }),
   end: shape({ id: isCount, end: isEnd }),
   fault: shape({ id: isCount, fault: isPlainFault, isFatal: isBoolean }),
   pong: shape({ id: isCount, vitals: isVitals }),
@@ -176,6 +186,11 @@ const fromProcess: Readonly<Record<FromProcess["kind"], Check>> = {
 /** Undefined: it is none of those messages. */
 export function toProcessOf(value: unknown): ToProcess | undefined {
   return fits(value, toProcess) ? (value as ToProcess) : undefined;
+}
+
+/** The id of what was to be a query, and whoever asked it waits. */
+export function idOfQuery(value: unknown): number | undefined {
+  return shape({ kind: oneOf("query"), id: isCount })(value) ? (value as { id: number }).id : undefined;
 }
 
 /** Undefined: it is none of those messages. */

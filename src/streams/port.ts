@@ -39,7 +39,7 @@ export interface StreamAnswer extends AsyncIterable<readonly Row[]> {
 export interface AnswerBounds {
   /** Default 10 000. */
   readonly maxRows?: number;
-  /** About what the rows take in memory. Default 8 MiB. */
+  /** Of the messages that bring the rows, which in memory take some times as much. Default 8 MiB. */
   readonly maxBytes?: number;
 }
 
@@ -79,10 +79,12 @@ export interface StreamsStatus {
   readonly waiting: number;
   readonly answered: number;
   readonly faulted: number;
+  /** Of the last query that failed. */
+  readonly lastQueryFault: FaultSummary | undefined;
   /** Messages of the process that were dropped. */
   readonly unknownMessages: number;
   readonly brokenMessages: number;
-  /** Texts that are refused, because the process died twice while they ran. */
+  /** Queries that are refused because the process died of them; their texts cut, and without secrets. */
   readonly parkedRequests: readonly { readonly text: string; readonly untilMs: number }[];
   readonly subscriptions: readonly SubscriptionStatus[];
 }

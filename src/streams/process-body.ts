@@ -28,10 +28,10 @@ export function runProcessBody(createClient: (config: FlightConfig) => FlightCli
   // The end of the channel is not seen by a process in an endless loop: this is.
   if (!dieWithParent(Number(process.argv[2]))) die();
   const channel = new Socket({ fd: channelFd });
-  const send = (message: FromProcess): boolean => {
+  const send = (message: FromProcess): number | undefined => {
     const frame = frameOf(message);
     if (frame !== undefined) channel.write(frame);
-    return frame !== undefined;
+    return frame?.length;
   };
   const worker = new Worker({ send, createClient, memory });
   dieOfErrors(worker);

@@ -3,19 +3,23 @@
  *
  * Invariants: `maxUnderWay` and `maxWaiting` hold; every request ends once, by its end, a fault or a
  * cancellation, and its timer with it; ids are never used twice, so that what a process says late meets
- * nobody; at most one suspect is under way (suspects.ts). Requests outlive processes only while they wait.
+ * nobody; a suspect is under way beside nothing (suspects.ts). They begin in their order, also where one must
+ * wait until it can be alone: else it would wait for ever. Requests outlive processes only while they wait.
  */
-import { timerMs } from "../lib/abort.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Fault } from "../lib/fault.ts";
 import type { Log } from "../lib/log.ts";
+import type { Row } from "../influx/arrow/rows.ts";
 import type { Answer } from "./answer.ts";
 import {
   busyFault,
+  changedConnectionFault,
   cutOffFault,
   messageTooBigFault,
   noAnswerFault,
   noConnectionFault,
+  notBegunFault,
+  notReadFault,
   parkedRequestFault,
   type ProcessFailure,
   protocolFault,
@@ -24,8 +28,10 @@ import {
 import type { Credit, FromProcess, ToProcess } from "./messages.ts";
 import { faultOfPlain } from "./plain-fault.ts";
 import type { StreamsStatus } from "./port.ts";
+import { Request } from "./request.ts";
 import type { StreamsSettings } from "./settings.ts";
 import { Suspects } from "./suspects.ts";
+import type { FaultSummary } from "../supervision/child.ts";
 
 /** False: it does not fit into a message. */
 export type Send = (message: ToProcess) => boolean;
@@ -43,18 +49,6 @@ export interface RequestsDeps {
   readonly changed: () => void;
 }
 
-interface Request {
-  readonly id: number;
-  readonly answer: Answer;
-  readonly connection: string;
-  readonly timeoutMs: number;
-  readonly deadlineMs: number;
-  timer: NodeJS.Timeout | undefined;
-  /** Rows that the process may still send. */
-  rowsLeft: number;
-  isUnderWay: boolean;
-}
-
 const mainConnection = "main";
 const stopping = "flightline is stopping";
 
@@ -62,13 +56,14 @@ export class Requests {
   readonly #deps: RequestsDeps;
   readonly #suspects: Suspects;
   readonly #requests = new Map<number, Request>();
-  readonly #ids = new WeakMap<Answer, number>();
+  readonly #byAnswer = new WeakMap<Answer, Request>();
   #send: Send | undefined;
   /** The process has said that it dies of this one. */
-  #culprit: string | undefined;
+  #culprit: Request | undefined;
   #nextId = 1;
   #answered = 0;
   #faulted = 0;
+  #lastFault: FaultSummary | undefined;
   #unknown = 0;
 
   constructor(deps: RequestsDeps) {
@@ -86,7 +81,7 @@ export class Requests {
 
   get status(): Pick<
     StreamsStatus,
-    "underWay" | "waiting" | "answered" | "faulted" | "unknownMessages" | "parkedRequests"
+    "underWay" | "waiting" | "answered" | "faulted" | "lastQueryFault" | "unknownMessages" | "parkedRequests"
   > {
     const { underWay } = this;
     return {
@@ -94,6 +89,7 @@ export class Requests {
       waiting: this.count - underWay,
       answered: this.#answered,
       faulted: this.#faulted,
+      lastQueryFault: this.#lastFault,
       unknownMessages: this.#unknown,
       parkedRequests: this.#suspects.parked(this.#deps.clock.uptimeMs()),
     };
@@ -105,18 +101,11 @@ export class Requests {
     const usualMs = defaultMs(connection);
     const timeoutMs = answer.query.timeoutMs ?? usualMs ?? 0;
     const id = this.#nextId++;
-    const request: Request = {
-      id,
-      answer,
-      connection,
-      timeoutMs,
-      deadlineMs: clock.uptimeMs() + timeoutMs,
-      timer: undefined,
-      rowsLeft: settings.window.rows,
-      isUnderWay: false,
-    };
+    const deadlineMs = clock.uptimeMs() + timeoutMs;
+    const { window } = settings;
+    const request = new Request({ id, answer, connection, timeoutMs, deadlineMs, window });
     this.#requests.set(id, request);
-    this.#ids.set(answer, id);
+    this.#byAnswer.set(answer, request);
     const why = closedBecause();
     const gone = usualMs === undefined ? noConnectionFault(connection) : undefined;
     const refusal = why === undefined ? (gone ?? this.#parkedFault(request)) : unavailableFault(why);
@@ -132,7 +121,7 @@ export class Requests {
   }
 
   cancel(answer: Answer): void {
-    const request = this.#of(answer);
+    const request = this.#byAnswer.get(answer);
     if (request === undefined) return;
     this.#forget(request);
     if (request.isUnderWay) this.#send?.({ kind: "cancel", id: request.id });
@@ -140,9 +129,9 @@ export class Requests {
   }
 
   read(answer: Answer, credit: Credit): void {
-    const request = this.#of(answer);
+    const request = this.#byAnswer.get(answer);
     if (request === undefined) return;
-    request.rowsLeft += credit.rows;
+    request.extend(credit);
     this.#send?.({ kind: "credit", id: request.id, credit });
   }
 
@@ -155,26 +144,32 @@ export class Requests {
 
   /** Nothing is sent any more; what is under way goes on. */
   close(why: string): void {
-    for (const request of this.#all(({ isUnderWay }) => !isUnderWay)) {
-      this.#fail(request, unavailableFault(why));
+    for (const request of this.#waiting()) this.#fail(request, unavailableFault(why));
+  }
+
+  /** What waits for a connection that is gone, or is another one now, is not asked: it may be another database. */
+  reconfigured(isChanged: (connection: string) => boolean): void {
+    for (const request of this.#waiting()) {
+      const { connection } = request;
+      if (!isChanged(connection)) continue;
+      const isGone = this.#deps.timeoutMs(connection) === undefined;
+      this.#fail(request, isGone ? noConnectionFault(connection) : changedConnectionFault(connection));
     }
+    this.#startNext();
   }
 
   /** The process is gone, or will be: nothing comes from it any more. */
   detach(failure: ProcessFailure | undefined): void {
     this.#send = undefined;
     const underWay = this.#all(({ isUnderWay }) => isUnderWay);
-    if (failure !== undefined) {
-      const nowMs = this.#deps.clock.uptimeMs();
-      const texts = this.#culprit === undefined ? underWay.map(textOf) : [this.#culprit];
-      for (const text of new Set(texts)) this.#suspects.died(text, nowMs);
-    }
+    if (failure !== undefined) this.#blame(failure, underWay);
     for (const request of underWay) {
       this.#fail(request, failure === undefined ? unavailableFault(stopping) : cutOffFault(failure));
     }
   }
 
-  received(message: Exclude<FromProcess, { readonly kind: "ready" | "pong" }>): void {
+  /** `bytes`: of its frame. */
+  received(message: Exclude<FromProcess, { readonly kind: "ready" | "pong" }>, bytes: number): void {
     const request = this.#requests.get(message.id);
     if (request?.isUnderWay !== true) {
       // After a cancellation what was on its way still arrives.
@@ -182,20 +177,19 @@ export class Requests {
       return;
     }
     if (message.kind === "columns") request.answer.receivedColumns(message.columns);
-    else if (message.kind === "rows") this.#receivedRows(request, message);
+    else if (message.kind === "rows") this.#receivedRows(request, message.rows, bytes);
     else if (message.kind === "fault") this.#receivedFault(request, message);
     else {
       this.#answered += 1;
-      this.#suspects.answered(textOf(request));
+      this.#suspects.clear(request.key);
       this.#forget(request);
       request.answer.receivedEnd(message.end);
     }
     if (!this.#requests.has(message.id)) this.#startNext();
   }
 
-  #receivedRows(request: Request, { rows, bytes }: Extract<FromProcess, { readonly kind: "rows" }>): void {
-    request.rowsLeft -= rows.length;
-    if (request.rowsLeft >= 0) {
+  #receivedRows(request: Request, rows: readonly Row[], bytes: number): void {
+    if (request.take(rows.length, bytes)) {
       request.answer.receivedRows(rows, bytes);
       return;
     }
@@ -210,8 +204,8 @@ export class Requests {
     if (message.isFatal) {
       // What it is sent now would die with it.
       this.#send = undefined;
-      this.#culprit = textOf(request);
-    }
+      this.#culprit = request;
+    } else this.#suspects.clear(request.key);
     const { requestId } = request.answer;
     if (stack !== undefined) log.fault(fault, { request: requestId, stack: redact(stack) });
     this.#fail(request, fault);
@@ -221,20 +215,19 @@ export class Requests {
     const send = this.#send;
     if (send === undefined) return;
     const { settings } = this.#deps;
-    for (const request of this.#all(({ isUnderWay }) => !isUnderWay)) {
+    for (const request of this.#waiting()) {
       const running = this.#all(({ isUnderWay }) => isUnderWay);
-      if (running.length >= settings.maxUnderWay) return;
+      if (running.length >= settings.maxUnderWay || running.some((one) => this.#isSuspect(one))) return;
       // Its text may have been parked while it waited.
       const refusal = this.#parkedFault(request);
       if (refusal !== undefined) this.#fail(request, refusal);
-      else if (!this.#isSuspect(request) || !running.some((other) => this.#isSuspect(other))) {
-        this.#ask(request, send);
-      }
+      else if (this.#isSuspect(request) && running.length > 0) return;
+      else this.#ask(request, send);
     }
   }
 
   #parkedFault(request: Request): Fault | undefined {
-    const forMs = this.#suspects.parkedForMs(textOf(request), this.#deps.clock.uptimeMs());
+    const forMs = this.#suspects.parkedForMs(request.key, this.#deps.clock.uptimeMs());
     return forMs > 0 ? parkedRequestFault(forMs) : undefined;
   }
 
@@ -251,51 +244,62 @@ export class Requests {
   }
 
   #arm(request: Request, delayMs: number): void {
-    clearTimeout(request.timer);
-    request.timer = setTimeout(() => {
+    request.arm(delayMs, () => {
       this.#late(request);
-    }, timerMs(delayMs));
+    });
   }
 
   #late(request: Request): void {
     if (request.isUnderWay) {
       this.#send?.({ kind: "cancel", id: request.id });
-      this.#fail(request, noAnswerFault(request.timeoutMs));
+      this.#fail(request, (request.isUnread ? notReadFault : noAnswerFault)(request.timeoutMs));
     } else {
-      const { underWay } = this;
+      const { underWay, count } = this;
+      const { maxUnderWay } = this.#deps.settings;
       const isServing = this.#send !== undefined;
-      const why = `it did not start within the ${request.timeoutMs} ms of the query`;
-      this.#fail(request, isServing ? busyFault(underWay, this.count - underWay) : unavailableFault(why));
+      const counts = { underWay, waiting: count - underWay, maxUnderWay, isServing };
+      this.#fail(request, notBegunFault(request.timeoutMs, counts));
     }
     this.#startNext();
   }
 
   #fail(request: Request, fault: Fault): void {
+    const { code, layer, message, hint } = fault;
     this.#faulted += 1;
+    this.#lastFault = { code, layer, message, hint };
     this.#forget(request);
     request.answer.fail(fault);
   }
 
   #forget(request: Request): void {
-    clearTimeout(request.timer);
+    request.disarm();
     this.#requests.delete(request.id);
+    this.#byAnswer.delete(request.answer);
     this.#deps.changed();
   }
 
-  #of(answer: Answer): Request | undefined {
-    const id = this.#ids.get(answer);
-    return id === undefined ? undefined : this.#requests.get(id);
+  #isSuspect(request: Request): boolean {
+    return this.#suspects.isSuspect(request.key, this.#deps.clock.uptimeMs());
   }
 
-  #isSuspect(request: Request): boolean {
-    return this.#suspects.isSuspect(textOf(request));
+  /** Whoever reads the log can tell which query it was, and ask it again. */
+  #blame({ code }: ProcessFailure, underWay: readonly Request[]): void {
+    const { log, redact, clock } = this.#deps;
+    const culprit = this.#culprit;
+    for (const request of culprit === undefined ? underWay : [culprit, ...underWay]) {
+      const { label: query } = request.named(redact);
+      const details = { code, request: request.answer.requestId, query, named_by_it: request === culprit };
+      log.warn("the streams process ended while this query was under way", details);
+    }
+    const named = underWay.map((request) => request.named(redact));
+    this.#suspects.died(named, culprit?.named(redact), clock.uptimeMs());
+  }
+
+  #waiting(): Request[] {
+    return this.#all(({ isUnderWay }) => !isUnderWay);
   }
 
   #all(wanted: (request: Request) => boolean): Request[] {
     return [...this.#requests.values()].filter(wanted);
   }
-}
-
-function textOf({ answer }: Request): string {
-  return answer.query.text;
 }

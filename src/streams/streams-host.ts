@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url";
 import { settledWithin } from "../lib/abort.ts";
 import { errorCode } from "../lib/fault.ts";
 import { withoutControls } from "../lib/one-line.ts";
-import { channelFd, frameOf, FrameReader } from "./frames.ts";
+import { diedFailure, type ProcessFailure, stuckFailure } from "./faults.ts";
+import { channelFd, type Frame, frameOf, FrameReader } from "./frames.ts";
 import { type FromProcess, fromProcessOf, type ToProcess } from "./messages.ts";
 
 /** What Node and OpenSSL need of our environment. Nothing of it is a secret, and no proxy is. */
@@ -22,6 +23,12 @@ const passedOn = [
   "TZ",
 ];
 
+/** What cannot be read costs the daemon as much as what can, and a process that is well sends none. */
+const maxBroken = 16;
+
+/** Of the daemon's memory: more than all the queries that may be under way, each as long as a message may be. */
+const maxUnreadBytes = 16 * 1024 * 1024;
+
 /** Of standard error: V8's last words take some of it. */
 const maxTailLength = 16 * 1024;
 const maxLineLength = 300;
@@ -29,7 +36,8 @@ const maxLineLength = 300;
 export interface HostOptions {
   readonly entry: URL;
   readonly maxHeapMiB: number;
-  readonly received: (message: FromProcess) => void;
+  /** `bytes`: of its frame. */
+  readonly received: (message: FromProcess, bytes: number) => void;
   /** What it sent is no message. */
   readonly broken: () => void;
   readonly redact: (text: string) => string;
@@ -42,30 +50,33 @@ export function defaultEntry(): URL {
 
 export class StreamsHost {
   readonly pid: number | undefined;
-  /** How it ended, as the end of a sentence about it. Never rejects. */
-  readonly ended: Promise<string>;
+  /** How it ended. Never rejects. */
+  readonly ended: Promise<ProcessFailure>;
   readonly #child: ChildProcess | undefined;
   readonly #channel: Duplex | undefined;
   readonly #options: HostOptions;
   #stderr = "";
+  #broken = 0;
+  /** Why it was killed here. */
+  #doom: ProcessFailure | undefined;
 
   constructor(options: HostOptions) {
     this.#options = options;
     const started = start(options);
     if (typeof started === "string") {
-      this.ended = Promise.resolve(`could not be started (${started})`);
+      this.ended = Promise.resolve(diedFailure(`could not be started (${started})`));
       return;
     }
-    const { promise, resolve } = Promise.withResolvers<string>();
+    const { promise, resolve } = Promise.withResolvers<ProcessFailure>();
     this.ended = promise;
     this.#child = started;
     this.pid = started.pid;
     started.on("error", (error) => {
-      if (started.pid === undefined) resolve(`could not be started (${errorCode(error)})`);
+      if (started.pid === undefined) resolve(diedFailure(`could not be started (${errorCode(error)})`));
     });
     // After "exit", when all that it has written is read.
     started.on("close", (code, signal) => {
-      resolve(this.#epitaph(code, signal));
+      resolve(this.#doom ?? diedFailure(this.#epitaph(code, signal)));
     });
     started.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-maxTailLength);
@@ -78,8 +89,14 @@ export class StreamsHost {
   /** False: it does not fit into a message. To a process that is gone nothing is sent. */
   send(message: ToProcess): boolean {
     const frame = frameOf(message);
-    if (frame !== undefined && this.#channel?.writable === true) this.#channel.write(frame);
-    return frame !== undefined;
+    if (frame === undefined) return false;
+    const channel = this.#channel;
+    if (channel?.writable === true) {
+      channel.write(frame);
+      if (channel.writableLength > maxUnreadBytes)
+        this.#condemn(stuckFailure("did not read what it was sent"));
+    }
+    return true;
   }
 
   kill(): void {
@@ -94,18 +111,38 @@ export class StreamsHost {
   }
 
   #listen(): void {
-    const { received, broken } = this.#options;
     const reader = new FrameReader();
     this.#channel?.on("data", (chunk: Buffer) => {
       for (const frame of reader.read(chunk)) {
-        const message = frame.kind === "message" ? fromProcessOf(frame.value) : undefined;
-        if (message === undefined) broken();
-        else received(message);
-        if (frame.kind === "lost") this.kill();
+        this.#take(frame);
+        if (this.#doom !== undefined) return;
       }
     });
     // It is gone, which `ended` tells.
     this.#channel?.on("error", () => undefined);
+  }
+
+  #take(frame: Frame): void {
+    const { received, broken } = this.#options;
+    if (frame.kind === "message") {
+      const message = fromProcessOf(frame.value);
+      if (message !== undefined) {
+        received(message, frame.bytes);
+        return;
+      }
+    }
+    broken();
+    this.#broken += 1;
+    if (frame.kind === "lost" || this.#broken >= maxBroken) {
+      this.#condemn(diedFailure("sent what is no message and was killed"));
+    }
+  }
+
+  /** Nothing that it has sent is read any more, and nothing that it was sent is kept. */
+  #condemn(failure: ProcessFailure): void {
+    this.#doom ??= failure;
+    this.kill();
+    this.#channel?.destroy();
   }
 
   #epitaph(code: number | null, signal: string | null): string {

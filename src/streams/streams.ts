@@ -13,17 +13,17 @@ import type { Log } from "../lib/log.ts";
 import { idleWaitMs } from "../lib/pulse.ts";
 import { Wakeup } from "../lib/wakeup.ts";
 import type { FlightConfig } from "../influx/flight/api.ts";
-import { redactor } from "../influx/redact.ts";
 import type { FaultSummary, Life } from "../supervision/child.ts";
 import { Answer } from "./answer.ts";
-import { partFault, type ProcessFailure } from "./faults.ts";
-import { type FromProcess, plainConfigOf, type Vitals } from "./messages.ts";
+import { ConnectionBook } from "./connections.ts";
+import { partFault, type ProcessFailure, stuckFailure } from "./faults.ts";
+import type { FromProcess, Vitals } from "./messages.ts";
 import type { StreamsPort, StreamsStatus } from "./port.ts";
 import { Requests } from "./requests.ts";
 import { defaultStreamsSettings, type StreamsSettings } from "./settings.ts";
 import { defaultEntry, StreamsHost } from "./streams-host.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import { stuckFailure, Watch } from "./watch.ts";
+import { Watch } from "./watch.ts";
 
 /** By name; "main" is among them. Each has a client of its own. */
 export type Connections = Readonly<Record<string, FlightConfig>>;
@@ -45,15 +45,16 @@ export interface Streams {
   readonly port: StreamsPort;
   /** As a child of the supervisor, not critical. Rejects with streams_died, streams_stuck or streams_memory. */
   run(life: Life): Promise<void>;
-  /** For the queries that begin from now on; those under way go on with what they have. */
+  /**
+   * For the queries that begin from now on; those under way go on with what they have. Those that wait for a
+   * connection that is another one now end with streams_unavailable: its name may be that of another database.
+   */
   reconfigure(connections: Connections): void;
 }
 
 export function openStreams(deps: StreamsDeps): Streams {
   return new StreamsPart(deps);
 }
-
-type Redact = (text: string) => string;
 
 /** The process that is there, from its start to its end. */
 interface Present {
@@ -64,7 +65,7 @@ interface Present {
   isBrokenSaid: boolean;
   vitals: Vitals | undefined;
   /** How it ended. */
-  epitaph: string | undefined;
+  end: ProcessFailure | undefined;
 }
 
 class StreamsPart implements Streams {
@@ -74,10 +75,7 @@ class StreamsPart implements Streams {
   readonly #requests: Requests;
   readonly #subscriptions: Subscriptions;
   readonly #changed = new Wakeup();
-  #connections: Connections;
-  #configId = 1;
-  /** Of every token that the present process has seen. */
-  #redact: readonly Redact[];
+  readonly #connections: ConnectionBook;
   #present: Present | undefined;
   #lastUsedMs = 0;
   #isStopping = false;
@@ -88,20 +86,16 @@ class StreamsPart implements Streams {
 
   constructor(deps: StreamsDeps) {
     this.#deps = deps;
-    this.#connections = deps.connections;
-    this.#redact = redactorsOf(deps.connections);
+    this.#connections = new ConnectionBook(deps.connections);
     this.#settings = { ...defaultStreamsSettings, ...deps.settings };
-    const { clock, log, random, isParked } = deps;
+    const { clock, log, random } = deps;
     this.#requests = new Requests({
       clock,
       log,
       settings: this.#settings,
-      timeoutMs: (name) => this.#connections[name]?.timeoutMs,
-      closedBecause: () => {
-        if (this.#isStopping) return "flightline is stopping";
-        return isParked() ? "it failed again and again, and is tried again after a pause" : undefined;
-      },
-      redact: (text) => this.#withoutSecrets(text),
+      timeoutMs: (name) => this.#connections.timeoutMs(name),
+      closedBecause: () => this.#closedBecause(),
+      redact: (text) => this.#connections.redact(text),
       changed: () => {
         this.#lastUsedMs = clock.uptimeMs();
         this.#changed.notify();
@@ -117,10 +111,10 @@ class StreamsPart implements Streams {
   }
 
   reconfigure(connections: Connections): void {
-    this.#connections = connections;
-    this.#configId += 1;
-    this.#redact = [...(this.#present === undefined ? [] : this.#redact), ...redactorsOf(connections)];
-    if (this.#present !== undefined) this.#configure(this.#present);
+    const isChanged = this.#connections.replace(connections);
+    if (this.#present === undefined) this.#connections.forget();
+    else this.#present.host.send(this.#connections.message);
+    this.#requests.reconfigured(isChanged);
   }
 
   async run(life: Life): Promise<void> {
@@ -141,6 +135,11 @@ class StreamsPart implements Streams {
       drained();
       ended.abort(new Error("the streams process is started again"));
       await standing;
+      // When the supervisor has judged this end: it may have parked the part, and then nobody serves who waits.
+      setImmediate(() => {
+        const why = this.#closedBecause();
+        if (why !== undefined) this.#requests.close(why);
+      });
     }
   }
 
@@ -164,7 +163,7 @@ class StreamsPart implements Streams {
       if (failure !== undefined) present.host.kill();
       await present.host.end(this.#settings.endTimeoutMs);
       this.#present = undefined;
-      this.#redact = redactorsOf(this.#connections);
+      this.#connections.forget();
     }
     if (failure !== undefined) throw this.#failed(failure);
   }
@@ -175,9 +174,9 @@ class StreamsPart implements Streams {
     const host = new StreamsHost({
       entry: this.#deps.entry ?? defaultEntry(),
       maxHeapMiB: this.#settings.maxHeapMiB,
-      redact: (text) => this.#withoutSecrets(text),
-      received: (message) => {
-        this.#received(present, message, life);
+      redact: (text) => this.#connections.redact(text),
+      received: (message, bytes) => {
+        this.#received(present, message, bytes, life);
       },
       broken: () => {
         this.#receivedBroken(present);
@@ -191,17 +190,17 @@ class StreamsPart implements Streams {
       isReady: false,
       isBrokenSaid: false,
       vitals: undefined,
-      epitaph: undefined,
+      end: undefined,
     };
     void this.#follow(present);
     this.#starts += 1;
     this.#present = present;
-    this.#configure(present);
+    host.send(this.#connections.message);
     return present;
   }
 
   async #follow(present: Present): Promise<void> {
-    present.epitaph = await present.host.ended;
+    present.end = await present.host.ended;
     this.#changed.notify();
   }
 
@@ -223,33 +222,23 @@ class StreamsPart implements Streams {
     }
   }
 
-  #failureOf(
-    { host, watch, epitaph, isReady, startedMs }: Present,
-    nowMs: number,
-  ): ProcessFailure | undefined {
+  #failureOf({ host, watch, end, isReady, startedMs }: Present, nowMs: number): ProcessFailure | undefined {
     const { startTimeoutMs } = this.#settings;
-    if (epitaph !== undefined) {
-      const hint = "it is started again; when it goes on, report it with the log";
-      return { code: "streams_died", what: epitaph, hint };
+    if (end !== undefined) return end;
+    if (!isReady && nowMs - startedMs > startTimeoutMs) {
+      return stuckFailure(`did not start within ${Math.round(startTimeoutMs / 1000)} s`);
     }
-    if (!isReady && nowMs - startedMs > startTimeoutMs) return stuckFailure(startTimeoutMs);
     return host.pid === undefined ? undefined : watch.look(host.pid, nowMs, isReady);
   }
 
-  #configure({ host }: Present): void {
-    const all = Object.entries(this.#connections);
-    const connections = Object.fromEntries(all.map(([name, config]) => [name, plainConfigOf(config)]));
-    host.send({ kind: "configure", id: this.#configId, connections });
-  }
-
-  #received(present: Present, message: FromProcess, life: Life): void {
+  #received(present: Present, message: FromProcess, bytes: number, life: Life): void {
     if (message.kind === "pong") {
       present.watch.pong(message.id);
       present.vitals = message.vitals;
       return;
     }
     if (message.kind !== "ready") {
-      this.#requests.received(message);
+      this.#requests.received(message, bytes);
       return;
     }
     if (present.isReady) return;
@@ -273,8 +262,9 @@ class StreamsPart implements Streams {
     return fault;
   }
 
-  #withoutSecrets(text: string): string {
-    return this.#redact.reduce((clean, redact) => redact(clean), text);
+  #closedBecause(): string | undefined {
+    if (this.#isStopping) return "flightline is stopping";
+    return this.#deps.isParked() ? "it failed again and again, and is tried again after a pause" : undefined;
   }
 
   #status(): StreamsStatus {
@@ -291,8 +281,4 @@ class StreamsPart implements Streams {
       subscriptions: this.#subscriptions.status,
     };
   }
-}
-
-function redactorsOf(connections: Connections): Redact[] {
-  return Object.values(connections).map(({ token }) => redactor(token?.reveal() ?? ""));
 }

@@ -113,12 +113,15 @@ export class Subscriptions {
     standing.state = "asking";
     const everyMs = Math.max(1, options.everyMs);
     const startMs = clock.uptimeMs();
-    standing.dueMs += everyMs * Math.max(1, Math.ceil((startMs - standing.dueMs) / everyMs));
+    // A retry comes before the regular run, which it does not replace.
+    if (startMs >= standing.dueMs) {
+      standing.dueMs += everyMs * (Math.floor((startMs - standing.dueMs) / everyMs) + 1);
+    }
     try {
       const answer = query(request, signal);
       const rows = await answer.collect(options);
       const whole = { columns: await answer.columns(), rows, end: await answer.ended };
-      if (signal.aborted) return;
+      signal.throwIfAborted();
       options.onAnswer(whole);
       standing.answers += 1;
       standing.history = noFailures;
@@ -126,8 +129,8 @@ export class Subscriptions {
       standing.nextMs = standing.dueMs;
       standing.state = "waiting";
     } catch (error) {
-      // Nothing has failed: it was told to end.
-      if (signal.aborted && error === signal.reason) standing.state = "waiting";
+      // Nothing has failed: it was told to end, and whatever came of that is no fault.
+      if (signal.aborted) standing.state = "waiting";
       else this.#failed(standing, error);
     }
   }

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { formatBytes } from "../lib/units.ts";
-import type { ProcessFailure } from "./faults.ts";
+import { type ProcessFailure, stuckFailure } from "./faults.ts";
 import type { ToProcess } from "./messages.ts";
 import type { StreamsSettings } from "./settings.ts";
 
@@ -47,7 +47,7 @@ export class Watch {
     if (rssBytes > maxRssBytes) return memoryFailure(rssBytes, maxRssBytes);
     if (this.#lastPong < this.#lastPing) {
       this.#silentMs += memoryEveryMs;
-      return this.#silentMs > pingTimeoutMs ? stuckFailure(this.#silentMs) : undefined;
+      return this.#silentMs > pingTimeoutMs ? silentFailure(this.#silentMs) : undefined;
     }
     if (isReady && nowMs >= this.#nextPingMs) {
       this.#nextPingMs = nowMs + pingEveryMs;
@@ -77,10 +77,6 @@ function memoryFailure(rssBytes: number, maxRssBytes: number): ProcessFailure {
   };
 }
 
-export function stuckFailure(silentMs: number): ProcessFailure {
-  return {
-    code: "streams_stuck",
-    what: `did not answer for ${Math.round(silentMs / 1000)} s and was killed`,
-    hint: "it is started again; when it goes on, report it with the log",
-  };
+function silentFailure(silentMs: number): ProcessFailure {
+  return stuckFailure(`did not answer for ${Math.round(silentMs / 1000)} s`);
 }

@@ -12,11 +12,13 @@ import type { Row } from "../influx/arrow/rows.ts";
 import { Fault } from "../lib/fault.ts";
 import { Secret } from "../lib/secret.ts";
 import { Wakeup } from "../lib/wakeup.ts";
-import { messageTooBigFault, noConnectionFault } from "./faults.ts";
+import { messageTooBigFault, noConnectionFault, unreadableQueryFault } from "./faults.ts";
 import { nextGroup } from "./groups.ts";
 import {
   type Credit,
   type FromProcess,
+  idOfQuery,
+  maxGroup,
   type PlainConfig,
   type PlainQuery,
   toProcessOf,
@@ -24,12 +26,9 @@ import {
 } from "./messages.ts";
 import { plainFaultOf } from "./plain-fault.ts";
 
-/** What the daemon decodes in one go: about a millisecond of its event loop. */
-const group: Credit = { rows: 512, bytes: 256 * 1024 };
-
 export interface WorkerDeps {
-  /** False: the message is longer than a message may be, and nothing was sent. */
-  readonly send: (message: FromProcess) => boolean;
+  /** The bytes that went. Undefined: the message is longer than a message may be, and nothing was sent. */
+  readonly send: (message: FromProcess) => number | undefined;
   readonly createClient: (config: FlightConfig) => FlightClient;
   readonly memory: () => Pick<Vitals, "rssBytes" | "heapBytes" | "externalBytes">;
 }
@@ -67,7 +66,7 @@ export class Worker {
     const message = toProcessOf(value);
     switch (message?.kind) {
       case undefined:
-        this.#dropped += 1;
+        this.#refuse(value);
         return;
       case "configure":
         this.#configure(message.connections);
@@ -102,6 +101,13 @@ export class Worker {
     const running = this.#running.get(id);
     if (running !== undefined) this.#fail(running, error, isFatal);
     return true;
+  }
+
+  #refuse(value: unknown): void {
+    this.#dropped += 1;
+    const id = idOfQuery(value);
+    if (id === undefined || this.#running.has(id)) return;
+    this.#deps.send({ kind: "fault", id, fault: plainFaultOf(unreadableQueryFault()), isFatal: false });
   }
 
   #configure(connections: Readonly<Record<string, PlainConfig>>): void {
@@ -172,13 +178,12 @@ export class Worker {
     for (let start = 0; start < batch.length;) {
       await this.#creditOf(running);
       if (this.#isOver(running)) return;
-      const { end, bytes } = nextGroup(batch, start, {
-        rows: Math.min(group.rows, running.rows),
-        bytes: Math.min(group.bytes, running.bytes),
+      const { end } = nextGroup(batch, start, {
+        rows: Math.min(maxGroup.rows, running.rows),
+        bytes: Math.min(maxGroup.bytes, running.bytes),
       });
-      this.#tell(running, { kind: "rows", id: running.id, rows: batch.slice(start, end), bytes });
+      running.bytes -= this.#tell(running, { kind: "rows", id: running.id, rows: batch.slice(start, end) });
       running.rows -= end - start;
-      running.bytes -= bytes;
       start = end;
     }
   }
@@ -226,9 +231,12 @@ export class Worker {
     return !this.#running.has(id);
   }
 
-  #tell(running: Running, message: FromProcess): void {
-    if (this.#isOver(running)) return;
-    if (!this.#deps.send(message)) throw messageTooBigFault(message.kind === "rows" ? "a row" : "the schema");
+  /** The bytes that went. */
+  #tell(running: Running, message: FromProcess): number {
+    if (this.#isOver(running)) return 0;
+    const bytes = this.#deps.send(message);
+    if (bytes === undefined) throw messageTooBigFault(message.kind === "rows" ? "a row" : "the schema");
+    return bytes;
   }
 
   #vitals(): Vitals {

@@ -9,6 +9,8 @@ import { faultOf, flightConfig, processes } from "../support/streams.ts";
 import { waitFor } from "../support/wait.ts";
 
 interface Running {
+  /** What the supervisor has heard. */
+  readonly heard: { beats: number; readies: number };
   readonly port: StreamsPort;
   readonly reconfigure: (connections: Connections) => void;
 }
@@ -20,17 +22,28 @@ function runStreams(t: TestContext, connections: Connections): Running {
     clock: systemClock,
     random: Math.random,
     isParked: () => false,
+    settings: { memoryEveryMs: 20 },
     entry: new URL("../support/faulty-streams-process.ts", import.meta.url),
   });
   const stop = new AbortController();
-  const nothing = (): void => undefined;
-  const ended = streams.run({ drain: stop.signal, abort: stop.signal, beat: nothing, ready: nothing });
+  const heard = { beats: 0, readies: 0 };
+  const ended = streams.run({
+    drain: stop.signal,
+    abort: stop.signal,
+    beat: () => {
+      heard.beats += 1;
+    },
+    ready: () => {
+      heard.readies += 1;
+    },
+  });
   t.after(async () => {
     stop.abort();
     await ended;
     assert.deepEqual(processes(), []);
   });
   return {
+    heard,
     port: streams.port,
     reconfigure: (next) => {
       streams.reconfigure(next);
@@ -57,6 +70,21 @@ test("each query goes to its connection, by default to the main one", async (t) 
     "third",
   ]);
   assert.deepEqual([port.status().starts, port.status().failures], [1, 0]);
+});
+
+test("the part is at work when its process is ready, and beats while a query runs", async (t) => {
+  const { port, heard } = runStreams(t, { main });
+  assert.equal(heard.readies, 0);
+  await port.query({ text: "rows" }).collect();
+  assert.equal(heard.readies, 1);
+  const leave = new AbortController();
+  const hanging = port.query({ text: "hang" }, leave.signal).collect();
+  await waitFor(() => port.status().underWay === 1, { what: "the query to be under way" });
+  const { beats } = heard;
+  await waitFor(() => heard.beats > beats + 3, { what: "beats" });
+  leave.abort();
+  await assert.rejects(hanging);
+  assert.equal(heard.readies, 1);
 });
 
 test("each connection has its own token, and one without has none", async (t) => {
@@ -100,4 +128,17 @@ test("a query that waited while its connection was taken away is unavailable", a
   const fault = await waiting;
   assert.deepEqual([fault.code, port.status().starts], ["streams_unavailable", 1]);
   assert.match(fault.message, /no connection "other1" any more/);
+});
+
+test("a query that waited while its connection became another one is not asked of that", async (t) => {
+  const { port, reconfigure } = runStreams(t, { main, other1 });
+  const moved = faultOf(port.query({ text: "config", connection: "other1" }));
+  const same = databaseOf(port, {});
+  await waitFor(() => port.status().state === "starting", { what: "the process to start", everyMs: 1 });
+  reconfigure({ main: { ...main }, other1: { ...other2 } });
+  const fault = await moved;
+  assert.deepEqual([fault.code, fault.disposition], ["streams_unavailable", "retry"]);
+  assert.match(fault.message, /"other1" was configured anew/);
+  assert.equal(await same, "first");
+  assert.equal(await databaseOf(port, { connection: "other1" }), "third");
 });

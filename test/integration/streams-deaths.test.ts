@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../../src/lib/fault.ts";
 import type { StreamAnswer } from "../../src/streams/port.ts";
@@ -60,7 +60,21 @@ const deeds: readonly (readonly [name: string, Deed])[] = [
   ],
   ["a native abort", { text: "abort", code: "streams_died", says: /SIGABRT/, end: "streams_died" }],
   ["a kill", { text: "kill", code: "streams_died", says: /SIGKILL/, end: "streams_died" }],
-  ["a channel of garbage", { text: "garbage", code: "streams_died", says: /SIGKILL/, end: "streams_died" }],
+  [
+    "a rejected promise in code that is no query's",
+    {
+      text: "rejectionOfNobody",
+      code: "streams_died",
+      says: /exited with code 70: Error: nobody began this$/,
+      end: "streams_died",
+    },
+  ],
+  [
+    "a channel of garbage",
+    { text: "garbage", code: "streams_died", says: /no message/, end: "streams_died" },
+  ],
+  ["a channel of zeros", { text: "zeros", code: "streams_died", says: /no message/, end: "streams_died" }],
+  ["junk without end", { text: "junk", code: "streams_died", says: /no message/, end: "streams_died" }],
 ];
 
 test("each of these ends as a fault, and the next query is answered", async (t) => {
@@ -119,6 +133,47 @@ test("messages that are none, or belong to nobody, are dropped and counted, and 
   assert.equal(log.lines.filter(({ level }) => level === "warn").length, 1);
 });
 
+test("after some frames that are none nothing is read any more of a process, and it is killed", async (t) => {
+  const { port, log } = runStreams(t, { settings });
+  await port.query({ text: "rows" }).collect();
+  assert.equal((await faultOf(port.query({ text: "zeros" }))).code, "streams_died");
+  assert.equal((await faultOf(port.query({ text: "junk" }))).code, "streams_died");
+  assert.equal(port.status().brokenMessages, 1 + 16);
+  assert.equal(log.lines.filter(({ message }) => message.includes("something that is no message")).length, 2);
+});
+
+test("a process that does not read what it is sent is killed before that fills the memory", async (t) => {
+  const { port } = runStreams(t, { settings: { ...settings, pingTimeoutMs: 60_000 } });
+  await port.query({ text: "rows" }).collect();
+  const stopped = faultOf(port.query({ text: "stop" }));
+  const { pid } = port.status();
+  await waitFor(() => /^State:\tT/m.test(readFileSync(`/proc/${pid}/status`, "utf8")), { what: "the stop" });
+  const text = `hang ${" ".repeat(900_000)}`;
+  for (let n = 0; n < 40; n += 1) {
+    const leave = new AbortController();
+    const end = endOf(port.query({ text }, leave.signal));
+    leave.abort();
+    await end;
+  }
+  const fault = await stopped;
+  assert.deepEqual(
+    [fault.code, fault.message],
+    [
+      "streams_stuck",
+      "the query was cut off: the streams process did not read what it was sent and was killed",
+    ],
+  );
+  assert.equal((await port.query({ text: "rows" }).collect()).length, 3);
+});
+
+test("a process that is not ready in time is killed", async (t) => {
+  const { port } = runStreams(t, { settings: { ...settings, memoryEveryMs: 5, startTimeoutMs: 1 } });
+  const waiting = faultOf(port.query({ text: "rows", timeoutMs: 500 }));
+  const { message } = await waitFor(() => port.status().lastFault, { what: "the end of the part" });
+  assert.equal(message, "the streams process did not start within 0 s and was killed");
+  assert.equal((await waiting).code, "streams_unavailable");
+});
+
 test("rows without credit end the request that they name, and fill no memory", async (t) => {
   const { port } = runStreams(t, { settings });
   const fault = await faultOf(port.query({ text: "flood" }));
@@ -130,11 +185,11 @@ test("rows without credit end the request that they name, and fill no memory", a
 test("a query that ended the process twice is refused for a while, and no other is", async (t) => {
   const { port } = runStreams(t, { settings });
   const innocent = "slow 30000";
-  for (let n = 0; n < 2; n += 1) {
-    const beside = faultOf(port.query({ text: innocent }));
-    assert.equal((await faultOf(port.query({ text: "exceptionLater" }))).code, "streams_request_failed");
-    assert.equal((await beside).code, "streams_died");
-  }
+  const beside = faultOf(port.query({ text: innocent }));
+  assert.equal((await faultOf(port.query({ text: "exceptionLater" }))).code, "streams_request_failed");
+  assert.equal((await beside).code, "streams_died");
+  assert.equal((await faultOf(port.query({ text: "exceptionLater" }))).code, "streams_request_failed");
+  await waitFor(() => port.status().failures === 2, { what: "the second death" });
   const started = port.status().starts;
   const refused = await faultOf(port.query({ text: "exceptionLater" }));
   assert.deepEqual([refused.code, refused.disposition], ["streams_request_parked", "retry"]);
@@ -150,7 +205,7 @@ test("a process that cannot start parks the part, and queries hear it at once", 
   const entry = new URL("./there-is-no-such-file.ts", import.meta.url);
   const restart = { maxRestarts: 1, coolDownMs: 60_000 };
   const { port, supervisor } = runStreams(t, { entry, settings, restart });
-  const first = faultOf(port.query({ text: "rows", timeoutMs: 1500 }));
+  const first = faultOf(port.query({ text: "rows", timeoutMs: 60_000 }));
   await waitFor(() => supervisor.status()[0]?.state === "parked", { what: "the part to be parked" });
   assert.match(supervisor.status()[0]?.lastFault?.message ?? "", /exited with code 1: .*Cannot find module/);
   const second = await faultOf(port.query({ text: "rows" }));

@@ -63,6 +63,8 @@ export interface FlightServer {
   readonly cancels: number;
   /** Connections that are open. */
   readonly connections: number;
+  /** Error codes of the GOAWAY frames of clients. */
+  readonly goAways: readonly number[];
   /** Request headers of every call. */
   readonly metadata: readonly IncomingHttpHeaders[];
   /** What a `doGet` threw while its call was not over. */
@@ -79,10 +81,12 @@ export async function startFlightServer(options: FlightServerOptions): Promise<F
   const sessions = new Set<ServerHttp2Session>();
   const metadata: IncomingHttpHeaders[] = [];
   const errors: unknown[] = [];
+  const goAways: number[] = [];
   let cancels = 0;
 
   server.on("session", (session: ServerHttp2Session) => {
     sessions.add(session.on("error", () => {}).on("close", () => sessions.delete(session)));
+    session.on("goaway", (code: number) => goAways.push(code));
   });
   server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     metadata.push(headers);
@@ -110,6 +114,7 @@ export async function startFlightServer(options: FlightServerOptions): Promise<F
     get connections() {
       return sessions.size;
     },
+    goAways,
     metadata,
     errors,
     goAway(code = constants.NGHTTP2_NO_ERROR) {

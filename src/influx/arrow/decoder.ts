@@ -12,7 +12,7 @@ import { MessageBody } from "./body.ts";
 import { Inflater } from "./compression.ts";
 import { badStream, decodedTooBig, placeOf, schemaChanged } from "./faults.ts";
 import { readHeader, type BatchHeader, type MessageHeader } from "./header.ts";
-import { Loader, rowsWithoutBytes } from "./loader.ts";
+import { Loader } from "./loader.ts";
 import { readSchema, type WireSchema } from "./schema.ts";
 
 /** As in FlightData: the header is a flatbuffer without framing. */
@@ -46,9 +46,15 @@ export class ArrowDecoder {
   readonly #dictionaries = new Map<number, HeldDictionary>();
   readonly #vectors = new Map<number, Vector>();
   #schema: WireSchema | undefined;
+  #addedBytes = 0;
 
   constructor({ maxDecodedBytes = defaultMaxDecodedBytes }: DecoderOptions = {}) {
     this.#maxDecodedBytes = maxDecodedBytes;
+  }
+
+  /** What all messages so far hold beyond their own bytes: decompressed buffers, and a byte for each value that took none. */
+  get addedBytes(): number {
+    return this.#addedBytes;
   }
 
   /** Throws `Fault` (flight_bad_stream, flight_unsupported_type, flight_schema_changed, flight_result_too_big) only. */
@@ -81,8 +87,9 @@ export class ArrowDecoder {
   ): RecordBatch {
     const { length } = header.batch;
     if (length < 0) throw badStream("a batch is of negative length");
-    if (wire.columns.length === 0) rowsWithoutBytes(length);
-    const { loader, body } = this.#open(header.batch, bytes, new Inflater(this.#maxDecodedBytes));
+    const inflater = new Inflater(this.#maxDecodedBytes);
+    const { loader, body } = this.#open(header.batch, bytes, inflater);
+    if (wire.columns.length === 0) loader.countWithoutBytes(length);
     const columns = wire.columns.map(({ field, layout }) => {
       const place = placeOf(field.name);
       const data = loader.column(place, layout);
@@ -91,6 +98,7 @@ export class ArrowDecoder {
       return data;
     });
     body.finish();
+    this.#addedBytes += inflater.bytes + loader.valuesWithoutBytes;
     const rows = new Data(wire.rowType, 0, length, 0, undefined, columns);
     return new DecodedBatch(wire.schema, rows, header.metadata);
   }
@@ -111,6 +119,7 @@ export class ArrowDecoder {
     if (data.length !== header.batch.length)
       throw badStream(`dictionary ${id} is of another length than its values`);
     body.finish();
+    this.#addedBytes += inflater.bytes + loader.valuesWithoutBytes;
     this.#hold(id, {
       vector: isDelta && held !== undefined ? extended(held.vector, data) : new Vector([data]),
       bytes: (isDelta && held !== undefined ? held.bytes : 0) + bytes.length + inflater.bytes,

@@ -49,10 +49,22 @@ export class Loader {
   #place = "";
   /** Of this message, each value for itself. */
   #viewedBytes = 0;
+  #valuesWithoutBytes = 0;
 
   constructor(source: BodySource, context: LoaderContext) {
     this.#source = source;
     this.#context = context;
+  }
+
+  /** As counted so far. */
+  get valuesWithoutBytes(): number {
+    return this.#valuesWithoutBytes;
+  }
+
+  /** Values that no buffer stands behind. */
+  countWithoutBytes(length: number): void {
+    if (length > mostRowsWithoutBytes) throw badStream(`it claims ${length} rows that take no bytes`);
+    this.#valuesWithoutBytes += length;
   }
 
   /** The next column of the body. */
@@ -65,7 +77,7 @@ export class Loader {
     const node = this.#source.node();
     switch (layout.kind) {
       case "null":
-        rowsWithoutBytes(node.length);
+        this.countWithoutBytes(node.length);
         return make(layout.type, node.length, node.length, {});
       case "union":
         return this.#union(layout, node);
@@ -93,7 +105,7 @@ export class Loader {
       layout.kind === "bits"
         ? this.#bytesOf(Math.ceil(node.length / 8))
         : this.#arrayOf(layout.array, node.length * layout.perValue);
-    if (layout.kind === "fixed" && layout.perValue === 0) rowsWithoutBytes(node.length);
+    if (layout.kind === "fixed" && layout.perValue === 0) this.countWithoutBytes(node.length);
     return make(layout.type, node.length, nullCount, { values, bitmap });
   }
 
@@ -135,14 +147,14 @@ export class Loader {
   #fixedList(layout: Of<"fixed_list">, node: Node): Data {
     const { bitmap, nullCount } = this.#validity(node);
     const child = this.#load(layout.child);
-    if (layout.size === 0) rowsWithoutBytes(node.length);
+    if (layout.size === 0) this.countWithoutBytes(node.length);
     if (child.length < node.length * layout.size) throw this.#bad("its lists are longer than their values");
     return make(layout.type, node.length, nullCount, { bitmap, children: [child] });
   }
 
   #struct(layout: Of<"struct">, node: Node): Data {
     const { bitmap, nullCount } = this.#validity(node);
-    if (layout.children.length === 0) rowsWithoutBytes(node.length);
+    if (layout.children.length === 0) this.countWithoutBytes(node.length);
     const children = this.#children(layout.children, node.length);
     return make(layout.type, node.length, nullCount, { bitmap, children });
   }
@@ -243,10 +255,6 @@ export class Loader {
   #bad(what: string): Error {
     return badStream(`${this.#place}: ${what}`);
   }
-}
-
-export function rowsWithoutBytes(rows: number): void {
-  if (rows > mostRowsWithoutBytes) throw badStream(`it claims ${rows} rows that take no bytes`);
 }
 
 function make(type: DataType, length: number, nullCount: number, parts: Parts): Data {

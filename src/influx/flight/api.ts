@@ -43,7 +43,10 @@ export interface FlightQuery {
   readonly timeoutMs?: number;
   /** Longest time without any message, keep-alives included, once the schema is there. Default 20 s. */
   readonly silenceMs?: number;
-  /** Of the whole stream as received; more is the fault `flight_result_too_big`. */
+  /**
+   * Of the whole stream, as received and once more as decompressed, where it is; a null that takes no byte counts as one.
+   * More is the fault `flight_result_too_big`.
+   */
   readonly maxBytes?: number;
   readonly signal?: AbortSignal;
   /**
@@ -122,6 +125,7 @@ export interface Rows extends AsyncIterable<Row> {
 }
 
 export interface FlightClient {
+  /** A limit that is negative or NaN is a bug. */
   query(query: FlightQuery): FlightStream;
   /** Streams under way end with the fault `flight_closed`. */
   close(): void;

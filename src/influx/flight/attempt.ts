@@ -15,7 +15,7 @@ import { answerTo } from "./wait.ts";
 export type Shape<T> = (schema: Schema) => (batch: RecordBatch, appMetadata: Uint8Array) => T;
 
 export interface ReadLimits {
-  /** Of the messages as received, and of what they are decompressed to. */
+  /** Of the messages as received and of what they are decompressed to, together. */
   maxBytes: number;
   readonly silenceMs: number;
 }
@@ -111,18 +111,25 @@ export class Attempt<T extends object> {
 
   async #receive(): Promise<FlightMessage | undefined> {
     const { call, limits, signal } = this.#options;
-    const { maxBytes, silenceMs } = limits;
+    const { silenceMs } = limits;
     // Planning has no keep-alives: until the schema is there, only the deadline counts.
     const silence = this.#opened && { limitMs: silenceMs, fault: () => stalled(silenceMs, this.#rows) };
     const message = await answerTo(async () => await call.next(), signal, silence);
     this.#bytes += message?.bytes ?? 0;
-    if (this.#bytes > maxBytes) throw tooBig(maxBytes, this.#rows);
+    this.#holdToBudget();
     return message;
+  }
+
+  #holdToBudget(): void {
+    const { maxBytes } = this.#options.limits;
+    if (this.#bytes + this.#decoder.addedBytes > maxBytes) throw tooBig(maxBytes, this.#rows);
   }
 
   /** Undefined: nothing but metadata, which Flight allows. */
   #decode(message: FlightMessage): Decoded | undefined {
     if (message.header.length === 0 && message.body.length === 0) return undefined;
-    return decoding(() => this.#decoder.decode(message));
+    const decoded = decoding(() => this.#decoder.decode(message));
+    this.#holdToBudget();
+    return decoded;
   }
 }

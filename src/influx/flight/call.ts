@@ -48,8 +48,12 @@ export interface CallDeps {
   readonly deadlineMs: number;
   readonly isConnected: () => boolean;
   readonly explain: (status: GrpcStatus, phase: GrpcPhase) => Fault;
-  /** Once, with the phase in which the deadline passed, if it did. */
-  readonly onEnd: (overdueIn: GrpcPhase | undefined) => void;
+  /** The call waits for the other side from now on. */
+  readonly onWait: () => void;
+  /** Something came from the other side, or its connection is known to be gone. */
+  readonly onHeard: () => void;
+  /** Once. */
+  readonly onEnd: () => void;
 }
 
 const doGetPath = "/arrow.flight.protocol.FlightService/DoGet";
@@ -85,6 +89,11 @@ export class DoGetCall implements FlightCall {
     return this.#trailers;
   }
 
+  /** It is the other side's turn: what was asked for has not come. */
+  get isWaiting(): boolean {
+    return this.#end === undefined && (this.#phase !== "streaming" || this.#pull !== undefined);
+  }
+
   async next(): Promise<FlightMessage | undefined> {
     assert(this.#pull === undefined, "next() of a Flight call while another one is under way");
     if (this.#end?.fault !== undefined) throw this.#end.fault;
@@ -93,7 +102,10 @@ export class DoGetCall implements FlightCall {
     if (first !== undefined || this.#end !== undefined) return first;
     this.#pull = Promise.withResolvers();
     const { promise } = this.#pull;
-    if (this.#phase === "streaming") this.#grpc.startRead();
+    if (this.#phase === "streaming") {
+      this.#grpc.startRead();
+      this.#deps.onWait();
+    }
     return await promise;
   }
 
@@ -102,25 +114,31 @@ export class DoGetCall implements FlightCall {
   }
 
   /** Ends the call on both sides. */
-  endWith(fault: Fault, overdueIn?: GrpcPhase): void {
+  endWith(fault: Fault): void {
     if (this.#end !== undefined) return;
     const reset = (): void => this.#grpc.cancelWithStatus(grpcCode.CANCELLED, "cancelled");
     reset();
     // grpc-js opens the stream some microtasks after `start`, also of a call that was cancelled before.
     setImmediate(reset);
-    this.#finish(fault, overdueIn);
+    this.#finish(fault);
   }
 
   #start(ticket: Uint8Array): void {
+    this.#deps.onWait();
     this.#grpc.start(this.#deps.metadata, {
       onReceiveMetadata: () => {
+        if (this.#end !== undefined) return;
         this.#phase = "answering";
+        this.#deps.onHeard();
       },
       onReceiveMessage: (message: Uint8Array) => this.#receive(message),
       onReceiveStatus: (status) => {
         if (this.#end !== undefined) return;
         this.#trailers = textOnly(status.metadata);
-        this.#finish(status.code === grpcCode.OK ? undefined : this.#deps.explain(status, this.#reached()));
+        this.#finish(
+          status.code === grpcCode.OK ? undefined : this.#deps.explain(status, this.#reached()),
+          true,
+        );
       },
     });
     const request = toBinary(TicketSchema, create(TicketSchema, { ticket }));
@@ -147,11 +165,11 @@ export class DoGetCall implements FlightCall {
     this.#pull = undefined;
     if (pull === undefined) this.#first = message;
     else pull.resolve(message);
+    this.#deps.onHeard();
   }
 
   #overdue(): void {
-    const phase = this.#reached();
-    this.endWith(this.#deps.explain({ code: grpcCode.DEADLINE_EXCEEDED, details: "" }, phase), phase);
+    this.endWith(this.#deps.explain({ code: grpcCode.DEADLINE_EXCEEDED, details: "" }, this.#reached()));
   }
 
   /** grpc-js does not tell when a call finds a connection. */
@@ -159,14 +177,15 @@ export class DoGetCall implements FlightCall {
     return this.#phase === "connecting" && this.#deps.isConnected() ? "answering" : this.#phase;
   }
 
-  #finish(fault: Fault | undefined, overdueIn?: GrpcPhase): void {
+  #finish(fault: Fault | undefined, isHeard = false): void {
     this.#end = { fault };
     clearTimeout(this.#timer);
     const pull = this.#pull;
     this.#pull = undefined;
     if (fault === undefined) pull?.resolve(undefined);
     else pull?.reject(fault);
-    this.#deps.onEnd(overdueIn);
+    if (isHeard) this.#deps.onHeard();
+    this.#deps.onEnd();
   }
 }
 

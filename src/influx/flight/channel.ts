@@ -1,4 +1,10 @@
-import { Channel, connectivityState, type ChannelOptions } from "@grpc/grpc-js";
+import {
+  Channel,
+  connectivityState,
+  logVerbosity,
+  setLogVerbosity,
+  type ChannelOptions,
+} from "@grpc/grpc-js";
 import { faultOfStatus } from "../../net/grpc-status.ts";
 import type { Peer } from "../../net/diagnose.ts";
 import { redactor } from "../redact.ts";
@@ -12,10 +18,12 @@ import { callMetadata } from "./metadata.ts";
  * The connection to one Flight server, made by the first call and again when it is lost.
  *
  * - Calls share one HTTP/2 connection. One that has been idle for a minute is closed: NAT forgets it in silence.
- * - grpc-js waits for a TCP connection as long as the kernel does, two minutes, and a server may be back long before
- *   that. So when a call's deadline finds a connection attempt that is older than `connectPatienceMs`, the next
- *   call makes a new one.
- * - The proxy variables of the environment are not used, and grpc-js repeats nothing by itself.
+ * - A connection on which calls have waited in silence for as long as `ChannelTimes` says is left to them: the next
+ *   call makes a new one, whether or not they were cancelled meanwhile. grpc-js would wait for TCP as long as the
+ *   kernel does, two minutes, and for a server behind a connection that is gone without end.
+ * - No HTTP/2 pings: gRPC servers allow one in five minutes without data and cut off who sends more, and planning may
+ *   take its time. TCP's own probes (credentials.ts) find a server that is gone, while nothing is on its way to it.
+ * - The proxy variables of the environment are not used, and grpc-js repeats nothing and prints nothing by itself.
  */
 
 export interface CallOptions {
@@ -34,12 +42,13 @@ export interface FlightChannel {
 }
 
 export interface ChannelTimes {
+  /** For a connection. */
   readonly connectPatienceMs: number;
-  /** A ping after so much silence while a call is under way, and as long again for its answer. */
-  readonly keepAliveMs: number;
+  /** For any word on it. InfluxDB sends one every 5 s, but none while it plans. */
+  readonly answerPatienceMs: number;
 }
 
-const usualTimes: ChannelTimes = { connectPatienceMs: 10_000, keepAliveMs: 10_000 };
+const usualTimes: ChannelTimes = { connectPatienceMs: 10_000, answerPatienceMs: 15_000 };
 
 /**
  * InfluxDB cuts answers into 2 MiB, but never a row. grpc-js looks at the length in front of a message, so a lying one costs
@@ -52,21 +61,24 @@ interface Line {
   readonly grpc: Channel;
   readonly credentials: FlightCredentials;
   readonly calls: Set<DoGetCall>;
-  /** When the first of the calls began that have waited for a connection since. */
+  /** Since when calls have waited and nothing was heard. */
   waitingSinceMs: number | undefined;
 }
 
 export function openChannel(config: FlightConfig, times: ChannelTimes = usualTimes): FlightChannel {
   const peer: Peer = { target: "flight", url: config.url };
   const token = config.token?.reveal();
-  const spoken = { peer, redact: redactor(token ?? "") };
+  const withoutToken = token === undefined || token === "";
+  const spoken = { peer, withoutToken, redact: redactor(token ?? "") };
   const lines = new Set<Line>();
   let current: Line | undefined;
   let isClosed = false;
+  setLogVerbosity(logVerbosity.NONE);
 
   function line(): Line {
+    if (current !== undefined && current.calls.size > 0 && isSilent(current, times)) leave(current);
     if (current !== undefined) return current;
-    current = { ...connection(config, peer, times), calls: new Set(), waitingSinceMs: undefined };
+    current = { ...connection(config, peer), calls: new Set(), waitingSinceMs: undefined };
     lines.add(current);
     return current;
   }
@@ -83,20 +95,25 @@ export function openChannel(config: FlightConfig, times: ChannelTimes = usualTim
       const metadata = callMetadata({ token, database, requestId, own, timeoutMs });
       const on = line();
       const { grpc, credentials, calls } = on;
-      on.waitingSinceMs ??= startedMs;
       const call = DoGetCall.start(ticket, {
         grpc,
         metadata,
         deadlineMs,
-        isConnected: () => grpc.getConnectivityState(false) === connectivityState.READY,
+        isConnected: () => isConnected(on),
         explain: (status, phase) =>
           faultOfStatus(status, { ...spoken, phase, timeoutMs, connectionFault: credentials.lastFault }),
-        onEnd(overdueIn) {
+        onWait() {
+          on.waitingSinceMs ??= performance.now();
+        },
+        onHeard() {
+          on.waitingSinceMs = calls.values().some(({ isWaiting }) => isWaiting)
+            ? performance.now()
+            : undefined;
+        },
+        onEnd() {
           calls.delete(call);
-          if (overdueIn !== "connecting") on.waitingSinceMs = undefined;
-          const waitedMs = performance.now() - (on.waitingSinceMs ?? Infinity);
           // A line that was left is closed by its last call.
-          if (current !== on || waitedMs >= times.connectPatienceMs) leave(on);
+          if (current !== on || isSilent(on, times)) leave(on);
         },
       });
       calls.add(call);
@@ -112,11 +129,16 @@ export function openChannel(config: FlightConfig, times: ChannelTimes = usualTim
   };
 }
 
-function connection(
-  config: FlightConfig,
-  peer: Peer,
-  times: ChannelTimes,
-): Pick<Line, "grpc" | "credentials"> {
+function isConnected({ grpc }: Line): boolean {
+  return grpc.getConnectivityState(false) === connectivityState.READY;
+}
+
+function isSilent(on: Line, { connectPatienceMs, answerPatienceMs }: ChannelTimes): boolean {
+  const silenceMs = performance.now() - (on.waitingSinceMs ?? Infinity);
+  return silenceMs >= (isConnected(on) ? answerPatienceMs : connectPatienceMs);
+}
+
+function connection(config: FlightConfig, peer: Peer): Pick<Line, "grpc" | "credentials"> {
   const { protocol, hostname, port } = new URL(config.url);
   const usesTls = protocol === "https:";
   const address = `${hostname}:${port === "" ? (usesTls ? 443 : 80) : port}`;
@@ -126,9 +148,6 @@ function connection(
     "grpc.primary_user_agent": "flightline",
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc-node.flow_control_window": 1024 * 1024,
-    "grpc.keepalive_time_ms": times.keepAliveMs,
-    "grpc.keepalive_timeout_ms": times.keepAliveMs,
-    "grpc.initial_reconnect_backoff_ms": 1000,
     "grpc.max_reconnect_backoff_ms": 10_000,
     "grpc.dns_min_time_between_resolutions_ms": 5000,
     "grpc.client_idle_timeout_ms": 60_000,

@@ -1,5 +1,6 @@
 /** The Flight client of one InfluxDB: what every query of it shares. */
 import { randomUUID } from "node:crypto";
+import { assert } from "../../lib/fault.ts";
 import type { FlightClient, FlightConfig } from "./api.ts";
 import { openChannel, type FlightChannel } from "./channel.ts";
 import { QueryStream } from "./stream.ts";
@@ -23,6 +24,11 @@ export function createFlightClient(config: FlightConfig, deps: FlightClientDeps 
   return {
     query: (query) => {
       const { requestId = randomUUID(), database = config.database, timeoutMs = config.timeoutMs } = query;
+      const { maxBytes = Infinity, silenceMs = Infinity } = query;
+      // A limit that is not a number would be none.
+      assert(timeoutMs >= 0, `a query with a timeout of ${timeoutMs} ms`);
+      assert(maxBytes >= 0, `a query with a byte budget of ${maxBytes}`);
+      assert(silenceMs >= 0, `a query with a longest silence of ${silenceMs} ms`);
       return new QueryStream({ ...query, requestId, database, timeoutMs }, streamDeps);
     },
     close: () => {

@@ -1,7 +1,7 @@
 import { ChannelCredentials, credentials, type CallCredentials } from "@grpc/grpc-js";
 import { isIP, type Socket } from "node:net";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
-import type { Fault } from "../../lib/fault.ts";
+import { errorCode, type Fault } from "../../lib/fault.ts";
 import { causes } from "../../net/causes.ts";
 import { diagnose, faultOfCause, type Peer } from "../../net/diagnose.ts";
 import type { TlsConfig } from "../../net/config.ts";
@@ -15,8 +15,15 @@ import { tlsOptions } from "../../net/tls.ts";
  * - An IP address is verified, but not sent as a server name, which grpc-js does and RFC 6066 forbids.
  * - A server that does not choose HTTP/2 is a fault at once; without ALPN grpc-js waits for it for ever.
  * - The error itself is seen here; further up only its text is left.
- * - Connections on which HTTP/2 has not begun when the channel closes are destroyed; grpc-js forgets them.
+ * - Connections on which HTTP/2 has not begun when the channel closes are destroyed, in whatever state they are or come
+ *   to be; grpc-js forgets them.
+ * - TCP probes a connection that is silent: after 20 s, then every second, and after ten in vain it is gone (the last
+ *   two are libuv's). A gRPC server does not see that, and NAT remembers a connection that is probed.
  */
+
+const probeAfterMs = 20_000;
+/** HTTP/2 begins with a SETTINGS frame, whose header is nine bytes. A TLS alert is seven. */
+const leastBytesOfHttp2 = 9;
 
 type Connector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 
@@ -48,26 +55,35 @@ export class FlightCredentials extends ChannelCredentials {
   }
 
   override _createSecureConnector(_target: unknown, _options: unknown, perCall?: CallCredentials): Connector {
-    const young = new Set<Socket>();
+    const shakingHands = new Set<Socket>();
+    /** What grpc-js speaks HTTP/2 on. */
+    const handedOver = new Set<Socket>();
+    let isDestroyed = false;
     const callCredentials = perCall ?? credentials.createEmpty();
     return {
       connect: async (socket) => {
+        // grpc-js destroys the socket then.
+        if (isDestroyed) throw new Error("the connection was given up before it was made");
         this.#lastFault = undefined;
-        young.add(socket);
-        socket.once("close", () => young.delete(socket));
+        socket.setKeepAlive(true, probeAfterMs);
         if (this.#tls === undefined) {
           this.#watchForAlert(socket);
+          keepWhileOpen(socket, handedOver);
           return { socket, secure: false };
         }
+        keepWhileOpen(socket, shakingHands);
         const secured = await this.#handshake(socket, this.#tls);
-        young.delete(socket);
+        shakingHands.delete(socket);
+        keepWhileOpen(secured, handedOver);
         return { socket: secured, secure: true };
       },
       waitForReady: async () => {},
       getCallCredentials: () => callCredentials,
       destroy: () => {
+        isDestroyed = true;
+        for (const socket of shakingHands) socket.destroy();
         // Where HTTP/2 has begun, grpc-js closes the session, which first sends what it owes.
-        for (const socket of young) if (this._isSecure() || socket.bytesRead === 0) socket.destroy();
+        for (const socket of handedOver) if (socket.bytesRead < leastBytesOfHttp2) socket.destroy();
       },
     };
   }
@@ -81,17 +97,26 @@ export class FlightCredentials extends ChannelCredentials {
     });
   }
 
+  /** Of a connection that is refused here, grpc-js destroys the socket. */
   async #handshake(socket: Socket, tls: TlsConfig): Promise<Socket> {
     try {
       const secured = await secure(socket, this.#host, tls);
       if (secured.alpnProtocol === "h2") return secured;
-      secured.destroy();
       throw faultOfCause(causes.notHttp2, this.#peer, "it did not choose h2 in the TLS handshake");
     } catch (error) {
-      this.#lastFault = diagnose(error, this.#peer);
+      // By FIN or by RST: on plain HTTP a reset in the middle of something would be another thing.
+      this.#lastFault =
+        errorCode(error) === "ECONNRESET"
+          ? faultOfCause(causes.closedInHandshake, this.#peer, "")
+          : diagnose(error, this.#peer);
       throw this.#lastFault;
     }
   }
+}
+
+function keepWhileOpen(socket: Socket, sockets: Set<Socket>): void {
+  sockets.add(socket);
+  socket.once("close", () => sockets.delete(socket));
 }
 
 /** Rejects with the error of the handshake, or with the fault of a TLS file. */

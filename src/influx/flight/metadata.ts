@@ -15,8 +15,14 @@ export interface MetadataParts {
   readonly timeoutMs: number;
 }
 
-/** HTTP/2 lets 16 KiB through in most servers; ours are in it too. */
+/**
+ * Most servers take 16 KiB and some hundred headers; one that does not breaks the connection, and with it the queries of
+ * others. Ours are in it too.
+ */
 const maxOwnBytes = 8 * 1024;
+const maxOwnKeys = 64;
+const maxDatabaseChars = 512;
+const maxRequestIdChars = 512;
 
 /** Set here, by grpc-js or by HTTP/2, which refuses those of a connection. */
 const reserved = new Set(
@@ -33,8 +39,12 @@ export function callMetadata({ token, database, requestId, own = {}, timeoutMs }
     "the configuration let a token through that no metadata can carry",
   );
   const metadata = new Metadata();
+  const entries = Object.entries(own);
+  if (entries.length > maxOwnKeys) {
+    throw badMetadata(`the metadata of the query has ${entries.length} keys`, `send ${maxOwnKeys} at most`);
+  }
   let bytes = 0;
-  for (const [key, value] of Object.entries(own)) {
+  for (const [key, value] of entries) {
     checkKey(key);
     checkValue(`metadata ${key}`, value);
     bytes += key.length + value.length;
@@ -43,8 +53,8 @@ export function callMetadata({ token, database, requestId, own = {}, timeoutMs }
   if (bytes > maxOwnBytes) {
     throw badMetadata(`the metadata of the query is ${bytes} bytes long`, `stay below ${maxOwnBytes} bytes`);
   }
-  checkValue("the name of the database", database);
-  checkValue("the request id", requestId);
+  checkName("the name of the database", database, maxDatabaseChars);
+  checkName("the request id", requestId, maxRequestIdChars);
   metadata.set("database", database);
   metadata.set("x-request-id", requestId);
   if (token !== undefined && token !== "") metadata.set("authorization", `Bearer ${token}`);
@@ -73,6 +83,12 @@ function checkValue(what: string, value: string): void {
     `${what} holds what no metadata can carry (its value is not shown)`,
     "use printable ASCII: no line break, no character outside ASCII",
   );
+}
+
+function checkName(what: string, value: string, maxChars: number): void {
+  checkValue(what, value);
+  if (value.length <= maxChars) return;
+  throw badMetadata(`${what} is ${value.length} characters long`, `use ${maxChars} at most`);
 }
 
 function badMetadata(message: string, hint: string): Fault {

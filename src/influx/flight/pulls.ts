@@ -5,7 +5,8 @@ import type { Reading } from "./reading.ts";
 import { Turns } from "./wait.ts";
 
 /**
- * An element that has come already costs a resolved promise and nothing else. Calls of `next` that overlap are served in
+ * An element that has come already costs a resolved promise and nothing else. Once the reading has failed it is not
+ * handed out any more. Calls of `next` that overlap are served in
  * their order; `return` does not wait for them: it ends the query, and they are done.
  */
 class Pulls<B extends object, T> implements AsyncIterator<T> {
@@ -23,8 +24,12 @@ class Pulls<B extends object, T> implements AsyncIterator<T> {
 
   // oxlint-disable-next-line typescript/promise-function-async -- an async function costs three times as much for each row
   next(): Promise<IteratorResult<T>> {
-    if (this.#taken < this.#elements.length && this.#turns.isFree) return Promise.resolve(this.#take());
+    if (this.#hasElement && this.#turns.isFree) return Promise.resolve(this.#take());
     return this.#turns.take(async () => await this.#pull());
+  }
+
+  get #hasElement(): boolean {
+    return this.#taken < this.#elements.length && !this.#reading.hasFailed;
   }
 
   async return(): Promise<IteratorResult<T>> {
@@ -34,7 +39,7 @@ class Pulls<B extends object, T> implements AsyncIterator<T> {
   }
 
   async #pull(): Promise<IteratorResult<T>> {
-    while (this.#taken === this.#elements.length && !this.#isOver) {
+    while (!this.#hasElement && !this.#isOver) {
       this.#elements = [];
       this.#taken = 0;
       await this.#refill();

@@ -8,7 +8,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { once, sleep, timerMs } from "../../lib/abort.ts";
-import { Fault } from "../../lib/fault.ts";
+import { Fault, assert } from "../../lib/fault.ts";
 import type { Column, FlightEnd, FlightQuery } from "./api.ts";
 import { Attempt, type AnswerHead, type ReadLimits, type Shape } from "./attempt.ts";
 import type { FlightChannel } from "./channel.ts";
@@ -71,8 +71,14 @@ export class Reading<T extends object> {
 
   /** For a consumer that shows nothing before the end: what it has got so far may be dropped and asked for anew. */
   keepBack(drop: () => void, maxBytes = Infinity): void {
+    assert(maxBytes >= 0, `a byte budget of ${maxBytes}`);
     this.#dropKept = drop;
     this.#limits.maxBytes = Math.min(this.#limits.maxBytes, maxBytes);
+  }
+
+  /** It has ended badly; the next pull says why. */
+  get hasFailed(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   /** What the rows look like. */

@@ -3,6 +3,7 @@
  * misbehaves as a decoder, a library or a kernel may; what it does with its streams is counted and can be
  * asked for by the query "counters".
  */
+import { AsyncResource } from "node:async_hooks";
 import { EventEmitter } from "node:events";
 import { writeSync } from "node:fs";
 import type {
@@ -30,6 +31,8 @@ interface Counters {
   cancelled: number;
   closedClients: number;
 }
+
+const nobody = new AsyncResource("nobody");
 
 type Batches = AsyncGenerator<readonly Row[]>;
 
@@ -151,6 +154,12 @@ function deadlyDeeds(config: FlightConfig): Deeds {
     rejection: thenHang(() => {
       void Promise.reject(new Error("nobody handles this"));
     }),
+    /** Code that no query has begun. */
+    rejectionOfNobody: thenHang(() => {
+      nobody.runInAsyncScope(() => {
+        void Promise.reject(new Error("nobody began this"));
+      });
+    }),
     exceptionLater: thenHang(() => {
       setTimeout(() => {
         throw new Error(`a decoder failed, the token is ${config.token?.reveal()}`);
@@ -191,10 +200,27 @@ function deadlyDeeds(config: FlightConfig): Deeds {
     garbage: thenHang(() => {
       writeSync(channelFd, Buffer.alloc(64, 0xff));
     }),
-    /** More rows than anybody gave credit for, in the name of the first request. */
+    zeros: thenHang(() => {
+      writeSync(channelFd, Buffer.alloc(64 * 1024));
+    }),
+    /** Broken frames without end; it answers pings all the same. */
+    async *junk(signal) {
+      const frames = Buffer.concat(Array.from({ length: 50 }, () => Buffer.from([0, 0, 0, 3, 1, 2, 3])));
+      while (!signal.aborted) {
+        writeSync(channelFd, frames);
+        await sleep(1, signal);
+      }
+      yield [];
+    },
+    /** More rows than anybody gave credit for, in the name of the first request, at once. */
     flood: thenHang(() => {
-      const rows = Array.from({ length: 5000 }, () => ({}));
-      writeSync(channelFd, frameOf({ kind: "rows", id: 1, rows, bytes: 0 }) ?? new Uint8Array());
+      const rows = Array.from({ length: 500 }, () => ({}));
+      const frame = frameOf({ kind: "rows", id: 1, rows }) ?? new Uint8Array();
+      writeSync(channelFd, Buffer.concat(Array.from({ length: 5 }, () => frame)));
+    }),
+    /** It reads nothing any more. */
+    stop: thenHang(() => {
+      process.kill(process.pid, "SIGSTOP");
     }),
     async *slow(signal, [delayMs = "100"]) {
       await sleep(Number(delayMs), signal);

@@ -7,6 +7,7 @@ import { frameOf, FrameReader } from "../../../src/streams/frames.ts";
 import {
   type FromProcess,
   fromProcessOf,
+  maxGroup,
   plainConfigOf,
   type ToProcess,
   toProcessOf,
@@ -71,7 +72,7 @@ const fromProcess: readonly FromProcess[] = [
   { kind: "ready", id: 1 },
   { kind: "columns", id: 2, columns: [column, { ...column, influx: { kind: "tag" } }] },
   { kind: "columns", id: 2, columns: [{ ...column, influx: { kind: "field", type: "uinteger" } }] },
-  { kind: "rows", id: 2, rows: [{ a: 1n }, {}], bytes: 12 },
+  { kind: "rows", id: 2, rows: [{ a: 1n }, {}] },
   { kind: "end", id: 2, end },
   { kind: "fault", id: 2, fault, isFatal: true },
   { kind: "pong", id: 7, vitals },
@@ -111,7 +112,8 @@ test("what is no message at all is none, and neither side takes the other's", ()
   for (const message of toProcess) assert.equal(fromProcessOf(message), undefined);
   for (const message of fromProcess) assert.equal(toProcessOf(message), undefined);
   const lists = [
-    { kind: "rows", id: 1, rows: [1], bytes: 1 },
+    { kind: "rows", id: 1, rows: [1] },
+    { kind: "rows", id: 1, rows: Array.from({ length: maxGroup.rows + 1 }, () => ({})) },
     { kind: "columns", id: 1, columns: [{ ...column, influx: { kind: "field" } }] },
     { kind: "columns", id: 1, columns: [{ ...column, influx: { kind: "tag", type: "float" } }] },
   ];

@@ -17,6 +17,8 @@ interface Bench {
   readonly asked: number[];
   /** What the next queries do; by default they are answered at once. */
   answer: () => Promise<void>;
+  /** Queries do not hear of an abort. */
+  isDeaf: boolean;
   readonly answers: WholeAnswer[];
   readonly faults: Fault[];
   readonly done: Promise<void>;
@@ -35,7 +37,7 @@ function bench(t: TestContext): Bench {
     ended: Promise.resolve(end),
     collect: async () => {
       asked.push(Math.round(time.uptimeMs() - startMs));
-      await Promise.race([made.answer(), aborted(signal)]);
+      await (made.isDeaf ? made.answer() : Promise.race([made.answer(), aborted(signal)]));
       return [];
     },
     [Symbol.asyncIterator]: () => assert.fail("a subscription collects"),
@@ -49,6 +51,7 @@ function bench(t: TestContext): Bench {
     subscriptions,
     asked,
     answer: async () => await Promise.resolve(),
+    isDeaf: false,
     answers: [],
     faults: [],
     done: subscriptions.run(stopping.signal),
@@ -124,6 +127,45 @@ test("after a fault it is asked again with backoff, parked after several, and an
   assert.deepEqual([well?.state, well?.answers, well?.lastFault], ["waiting", 1, undefined]);
   made.stop();
   await made.done;
+});
+
+test("a retry is beside the regular runs and replaces none of them", async (t) => {
+  const made = bench(t);
+  made.answer = fail;
+  made.subscribe();
+  await made.time.advance(7000);
+  made.answer = async () => await Promise.resolve();
+  await made.time.advance(39_000);
+  assert.deepEqual(made.asked, [5000, 5500, 6500, 8500, 15_000, 25_000, 35_000, 45_000]);
+  // The answers have cleared the record: the backoff begins anew.
+  made.answer = fail;
+  await made.time.advance(11_000);
+  assert.deepEqual(made.asked.slice(8), [55_000, 55_500, 56_500]);
+  made.stop();
+  await made.done;
+});
+
+test("whatever a run ends with after it was told to end is no fault", async (t) => {
+  const made = bench(t);
+  const { promise, reject } = Promise.withResolvers<void>();
+  const answers = [async () => await promise.catch(() => undefined), async () => await promise];
+  made.answer = async () => await (answers.shift() ?? fail)();
+  made.subscribe();
+  made.subscribe();
+  made.isDeaf = true;
+  await made.time.advance(5100);
+  assert.equal(made.asked.length, 2);
+  made.stop();
+  reject(new Error("the process was cut off"));
+  await made.done;
+  assert.deepEqual([made.faults, made.answers, made.log.lines], [[], [], []]);
+  assert.deepEqual(
+    made.subscriptions.status.map(({ state, faults }) => [state, faults]),
+    [
+      ["waiting", 0],
+      ["waiting", 0],
+    ],
+  );
 });
 
 test("a listener that throws is a bug of that subscription, and another goes on", async (t) => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
+import { frameOf } from "../../../src/streams/frames.ts";
 import type { Credit, FromProcess, ToProcess } from "../../../src/streams/messages.ts";
 import { Worker } from "../../../src/streams/worker.ts";
 import { fakeFlightClient, newCounters } from "../../support/fakes/flight-client.ts";
@@ -30,7 +31,10 @@ function bench(): Bench {
   const sent: FromProcess[] = [];
   const counters = newCounters();
   const worker = new Worker({
-    send: (message) => sent.push(message) > 0,
+    send: (message) => {
+      sent.push(message);
+      return frameOf(message)?.length;
+    },
     createClient: (given) => {
       const client = fakeFlightClient(given, counters);
       return {
@@ -81,7 +85,6 @@ test("a query is answered by columns, rows in groups, and the end", async () => 
     of("rows").map(({ rows }) => rows.length),
     [512, 188, 512, 188],
   );
-  assert.ok(of("rows").every(({ bytes }) => bytes <= 256 * 1024));
 });
 
 test("rows are bounded by the credit in number and in bytes, and the stream is not pulled without it", async () => {
@@ -105,8 +108,8 @@ test("rows are bounded by the credit in number and in bytes, and the stream is n
     query(1, "rows 100 10 1000", { rows: 1000, bytes: 5000 }),
   );
   await settle();
-  // A row takes about 2000 bytes; the third one begins within the credit.
-  assert.deepEqual([narrow.of("rows").flatMap(({ rows }) => rows).length, narrow.counters.batches], [3, 1]);
+  // A row takes about 1070 bytes; the fifth one begins within the credit.
+  assert.deepEqual([narrow.of("rows").flatMap(({ rows }) => rows).length, narrow.counters.batches], [5, 1]);
   tell({ kind: "cancel", id: 1 });
   narrow.tell({ kind: "cancel", id: 1 });
   await settle();
@@ -188,4 +191,34 @@ test("an error that nobody caught is that of the request whose code runs, once, 
   assert.equal(counters.cancelled, 1);
   tell({ kind: "cancel", id: 1 }, { kind: "cancel", id: 2 });
   await settle();
+});
+
+test("a query that cannot be read is answered by a fault where it has an id, and one under way is left alone", async () => {
+  const { tell, worker, of } = bench();
+  tell({ kind: "configure", id: 1, connections: { main: config } }, query(1, "hang"));
+  const unreadable = { connection: "main", text: "rows", requestId: "r", timeoutMs: Number.NaN };
+  for (const id of [1, 2, undefined])
+    worker.receive({ kind: "query", id, query: unreadable, credit: plenty });
+  assert.deepEqual(
+    of("fault").map(({ id, fault }) => [id, fault.code, fault.message]),
+    [[2, "streams_request_failed", "the streams process could not read the query"]],
+  );
+  tell({ kind: "cancel", id: 1 });
+  await settle();
+});
+
+test("a client that was replaced is closed: at once when it is idle, else with its last query", async () => {
+  const { tell, counters } = bench();
+  const configure = (id: number): ToProcess => ({ kind: "configure", id, connections: { main: config } });
+  tell(configure(1), configure(2));
+  assert.equal(counters.closedClients, 1);
+  tell(query(1, "hang"), query(2, "hang"), configure(3));
+  await settle();
+  assert.equal(counters.closedClients, 1);
+  tell({ kind: "cancel", id: 1 });
+  await settle();
+  assert.equal(counters.closedClients, 1);
+  tell({ kind: "cancel", id: 2 });
+  await settle();
+  assert.equal(counters.closedClients, 2);
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createFlightClient } from "../../../../src/influx/flight/client.ts";
+import { QueryStream } from "../../../../src/influx/flight/stream.ts";
+import { BugError } from "../../../../src/lib/fault.ts";
 import {
   answer,
   clientOn,
@@ -9,6 +11,7 @@ import {
   faultOf,
   isFault,
   messages,
+  type Script,
   ScriptedChannel,
   silentAfter,
 } from "./fixture.ts";
@@ -48,6 +51,40 @@ describe("a query", () => {
     await assert.rejects(stream.all(), isFault("flight_bad_parameter", /\(request r-8\)$/));
     assert.equal(channel.calls.length, 0);
   });
+});
+
+test("a limit that is negative or not a number is a bug, and sends nothing", async () => {
+  const channel = new ScriptedChannel(answer(1));
+  const client = clientOn(channel);
+  for (const limit of ["timeoutMs", "maxBytes", "silenceMs"]) {
+    for (const value of [Number.NaN, -1]) {
+      assert.throws(() => client.query({ text: "SELECT 1", [limit]: value }), BugError, `${limit} ${value}`);
+    }
+  }
+  assert.throws(() => clientOn(channel, { timeoutMs: Number.NaN }).query({ text: "SELECT 1" }), BugError);
+  const budget = { maxBytes: Number.NaN };
+  await assert.rejects(client.query({ text: "SELECT 1" }).all(budget), BugError);
+  await assert.rejects(client.query({ text: "SELECT 1" }).rows().collect(budget), BugError);
+  assert.equal(channel.calls.length, 0);
+});
+
+test("a stream is kept for close() from its first pull to its end, however it ends", async () => {
+  const underWay = new Set<{ close(): void }>();
+  const request = { text: "SELECT 1", requestId: "r-1", database: "farm", timeoutMs: 5000 };
+  const streamOf = (script: Script): QueryStream => {
+    const channel = new ScriptedChannel(script);
+    return new QueryStream(request, { channel: () => channel, random: () => 0, underWay });
+  };
+  const ended = await streamOf(answer(1)).reader();
+  assert.equal(underWay.size, 1);
+  await ended.next();
+  assert.equal(underWay.size, 1);
+  assert.equal(await ended.next(), undefined);
+  assert.equal(underWay.size, 0);
+  (await streamOf(answer(1)).reader()).cancel();
+  assert.equal(underWay.size, 0);
+  await assert.rejects(streamOf(failing(faultOf("planted", "drop"))).all());
+  assert.equal(underWay.size, 0);
 });
 
 describe("close()", () => {

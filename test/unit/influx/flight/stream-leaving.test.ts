@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { FlightQuery, FlightStream } from "../../../../src/influx/flight/api.ts";
 import { decoding } from "../../../../src/influx/flight/faults.ts";
 import { BugError, Fault } from "../../../../src/lib/fault.ts";
+import { waitFor } from "../../../support/wait.ts";
 import {
   answer,
   batchMessage,
@@ -127,6 +128,26 @@ describe("an abort", () => {
     assert.equal(channel.cancels, 1);
     await assert.rejects(iterator.next(), (error) => error === reason);
     assert.deepEqual(await iterator.next(), { done: true, value: undefined });
+  });
+
+  test("in the middle of a batch rejects the next pull: the rows that have come are not handed out", async () => {
+    const abort = new AbortController();
+    const seen: unknown[] = [];
+    const reading = async (): Promise<void> => {
+      for await (const row of streamOf(endless, { signal: abort.signal }).rows()) {
+        seen.push(row);
+        if (seen.length === 3) abort.abort(reason);
+      }
+    };
+    await assert.rejects(reading, (error) => error === reason);
+    assert.equal(seen.length, 3);
+
+    const iterator = pullsOf(streamOf(endless, { timeoutMs: 20 }).rows());
+    await iterator.next();
+    await waitFor(() => channel.cancels === 1, { what: "the deadline" });
+    const [overlapping, next] = [iterator.next(), iterator.next()];
+    await assert.rejects(overlapping, isFault("flight_timeout"));
+    assert.deepEqual(await next, { done: true, value: undefined });
   });
 
   test("before the first pull sends nothing", async () => {

@@ -136,6 +136,20 @@ describe("a read is asked anew", () => {
     });
   });
 
+  test("a deadline that the call sees in a later attempt is said of the whole read, with what the call saw behind it", async () => {
+    const seen = faultOf("flight_timeout", "retry");
+    const overdue: Script = async function* ({ options }) {
+      await new Promise((resolve) => setTimeout(resolve, options.deadlineMs - performance.now()));
+      yield* [];
+      throw seen;
+    };
+    const { stream } = streamOf([failing(unavailable), overdue], { timeoutMs: 50 });
+    await assert.rejects(stream.all(), (error) => {
+      assert.ok(isFault("flight_timeout", /no answer within 0.05 s.*2 attempts/)(error));
+      return error instanceof Error && error.cause === seen;
+    });
+  });
+
   test("after a wait, which an abort ends", async () => {
     const channel = new ScriptedChannel(failing(unavailable));
     const client = createFlightClient(config, { channel, random: () => 0.99 });

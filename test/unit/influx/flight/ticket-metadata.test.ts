@@ -73,6 +73,15 @@ test("metadata that gRPC would refuse is a fault of the query, which does not sh
   refused({ own: { "x-a": "a".repeat(9000) } }, /9003 bytes/);
 });
 
+test("metadata that a server would break the connection for is a fault of the query", () => {
+  refused({ database: "private".repeat(20_000) }, /the name of the database is 140000 characters long/);
+  refused({ requestId: "private".repeat(20_000) }, /the request id is 140000 characters long/);
+  const keys = (count: number): Record<string, string> =>
+    Object.fromEntries(Array.from({ length: count }, (_, n) => [`x-${n}`, "private"]));
+  refused({ own: keys(65) }, /metadata of the query has 65 keys/);
+  callMetadata({ ...parts, own: keys(64), database: "d".repeat(512), requestId: "r".repeat(512) });
+});
+
 test("a token that no metadata can carry is a bug, and does not show", () => {
   for (const token of ["abc\n", "a b", "schlüssel"]) {
     assert.throws(

@@ -92,6 +92,11 @@ test("what InfluxDB cannot bind is refused here, where the reason can be said", 
   refused({ params: { x: [1] } }, /of type object/);
   refused({ params: { $from: "a" } }, /cannot be named "\$from"/);
   refused({ params: { "": 1 } }, /cannot be named ""/);
+  refused(
+    { params: { ["a".repeat(65)]: 1 } },
+    /the name of a query parameter, "a{64}…", is 65 characters long$/,
+  );
+  assert.match(ticket({ params: { ["a".repeat(64)]: 1 } }), /"a{64}":1\.0/);
   refused({ params: { x: "half \ud83d" } }, /parameter x contains half a character/);
   refused({ text: "\udc00" }, /the query contains half a character/);
   refused({ text: "x".repeat(5_000_000) }, /5000056 bytes/);
