@@ -176,10 +176,7 @@ export class Daemon {
       await this.#supervisor.remove(sourcePart(name));
       this.#sources.delete(name);
     }
-    if (changes.delivery) {
-      this.#streams.reconfigure(connectionsOf(config));
-      await this.#replaceDelivery();
-    }
+    if (changes.delivery) await this.#replaceDelivery();
     return changes;
   }
 
@@ -192,6 +189,8 @@ export class Daemon {
     await old.close();
     // Those who counted them are gone, and those who come count them again.
     Object.assign(this.#shared.counters, { held: 0, waitingForClock: 0 });
+    // Connections go by their place in the configuration: nobody of the old one may ask any more.
+    this.#streams.reconfigure(connectionsOf(this.#options.config));
     this.#delivery = this.#openDelivery();
     const isSafe = this.#waiting.length > 0;
     const mustWait = ([one]: Placed): boolean => isSafe && !isEssential(one) && !running.includes(one.name);
