@@ -228,6 +228,15 @@ export function timers(): number {
   return process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
 }
 
+/** Queries that were ended early: each is over on the server, once, and nothing of it is left here. */
+export function assertFreed({ calls }: ScriptedChannel, timersBefore: number): void {
+  assert.deepEqual(
+    calls.map((call) => call.cancels),
+    calls.map(() => 1),
+  );
+  assert.equal(timers(), timersBefore);
+}
+
 export const endless: Script = function* () {
   yield schemaMessage;
   for (;;) yield batchMessage(10);

@@ -8,6 +8,7 @@ import { BugError, Fault } from "../../../../src/lib/fault.ts";
 import { waitFor } from "../../../support/wait.ts";
 import {
   answer,
+  assertFreed,
   batchMessage,
   clientOn,
   endless,
@@ -31,13 +32,9 @@ beforeEach(() => {
   timersBefore = timers();
 });
 
-/** Each of these tests ends a query early: it is over on the server, once, and nothing of it is left here. */
+/** Each of these tests ends a query early. */
 afterEach(() => {
-  assert.deepEqual(
-    channel.calls.map((call) => call.cancels),
-    channel.calls.map(() => 1),
-  );
-  assert.equal(timers(), timersBefore);
+  assertFreed(channel, timersBefore);
 });
 
 function streamOf(script: Script, query: Partial<FlightQuery> = {}): FlightStream {

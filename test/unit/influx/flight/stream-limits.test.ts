@@ -6,6 +6,7 @@ import { waitFor } from "../../../support/wait.ts";
 import { Fault } from "../../../../src/lib/fault.ts";
 import {
   answer,
+  assertFreed,
   batchMessage,
   clientOn,
   endless,
@@ -28,13 +29,9 @@ beforeEach(() => {
   timersBefore = timers();
 });
 
-/** Each of these tests ends a query early: it is over on the server, once, and nothing of it is left here. */
+/** Each of these tests ends a query early. */
 afterEach(() => {
-  assert.deepEqual(
-    channel.calls.map((call) => call.cancels),
-    channel.calls.map(() => 1),
-  );
-  assert.equal(timers(), timersBefore);
+  assertFreed(channel, timersBefore);
 });
 
 function streamOf(script: Script, query: Partial<FlightQuery> = {}): FlightStream {
