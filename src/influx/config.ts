@@ -16,7 +16,16 @@ import {
   wholeNumber,
 } from "../lib/schema.ts";
 import { Secret } from "../lib/secret.ts";
-import { checkTls, compileTls, tlsShape, type TlsConfig } from "../net/config.ts";
+import {
+  checkProxy,
+  checkTls,
+  compileProxy,
+  compileTls,
+  proxyShape,
+  type ProxyConfig,
+  tlsShape,
+  type TlsConfig,
+} from "../net/config.ts";
 
 export interface InfluxConfig {
   /** http:// or https://, perhaps with a path prefix; no slash at its end. */
@@ -36,6 +45,8 @@ export interface InfluxConfig {
   readonly batchMaxAgeMs: number;
   /** Of `flightUrl` too. */
   readonly tls: TlsConfig;
+  /** To `flightUrl` too. Absent: connections are made straight to the server. */
+  readonly proxy?: ProxyConfig;
   /** Where Arrow Flight is spoken: http:// or https://, without a path. */
   readonly flightUrl: string;
   /** Absent: reading has the same token as writing. */
@@ -116,11 +127,13 @@ const shape = {
     description: "How long one query may take, its rows included",
   }),
   ...tlsShape,
+  ...proxyShape,
 };
 
 export const influxSchema = table(shape)
   .superRefine((influx, context) => {
     checkTls(influx, { secure: "https", plain: "http" }, context);
+    checkProxy(influx, context);
     checkToken(influx, context);
     checkToken(influx, context, ["query_token", "query_token_file"]);
   }, evenIfBroken)
@@ -138,6 +151,7 @@ export const influxSchema = table(shape)
       batchMaxBytes: influx.batch_max_size,
       batchMaxAgeMs: influx.batch_max_age,
       tls: compileTls(influx),
+      proxy: compileProxy(influx, "influxdb"),
       flightUrl: influx.flight_url ?? new URL(influx.url).origin,
       queryToken: influx.query_token ?? influx.query_token_file,
       queryTimeoutMs: influx.query_timeout,

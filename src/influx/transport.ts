@@ -1,25 +1,22 @@
 import type { Agent, ClientRequest, OutgoingHttpHeaders, RequestOptions } from "node:http";
-import type * as Https from "node:https";
-import { Duplex } from "node:stream";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
 import { assert } from "../lib/fault.ts";
 import type { Peer } from "../net/diagnose.ts";
 import { http, https } from "../net/node-http.ts";
-import { tlsOptions } from "../net/tls.ts";
+import { createAgent } from "./agents.ts";
 import type { InfluxConfig } from "./config.ts";
 import { StaleConnection, cancelled, send, type Errand, type ReceivedAnswer } from "./exchange.ts";
 import { redactor } from "./redact.ts";
 
 /**
- * POST to InfluxDB over node:http or node:https with an agent of our own.
+ * POST to InfluxDB over node:http or node:https with an agent of our own (agents.ts).
  *
- * - At most `maxInFlight` connections; idle ones are kept for `idleMs`.
+ * - At most `maxInFlight` connections, and idle ones are kept for a while.
  * - One deadline over everything: waiting for a connection, connecting, sending, and the last byte of
  *   the answer. When it passes, the socket is destroyed.
  * - The token is in the Authorization header and nowhere else: not in faults, and not in an answer
- *   that repeats it.
- * - TLS files are read for each new connection (net/tls.ts).
+ *   that repeats it; a proxy never gets it.
  */
 
 export interface Post {
@@ -50,8 +47,6 @@ export interface TransportUse {
 /** What an error answer says fits into it many times over. */
 const writing: TransportUse = { errand: "write", maxAnswerBytes: 64 * 1024 };
 
-/** InfluxDB 3 does not say how long it keeps a connection, and NAT forgets them in silence. */
-const idleMs = 30_000;
 /** A body that fits into one packet gains nothing from being smaller. */
 const gzipFromBytes = 1400;
 
@@ -62,7 +57,7 @@ export function createTransport(config: InfluxConfig, use: TransportUse = writin
   assert(/^[\x21-\x7e]*$/.test(token), "the configuration let a token through that no header can carry");
   const redact = redactor(token);
   const peer: Peer = { target: "write", url: config.url };
-  const open = requestMaker(config, token);
+  const open = requestMaker(config, token, use.errand);
   const underWay = new Set<ClientRequest>();
   let isClosed = false;
 
@@ -118,11 +113,10 @@ interface RequestMaker {
   request(post: Post, bytes: number, gzipped: boolean): ClientRequest;
 }
 
-function requestMaker(config: InfluxConfig, token: string): RequestMaker {
+function requestMaker(config: InfluxConfig, token: string, errand: Errand): RequestMaker {
   const base = new URL(config.url);
   const usesTls = base.protocol === "https:";
-  const options = { keepAlive: true, maxSockets: config.maxInFlight, timeout: idleMs };
-  const agent = usesTls ? new TlsAgent(options, config) : new http.Agent(options);
+  const agent = createAgent(config, () => cancelled(errand));
   const shared: RequestOptions = {
     protocol: base.protocol,
     host: base.hostname.replace(/^\[|\]$/g, ""), // IPv6 stands in brackets in a URL only
@@ -144,35 +138,4 @@ function requestMaker(config: InfluxConfig, token: string): RequestMaker {
       return (usesTls ? https : http).request({ ...shared, path: `${prefix}${path}`, headers });
     },
   };
-}
-
-class TlsAgent extends https.Agent {
-  readonly #config: InfluxConfig;
-
-  constructor(options: Https.AgentOptions, config: InfluxConfig) {
-    super(options);
-    this.#config = config;
-  }
-
-  override createConnection(
-    options: Https.RequestOptions,
-    callback?: (error: Error | null, stream: Duplex) => void,
-  ): Duplex | null | undefined {
-    let connection: Https.RequestOptions;
-    try {
-      connection = { ...options, ...tlsOptions(this.#config.tls) };
-    } catch (error) {
-      return brokenConnection(error);
-    }
-    return super.createConnection(connection, callback);
-  }
-}
-
-/**
- * Fails whoever writes to it. An error given to the agent's callback, or thrown, would leave the
- * requests behind the failed one waiting for ever; a connection that breaks makes room for the next.
- */
-function brokenConnection(error: unknown): Duplex {
-  assert(error instanceof Error, "only errors are thrown");
-  return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done(error) });
 }

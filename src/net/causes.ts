@@ -257,14 +257,18 @@ const byCode: Readonly<Record<string, Cause>> = {
 export const causes = {
   byCode,
   closedPlain,
+  clientCertificateNeeded,
+  clientCertificateRefused,
   closedInHandshake,
   nameUnresolved,
   noCommonVersion,
+  peerSpeaksPlaintext,
   peerSpeaksTls,
   notHttp,
   notHttp2,
   tlsFailed,
   unknown,
+  unknownCa,
 } as const;
 
 export const opensslCauses: Readonly<Record<string, Cause>> = {

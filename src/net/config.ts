@@ -1,6 +1,7 @@
-/** The TLS keys, the same wherever a server is named: MQTT, writing, Flight, webhooks. */
+/** The keys of TLS and of a proxy, the same wherever a server is named: MQTT, writing, Flight, webhooks. */
 import { z } from "zod";
-import { complain, defined, filePath, text } from "../lib/schema.ts";
+import { complain, defined, filePath, secret, secretFile, text, url } from "../lib/schema.ts";
+import type { Secret } from "../lib/secret.ts";
 
 export interface TlsConfig {
   /** PEM: the authorities to believe instead of the system's. */
@@ -74,5 +75,61 @@ export function compileTls(keys: TlsKeys): TlsConfig {
     keyFile: keys.key_file,
     serverName: keys.server_name,
     verify: keys.verify ?? true,
+  });
+}
+
+/** An HTTP proxy that is asked for a tunnel by CONNECT. */
+export interface ProxyConfig {
+  /** http://host:port, without credentials or path. */
+  readonly url: string;
+  /** The key that faults name: "influxdb.proxy". */
+  readonly setting: string;
+  readonly username?: string;
+  /** Only beside a user name. */
+  readonly password?: Secret;
+}
+
+/** Spread into the table of whoever connects through a proxy. */
+export const proxyShape = {
+  proxy: url({
+    schemes: ["http"],
+    pathAllowed: false,
+    credentialKeys: "proxy_username and proxy_password_file",
+    description: "An HTTP proxy to connect through (CONNECT), such as http://proxy.example:3128",
+  }).optional(),
+  proxy_username: text(
+    "a user name on one line and without a colon",
+    /^[^\p{Cc}:]{1,256}$/u,
+    "User name at the proxy",
+  ).optional(),
+  proxy_password: secret("Password at the proxy; proxy_password_file keeps it out of this file"),
+  proxy_password_file: secretFile("A file that holds the password for the proxy"),
+};
+
+type ProxyKeys = z.output<z.ZodObject<typeof proxyShape>>;
+
+/** Complains about keys that do not go together. Runs on tables that may be wrong already. */
+export function checkProxy(keys: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
+  const passwords = ["proxy_password", "proxy_password_file"].filter((name) => keys[name] !== undefined);
+  const [password, second] = passwords;
+  if (keys["proxy"] === undefined) {
+    const [name = password] = keys["proxy_username"] === undefined ? [] : ["proxy_username"];
+    if (name !== undefined) complain(context, { path: [name], message: "has no effect without proxy" });
+  } else if (password !== undefined && keys["proxy_username"] === undefined) {
+    complain(context, { path: [password], message: "needs proxy_username, whose password this is" });
+  }
+  if (second !== undefined) {
+    complain(context, { path: [second], message: `${password} is given too: keep one of the two` });
+  }
+}
+
+/** Undefined: connections are made straight to the server. */
+export function compileProxy(keys: ProxyKeys, table: string): ProxyConfig | undefined {
+  if (keys.proxy === undefined) return undefined;
+  return defined({
+    url: keys.proxy,
+    setting: `${table}.proxy`,
+    username: keys.proxy_username,
+    password: keys.proxy_password ?? keys.proxy_password_file,
   });
 }

@@ -39,7 +39,7 @@ const targets: Readonly<Record<Target, TargetWords>> = {
 /** Any error of a connection attempt, a TLS handshake or a socket in use → a `Fault` that may be retried. */
 export function diagnose(error: unknown, peer: Peer): Fault {
   if (error instanceof Fault) return error;
-  return faultOfCause(findCause(error, peerWords(peer)), peer, detail(error));
+  return faultOfCause(causeOfMarks(marksOf(error), peerWords(peer)), peer, detail(error));
 }
 
 /** For who knows the cause already. */
@@ -71,14 +71,32 @@ export function peerWords({ target, url }: Peer): PeerWords {
   };
 }
 
-function findCause(error: unknown, words: PeerWords): Cause {
-  const code = firstCode(error);
-  const openssl = opensslNumber(error);
+/** All of an error that decides what it means: plain data. */
+export interface ErrorMarks {
+  /** Of Node.js. */
+  readonly code: string | undefined;
+  /** "0A00010B" */
+  readonly openssl: string | undefined;
+  readonly isCutHandshake: boolean;
+  readonly startsLikeTls: boolean;
+}
+
+export function marksOf(error: unknown): ErrorMarks {
+  return {
+    code: firstCode(error),
+    openssl: opensslNumber(error),
+    isCutHandshake: brokenInHandshake(error),
+    startsLikeTls: startsLikeTls(error),
+  };
+}
+
+export function causeOfMarks(marks: ErrorMarks, words: PeerWords): Cause {
+  const { code, openssl } = marks;
   if (openssl !== undefined) return opensslCauses[openssl] ?? causes.tlsFailed;
   if (code === undefined) return causes.unknown;
-  if (code === "ECONNRESET" && brokenInHandshake(error)) return causes.closedInHandshake;
+  if (code === "ECONNRESET" && marks.isCutHandshake) return causes.closedInHandshake;
   if (code === "ECONNRESET" && !words.usesTls) return causes.closedPlain;
-  if (code.startsWith("HPE_")) return startsLikeTls(error) ? causes.peerSpeaksTls : causes.notHttp;
+  if (code.startsWith("HPE_")) return marks.startsLikeTls ? causes.peerSpeaksTls : causes.notHttp;
   if (Object.hasOwn(causes.byCode, code)) return causes.byCode[code] ?? causes.unknown;
   return code.startsWith("ERR_SSL_") || code === "EPROTO" ? causes.tlsFailed : causes.unknown;
 }

@@ -40,6 +40,11 @@ export function tlsOptions(config: TlsConfig): TlsOptions {
   return { ...options, cert, key };
 }
 
+/** All in the file, in its order; at least one. Throws a `Fault`: `tls_file_unreadable` or `tls_bad_pem`. */
+export function readCertificates(setting: "ca_file" | "cert_file", path: string): X509Certificate[] {
+  return parseCertificates(setting, path, readPem(setting, path));
+}
+
 function readPem(setting: string, path: string): string {
   let pem: string;
   try {

@@ -13,7 +13,7 @@ const shipped = readFileSync(new URL("flightline.toml", shippedDirectory), "utf8
 
 /** Keys whose line is an example: they have no default. */
 const examples =
-  /^#(?:node|username|password|password_file|ca_file|cert_file|key_file|server_name|verify|client_id|max_size|token|token_file|query_token|query_token_file|flight_url|retention|site|region) = /;
+  /^#(?:node|username|password|password_file|ca_file|cert_file|key_file|server_name|verify|client_id|max_size|token|token_file|query_token|query_token_file|flight_url|proxy|proxy_username|proxy_password|proxy_password_file|retention|site|region) = /;
 
 test("the shipped file is right as it is", () => {
   const result = loadText(shipped);
