@@ -162,3 +162,28 @@ export enum QueryParam_NullValue {
  */
 export declare const QueryParam_NullValueSchema: GenEnum<QueryParam_NullValue>;
 
+/**
+ * What InfluxDB's prepared statement handles hold, in a google.protobuf.Any.
+ *
+ * @generated from message influxdata.iox.querier.v1.FlightSqlPreparedStatementHandle
+ */
+export declare type FlightSqlPreparedStatementHandle = Message<"influxdata.iox.querier.v1.FlightSqlPreparedStatementHandle"> & {
+  /**
+   * @generated from field: string query = 1;
+   */
+  query: string;
+
+  /**
+   * An Arrow IPC stream with one row.
+   *
+   * @generated from field: optional bytes params = 2;
+   */
+  params?: Uint8Array | undefined;
+};
+
+/**
+ * Describes the message influxdata.iox.querier.v1.FlightSqlPreparedStatementHandle.
+ * Use `create(FlightSqlPreparedStatementHandleSchema)` to create a new message.
+ */
+export declare const FlightSqlPreparedStatementHandleSchema: GenMessage<FlightSqlPreparedStatementHandle>;
+

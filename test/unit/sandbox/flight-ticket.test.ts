@@ -73,7 +73,9 @@ describe("JSON", () => {
   for (const [text, value] of numbers) {
     test(`the parameter ${text} is ${String(value)}, a ${typeof value}`, () => {
       const ticket = jsonTicket(`{"database":"d","sql_query":"q","params":{"p":${text}},"is_debug":true}`);
-      const { p } = decodeTicket(ticket).parameters;
+      const query = decodeTicket(ticket);
+      assert.ok(query.language !== "flightsql");
+      const { p } = query.parameters;
       assert.ok(Object.is(p, value), String(p));
     });
   }

@@ -81,8 +81,23 @@ function sizeOf(columns: readonly (readonly SqlCell[])[]): number {
   return bytes;
 }
 
+/** With the continuation marker and the length before it, as the message has them in a stream. */
+export function encapsulated(header: Uint8Array): Uint8Array {
+  const padding = (8 - (header.length % 8)) % 8;
+  const message = Buffer.alloc(8 + header.length + padding, 0);
+  message.fill(0xff, 0, 4);
+  message.writeInt32LE(header.length + padding, 4);
+  message.set(header, 8);
+  return message;
+}
+
+/** A schema where protobuf has one: an encapsulated message. */
+export function encapsulatedSchema(schema: Schema): Uint8Array {
+  return encapsulated(Message.encode(Message.from(schema)));
+}
+
 /** The messages of an IPC stream of this batch: schema, dictionaries, batch. */
-function messagesOf(batch: RecordBatch): IpcMessage[] {
+export function messagesOf(batch: RecordBatch): IpcMessage[] {
   const stream = RecordBatchStreamWriter.writeAll([batch]).toUint8Array(true);
   const view = new DataView(stream.buffer, stream.byteOffset, stream.length);
   const messages: IpcMessage[] = [];

@@ -2,25 +2,35 @@
  * What a DoGet ticket asks for. Three encodings are tried in InfluxDB's order: ReadInfo in a protobuf `Any`,
  * bare ReadInfo, JSON. When none fits, the client learns no more than that.
  */
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 
 import { ReadInfoSchema, ReadInfo_QueryType } from "../../../proto/iox/ticket_pb.js";
 import type { QueryParam, ReadInfo } from "../../../proto/iox/ticket_pb.js";
 import type { SqlParameters } from "../sql.ts";
 import { GrpcStatus, statusCode } from "./grpc-status.ts";
+import { decodeCommand, packed } from "./sql-command.ts";
+import type { FlightSqlCommand } from "./sql-command.ts";
 
-export interface TicketQuery {
+interface TextQuery {
   readonly database: string;
-  readonly language: "sql" | "influxql" | "flightsql";
+  readonly language: "sql" | "influxql";
   readonly text: string;
   /** Integers as they are in 64 bits are bigint, any other number is a float. */
   readonly parameters: SqlParameters;
 }
 
+interface CommandQuery {
+  readonly database: string;
+  readonly language: "flightsql";
+  readonly command: FlightSqlCommand;
+}
+
+export type TicketQuery = TextQuery | CommandQuery;
+
 type ParameterValue = SqlParameters[string];
 
-const readInfoType = "type.googleapis.com/influxdata.iox.querier.v1.ReadInfo";
+const readInfoType = `type.googleapis.com/${ReadInfoSchema.typeName}`;
 const databaseNames = ["database", "namespace_name", "bucket", "bucket-name"];
 
 /** Throws `GrpcStatus`. */
@@ -28,11 +38,27 @@ export function decodeTicket(ticket: Uint8Array): TicketQuery {
   for (const decode of [fromAny, fromReadInfo, fromJson]) {
     try {
       return decode(ticket);
-    } catch {
+    } catch (error) {
+      if (error instanceof GrpcStatus) throw error;
       // Then it is one of the next kind.
     }
   }
-  throw new GrpcStatus(statusCode.invalidArgument, "Invalid ticket. Error: Invalid ticket");
+  throw invalidTicket();
+}
+
+/** What GetFlightInfo gives for this command of Flight SQL, which was decoded before. */
+export function commandTicket(database: string, flightsqlCommand: Uint8Array): Uint8Array {
+  const queryType = ReadInfo_QueryType.FLIGHT_SQL_MESSAGE;
+  return packed(ReadInfoSchema, create(ReadInfoSchema, { database, queryType, flightsqlCommand }));
+}
+
+export function influxQlTicket(database: string, sqlQuery: string): Uint8Array {
+  const queryType = ReadInfo_QueryType.INFLUX_QL;
+  return packed(ReadInfoSchema, create(ReadInfoSchema, { database, queryType, sqlQuery }));
+}
+
+function invalidTicket(): GrpcStatus {
+  return new GrpcStatus(statusCode.invalidArgument, "Invalid ticket. Error: Invalid ticket");
 }
 
 class NotOfThisKind extends Error {}
@@ -40,29 +66,32 @@ class NotOfThisKind extends Error {}
 function fromAny(ticket: Uint8Array): TicketQuery {
   const { typeUrl, value } = fromBinary(AnySchema, ticket);
   if (typeUrl !== readInfoType) throw new NotOfThisKind();
-  return fromReadInfo(value);
+  try {
+    return fromReadInfo(value);
+  } catch {
+    // As a bare ReadInfo it would be one of the database "type.googleapis.com/…".
+    throw invalidTicket();
+  }
 }
 
 function fromReadInfo(ticket: Uint8Array): TicketQuery {
-  const readInfo = fromBinary(ReadInfoSchema, ticket);
-  const parameters = Object.fromEntries(readInfo.params.map((param) => [param.name, valueOf(param)]));
-  return {
-    database: readInfo.database,
-    language: languageOf(readInfo.queryType),
-    text: readInfo.sqlQuery,
-    parameters,
-  };
+  const { database, queryType, sqlQuery, flightsqlCommand, params } = fromBinary(ReadInfoSchema, ticket);
+  if (queryType === ReadInfo_QueryType.FLIGHT_SQL_MESSAGE) {
+    if (sqlQuery !== "") throw new NotOfThisKind();
+    return { database, language: "flightsql", command: decodeCommand(flightsqlCommand) };
+  }
+  if (flightsqlCommand.length > 0) throw new NotOfThisKind();
+  const parameters = Object.fromEntries(params.map((param) => [param.name, valueOf(param)]));
+  return { database, language: languageOf(queryType), text: sqlQuery, parameters };
 }
 
-function languageOf(type: ReadInfo["queryType"]): TicketQuery["language"] {
+function languageOf(type: ReadInfo["queryType"]): TextQuery["language"] {
   switch (type) {
     case ReadInfo_QueryType.UNSPECIFIED:
     case ReadInfo_QueryType.SQL:
       return "sql";
     case ReadInfo_QueryType.INFLUX_QL:
       return "influxql";
-    case ReadInfo_QueryType.FLIGHT_SQL_MESSAGE:
-      return "flightsql";
     default:
       throw new NotOfThisKind();
   }
