@@ -25,7 +25,9 @@ export type Format = "table" | "csv" | "json" | "ndjson" | "arrow";
 
 export interface Asked {
   readonly what: "query" | "tables" | "schema";
-  /** Of the query; undefined: it comes from standard input. */
+  /** Of "schema": the name of the table. */
+  readonly schema: string | undefined;
+  /** Of the query that answers; undefined: it comes from standard input. */
   readonly text: string | undefined;
   readonly language: "sql" | "influxql";
   readonly params: Readonly<Record<string, QueryParam>>;
@@ -67,6 +69,7 @@ export function readArguments(given: QueryOptions, isTerminal: boolean): Argumen
   if (!params.ok) return params;
   const { query, schema, output, timeout, database } = options;
   const rest = {
+    schema,
     language: options.language === "influxql" ? ("influxql" as const) : ("sql" as const),
     params: params.params,
     format: formatOf(options, isTerminal),

@@ -2,6 +2,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Column, FlightStream, InfluxColumn } from "../influx/flight/api.ts";
 import type { Row } from "../influx/arrow/rows.ts";
+import { assert } from "../lib/fault.ts";
 import type { Asked } from "./query-arguments.ts";
 import type { Output } from "./query-output.ts";
 import { rowFormat } from "./query-rows.ts";
@@ -19,7 +20,7 @@ export interface Look {
 /** Written at once. */
 const pieceLength = 64 * 1024;
 
-interface Rows {
+export interface Rows {
   readonly columns: readonly Column[];
   readonly batches: AsyncIterable<readonly Row[]>;
 }
@@ -43,7 +44,13 @@ export class QueryReading {
       return;
     }
     const answer = await rowsOf(stream);
-    const rows = what === "schema" ? await schemaRows(answer) : answer;
+    await this.show(what === "schema" ? await schemaRows(answer) : answer, output, startedAtMs);
+  }
+
+  /** In any format but Arrow's. */
+  async show(rows: Rows, output: Output, startedAtMs: number): Promise<void> {
+    const { format } = this.#asked;
+    assert(format !== "arrow", "rows are no Arrow stream");
     if (format === "table") await this.#table(rows, output, startedAtMs);
     else await this.#text(rows, format, output);
   }
@@ -106,16 +113,21 @@ async function rowsOf(stream: FlightStream): Promise<Rows> {
 async function schemaRows({ columns, batches }: Rows): Promise<Rows> {
   // To the end, so that what goes wrong behind the schema is seen, too.
   for await (const batch of batches) void batch;
+  return columnRows(columns);
+}
+
+export function columnRows(columns: readonly Column[]): Rows {
   const text = (name: string): Column => ({ name, arrowType: "Utf8", nullable: true, influx: undefined });
   const rows = columns.map(({ name, influx, arrowType }) => ({
     column: name,
     influxdb: wordsFor(influx),
     arrow: arrowType,
   }));
-  async function* once(): AsyncGenerator<readonly Row[]> {
-    yield rows;
-  }
-  return { columns: ["column", "influxdb", "arrow"].map(text), batches: once() };
+  return { columns: ["column", "influxdb", "arrow"].map(text), batches: rowsAsBatches(rows) };
+}
+
+export async function* rowsAsBatches(rows: readonly Row[]): AsyncGenerator<readonly Row[]> {
+  yield rows;
 }
 
 function wordsFor(influx: InfluxColumn | undefined): string | null {

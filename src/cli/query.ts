@@ -6,6 +6,7 @@ import type { Readable, Writable } from "node:stream";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { FlightClient, FlightConfig, FlightQuery } from "../influx/flight/api.ts";
+import type { FlightSql } from "../influx/flight/flight-sql-api.ts";
 import { flightConfigOf } from "../influx/flight/config.ts";
 import { timerMs } from "../lib/abort.ts";
 import { errorCode, Fault } from "../lib/fault.ts";
@@ -14,6 +15,7 @@ import { formatBytes } from "../lib/units.ts";
 import { describeFault } from "./describe-fault.ts";
 import { exitCode, type Io } from "./io.ts";
 import { harmless } from "./mapping-layout.ts";
+import { catalogRows } from "./query-catalog.ts";
 import { type Asked, type QueryOptions, readArguments } from "./query-arguments.ts";
 import { FileOutput, type Output, outputFault, StreamOutput } from "./query-output.ts";
 import { QueryProgress } from "./query-progress.ts";
@@ -33,8 +35,13 @@ export interface QueryIo extends Io {
   readonly errIsTerminal: boolean;
 }
 
+/** What the command uses of one. */
+export interface QueryClient extends FlightClient {
+  readonly sql: Pick<FlightSql, "tables">;
+}
+
 interface QueryDeps {
-  readonly openClient: (config: FlightConfig) => Promise<FlightClient>;
+  readonly openClient: (config: FlightConfig) => Promise<QueryClient>;
 }
 
 /** gRPC and Arrow are loaded when they are needed: a mistake in the arguments is said at once. */
@@ -95,7 +102,7 @@ class QueryRun {
   async answer(
     text: string,
     defaultTimeoutMs: number,
-    openClient: () => Promise<FlightClient>,
+    openClient: () => Promise<QueryClient>,
   ): Promise<void> {
     const { output: file, timeoutMs = defaultTimeoutMs } = this.#asked;
     // Before the server is asked: a path that cannot be written is known at once.
@@ -116,7 +123,7 @@ class QueryRun {
     this.#io.err(`${file}: ${plural(this.#reading.rows, "row")}, ${formatBytes(output.bytes)} in ${took}\n`);
   }
 
-  async #ask(text: string, timeoutMs: number, client: FlightClient, output: Output): Promise<void> {
+  async #ask(text: string, timeoutMs: number, client: QueryClient, output: Output): Promise<void> {
     const { language, params, database } = this.#asked;
     const { signal } = this.#io;
     // A stream says that its time is up when it is read again, and that waits for whoever reads the output. An
@@ -124,6 +131,12 @@ class QueryRun {
     const late = setTimeout(() => output.hurry(), timerMs(timeoutMs + deadlineSlackMs));
     try {
       signal.throwIfAborted();
+      const startedAtMs = performance.now();
+      const rows = await catalogRows(this.#asked, client.sql, signal);
+      if (rows !== undefined) {
+        await this.#reading.show(rows, output, startedAtMs);
+        return;
+      }
       const query: FlightQuery = { text, language, params, timeoutMs, signal, ...defined({ database }) };
       await this.#reading.read(client.query(query), output);
     } finally {

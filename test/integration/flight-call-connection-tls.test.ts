@@ -88,7 +88,10 @@ describe("no socket is left open", () => {
 
 describe("a connector", () => {
   const credentials = (config: TlsConfig | undefined): FlightCredentials =>
-    new FlightCredentials({ target: "flight", url: "https://127.0.0.1:1" }, "127.0.0.1", config);
+    new FlightCredentials(
+      { target: "flight", url: "https://127.0.0.1:1" },
+      { host: "127.0.0.1", authority: "127.0.0.1:1", proxy: undefined, tls: config },
+    );
 
   async function socketTo(t: TestContext): Promise<net.Socket> {
     const { port } = await listening(

@@ -105,7 +105,7 @@ describe("what InfluxDB holds", { concurrency: 2 }, () => {
     const { out } = await query("--schema", "uplink", "--format", "ndjson");
     const columns = out.toString().trimEnd().split("\n");
     assert.deepEqual(columns.toSorted(), [
-      '{"column":"dev_eui","influxdb":"tag","arrow":"Utf8"}',
+      '{"column":"dev_eui","influxdb":"tag","arrow":"Dictionary<Int32, Utf8>"}',
       '{"column":"n","influxdb":"field integer","arrow":"Int64"}',
       '{"column":"na,me","influxdb":"field string","arrow":"Utf8"}',
       '{"column":"temp","influxdb":"field float","arrow":"Float64"}',

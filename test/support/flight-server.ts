@@ -1,5 +1,5 @@
 /**
- * A Flight server for tests, straight on node:http2: it answers DoGet with whatever bytes a test gives it, so
+ * A Flight server for tests, straight on node:http2: it answers a call with whatever bytes a test gives it, so
  * that also what no gRPC library would send can be sent: no trailers, any RST_STREAM, lying frames, HTML.
  */
 import { once } from "node:events";
@@ -49,6 +49,8 @@ export interface Reply {
 export interface FlightServerOptions {
   /** The call ends with status OK when this returns without having ended it. */
   readonly doGet: (ticket: Uint8Array, reply: Reply) => Promise<void> | void;
+  /** Every other call, by its method, with all its messages. Without this they are not implemented. */
+  readonly other?: (method: string, requests: readonly Uint8Array[], reply: Reply) => Promise<void> | void;
   readonly port?: number;
   readonly tls?: SecureServerOptions;
 }
@@ -67,7 +69,7 @@ export interface FlightServer {
   readonly goAways: readonly number[];
   /** Request headers of every call. */
   readonly metadata: readonly IncomingHttpHeaders[];
-  /** What a `doGet` threw while its call was not over. */
+  /** What an answer threw while its call was not over. */
   readonly errors: readonly unknown[];
   /** GOAWAY on every connection; calls under way go on. */
   goAway(http2Code?: number): void;
@@ -76,7 +78,7 @@ export interface FlightServer {
 }
 
 export async function startFlightServer(options: FlightServerOptions): Promise<FlightServer> {
-  const { doGet, port = 0, tls } = options;
+  const { port = 0, tls } = options;
   const server = tls === undefined ? createServer() : createSecureServer(tls);
   const sessions = new Set<ServerHttp2Session>();
   const metadata: IncomingHttpHeaders[] = [];
@@ -94,7 +96,7 @@ export async function startFlightServer(options: FlightServerOptions): Promise<F
     stream.on("close", () => {
       if (stream.rstCode === constants.NGHTTP2_CANCEL && stream.aborted) cancels += 1;
     });
-    void answer(stream, headers, doGet).catch((error: unknown) => errors.push(error));
+    void answer(stream, headers, options).catch((error: unknown) => errors.push(error));
   });
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
@@ -132,20 +134,36 @@ export async function startFlightServer(options: FlightServerOptions): Promise<F
 async function answer(
   stream: ServerHttp2Stream,
   metadata: IncomingHttpHeaders,
-  doGet: FlightServerOptions["doGet"],
+  { doGet, other }: FlightServerOptions,
 ): Promise<void> {
   const over = new AbortController();
   stream.once("close", () => over.abort(new Error("the call is over")));
   const reply = replyOn(stream, metadata, over.signal);
   try {
-    const ticket = fromBinary(TicketSchema, (await bodyOf(stream)).subarray(5)).ticket;
-    await doGet(ticket, reply);
+    const requests = messagesIn(await bodyOf(stream));
+    const method = metadata[":path"]?.split("/").at(-1) ?? "";
+    if (method !== "DoGet") await (other ?? missing)(method, requests, reply);
+    else await doGet(fromBinary(TicketSchema, requests[0] ?? Buffer.alloc(0)).ticket, reply);
     if (!stream.writableEnded && !stream.destroyed) reply.end();
   } catch (error) {
     if (over.signal.aborted) return;
-    reply.fail(13, "the test's doGet threw");
+    reply.fail(13, "the test's answer threw");
     throw error;
   }
+}
+
+function missing(method: string, _requests: readonly Uint8Array[], reply: Reply): void {
+  reply.fail(12, `Not yet implemented: ${method}`);
+}
+
+function messagesIn(body: Buffer): Buffer[] {
+  const messages: Buffer[] = [];
+  for (let at = 0; at + 5 <= body.length;) {
+    const end = at + 5 + body.readUInt32BE(at + 1);
+    messages.push(body.subarray(at + 5, end));
+    at = end;
+  }
+  return messages;
 }
 
 async function bodyOf(stream: ServerHttp2Stream): Promise<Buffer> {

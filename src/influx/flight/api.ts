@@ -28,13 +28,17 @@ export interface FlightConfig {
  */
 export type QueryParam = null | boolean | number | bigint | string;
 
-export interface FlightQuery {
+export interface FlightQuery extends ReadOptions {
   readonly text: string;
   /** Default "sql". */
   readonly language?: "sql" | "influxql";
+  readonly params?: Readonly<Record<string, QueryParam>>;
+}
+
+/** How something is read, whatever it is. */
+export interface ReadOptions {
   /** Default: the client's. */
   readonly database?: string;
-  readonly params?: Readonly<Record<string, QueryParam>>;
   /** gRPC metadata of the caller's, keys in lower case. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Stands in the metadata (`x-request-id`), in faults and in log lines; default: a random UUID. */

@@ -1,7 +1,7 @@
 import { status as grpcCode, type Channel, type Metadata } from "@grpc/grpc-js";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timerMs } from "../../lib/abort.ts";
-import { assert, errorText, type Fault } from "../../lib/fault.ts";
+import { Fault, assert, errorText } from "../../lib/fault.ts";
 import type { GrpcStatus } from "../../net/grpc-status.ts";
 import type { GrpcPhase } from "../../net/grpc-rows.ts";
 import { FlightDataSchema, TicketSchema } from "../../proto/flight/flight_pb.js";
@@ -9,13 +9,14 @@ import { badStream } from "../arrow/faults.ts";
 import { cancelled } from "./faults.ts";
 
 /**
- * One DoGet, straight on grpc-js' channel instead of its client, whose streams hold sixteen messages (32 MiB)
+ * One call of Flight, straight on grpc-js' channel instead of its client, whose streams hold sixteen messages (32 MiB)
  * before they hold the server back, throw what nobody listens to, and outlive their reader.
  *
  * - Only the first message is read before `next` asks for it: in memory are one message and the HTTP/2 window.
  * - The call ends once: with its status, with the deadline, or with `cancel` or `close`; the last three reset the
  *   stream on the server. After that it owns no timer, and whatever still arrives is not looked at.
  * - Nothing throws into grpc-js: a message that does not decode ends this call.
+ * - Several requests leave one after the other: below grpc-js' surface there is room for one.
  */
 
 /** A message of the stream; the three are views of one buffer, which is this message's alone. */
@@ -28,16 +29,28 @@ export interface FlightMessage {
   readonly bytes: number;
 }
 
-export interface FlightCall {
+export interface ServerCall<M> {
   /**
    * Undefined: ended with status OK, for every later call too. Rejects with a `Fault`, and then again with the same.
    * One at a time.
    */
-  next(): Promise<FlightMessage | undefined>;
+  next(): Promise<M | undefined>;
   /** Harmless after the end. A `next` under way rejects with the fault `flight_cancelled`. */
   cancel(): void;
   /** Complete when `next` has given undefined or has rejected; binary ones are left out. */
   readonly trailers: Readonly<Record<string, string>>;
+}
+
+/** An answer of Arrow messages. */
+export type FlightCall = ServerCall<FlightMessage>;
+
+/** What is sent, and what comes back. */
+export interface Exchange<M> {
+  readonly method: "DoGet" | "GetFlightInfo" | "DoAction" | "DoPut";
+  /** At least one. */
+  readonly requests: readonly Uint8Array[];
+  /** A `Fault` that it throws ends the call; anything else is the fault `flight_bad_stream`. */
+  readonly decode: (message: Uint8Array) => M;
 }
 
 /** What a call needs of its channel. */
@@ -56,32 +69,35 @@ export interface CallDeps {
   readonly onEnd: () => void;
 }
 
-const doGetPath = "/arrow.flight.protocol.FlightService/DoGet";
+const servicePath = "/arrow.flight.protocol.FlightService/";
 
 type GrpcCall = ReturnType<Channel["createCall"]>;
 
-export class DoGetCall implements FlightCall {
+export class RunningCall<M> implements ServerCall<M> {
   readonly #deps: CallDeps;
+  readonly #exchange: Exchange<M>;
   readonly #grpc: GrpcCall;
   readonly #timer: NodeJS.Timeout;
   #phase: GrpcPhase = "connecting";
-  #pull: PromiseWithResolvers<FlightMessage | undefined> | undefined;
+  #pull: PromiseWithResolvers<M | undefined> | undefined;
   /** The first message, if it came before it was asked for. */
-  #first: FlightMessage | undefined;
+  #first: M | undefined;
+  #sent = 0;
   #end: { readonly fault: Fault | undefined } | undefined;
   #trailers: Readonly<Record<string, string>> = {};
 
-  /** Sends the ticket. */
-  static start(ticket: Uint8Array, deps: CallDeps): DoGetCall {
-    const call = new DoGetCall(deps);
-    call.#start(ticket);
+  /** Sends the requests. */
+  static start<M>(exchange: Exchange<M>, deps: CallDeps): RunningCall<M> {
+    const call = new RunningCall(exchange, deps);
+    call.#start();
     return call;
   }
 
-  private constructor(deps: CallDeps) {
+  private constructor(exchange: Exchange<M>, deps: CallDeps) {
+    this.#exchange = exchange;
     this.#deps = deps;
     // No deadline for grpc-js: it would set a timer by the clock of the day.
-    this.#grpc = deps.grpc.createCall(doGetPath, Infinity, null, null, null);
+    this.#grpc = deps.grpc.createCall(servicePath + exchange.method, Infinity, null, null, null);
     this.#timer = setTimeout(() => this.#overdue(), timerMs(deps.deadlineMs - performance.now()));
   }
 
@@ -94,7 +110,7 @@ export class DoGetCall implements FlightCall {
     return this.#end === undefined && (this.#phase !== "streaming" || this.#pull !== undefined);
   }
 
-  async next(): Promise<FlightMessage | undefined> {
+  async next(): Promise<M | undefined> {
     assert(this.#pull === undefined, "next() of a Flight call while another one is under way");
     if (this.#end?.fault !== undefined) throw this.#end.fault;
     const first = this.#first;
@@ -123,7 +139,7 @@ export class DoGetCall implements FlightCall {
     this.#finish(fault);
   }
 
-  #start(ticket: Uint8Array): void {
+  #start(): void {
     this.#deps.onWait();
     this.#grpc.start(this.#deps.metadata, {
       onReceiveMetadata: () => {
@@ -141,24 +157,32 @@ export class DoGetCall implements FlightCall {
         );
       },
     });
-    const request = toBinary(TicketSchema, create(TicketSchema, { ticket }));
-    this.#grpc.sendMessageWithContext(
-      {},
-      Buffer.from(request.buffer, request.byteOffset, request.byteLength),
-    );
-    this.#grpc.halfClose();
+    this.#send();
     // Until something is asked for, grpc-js does not hold the stream back, and keeps all that comes.
     this.#grpc.startRead();
+  }
+
+  #send(): void {
+    const { requests } = this.#exchange;
+    const request = requests[this.#sent];
+    if (request === undefined || this.#end !== undefined) return;
+    this.#sent += 1;
+    const isLast = this.#sent === requests.length;
+    const bytes = Buffer.from(request.buffer, request.byteOffset, request.byteLength);
+    this.#grpc.sendMessageWithContext(isLast ? {} : { callback: () => this.#send() }, bytes);
+    if (isLast) this.#grpc.halfClose();
   }
 
   #receive(bytes: Uint8Array): void {
     if (this.#end !== undefined) return;
     this.#phase = "streaming";
-    let message: FlightMessage;
+    let message: M;
     try {
-      message = decodeFlightData(bytes);
+      message = this.#exchange.decode(bytes);
     } catch (error) {
-      this.endWith(badStream(`a message is no FlightData (${errorText(error)})`));
+      const { method } = this.#exchange;
+      const fault = error instanceof Fault ? error : undefined;
+      this.endWith(fault ?? badStream(`a message of ${method} does not decode (${errorText(error)})`));
       return;
     }
     const pull = this.#pull;
@@ -187,6 +211,11 @@ export class DoGetCall implements FlightCall {
     if (isHeard) this.#deps.onHeard();
     this.#deps.onEnd();
   }
+}
+
+export function doGetExchange(ticket: Uint8Array): Exchange<FlightMessage> {
+  const request = toBinary(TicketSchema, create(TicketSchema, { ticket }));
+  return { method: "DoGet", requests: [request], decode: decodeFlightData };
 }
 
 /**

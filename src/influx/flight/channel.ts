@@ -6,10 +6,12 @@ import {
   type ChannelOptions,
 } from "@grpc/grpc-js";
 import { faultOfStatus } from "../../net/grpc-status.ts";
+import { authorityOf, proxyAddress } from "../../net/proxy.ts";
 import type { Peer } from "../../net/diagnose.ts";
+import type { Fault } from "../../lib/fault.ts";
 import { redactor } from "../redact.ts";
-import type { FlightConfig } from "./api.ts";
-import { DoGetCall, type FlightCall } from "./call.ts";
+import { doGetExchange, RunningCall, type Exchange, type FlightCall, type ServerCall } from "./call.ts";
+import type { ReachableFlightConfig } from "./config.ts";
 import { FlightCredentials } from "./credentials.ts";
 import { closed } from "./faults.ts";
 import { callMetadata } from "./metadata.ts";
@@ -23,7 +25,8 @@ import { callMetadata } from "./metadata.ts";
  *   kernel does, two minutes, and for a server behind a connection that is gone without end.
  * - No HTTP/2 pings: gRPC servers allow one in five minutes without data and cut off who sends more, and planning may
  *   take its time. TCP's own probes (credentials.ts) find a server that is gone, while nothing is on its way to it.
- * - The proxy variables of the environment are not used, and grpc-js repeats nothing and prints nothing by itself.
+ * - A proxy is that of the configuration (credentials.ts): the variables of the environment are not used.
+ * - grpc-js repeats nothing and prints nothing by itself.
  */
 
 export interface CallOptions {
@@ -37,6 +40,8 @@ export interface CallOptions {
 export interface FlightChannel {
   /** Sends the ticket. Throws a `Fault`: flight_bad_metadata, flight_closed. */
   doGet(ticket: Uint8Array, options: CallOptions): FlightCall;
+  /** Any other call; the same faults. */
+  call<M>(exchange: Exchange<M>, options: CallOptions): ServerCall<M>;
   /** Calls under way end with the fault `flight_closed`. */
   close(): void;
 }
@@ -56,16 +61,22 @@ const usualTimes: ChannelTimes = { connectPatienceMs: 10_000, answerPatienceMs: 
  */
 const maxMessageBytes = 64 * 1024 * 1024;
 
-/** A connection, or the attempt to make one, and the calls on it. */
+/** A connection, or the attempt to make one, and the calls on it, the last of which closes it when it was left. */
+/** What a line knows of its calls. */
+interface Ending {
+  readonly isWaiting: boolean;
+  endWith(fault: Fault): void;
+}
+
 interface Line {
   readonly grpc: Channel;
   readonly credentials: FlightCredentials;
-  readonly calls: Set<DoGetCall>;
+  readonly calls: Set<Ending>;
   /** Since when calls have waited and nothing was heard. */
   waitingSinceMs: number | undefined;
 }
 
-export function openChannel(config: FlightConfig, times: ChannelTimes = usualTimes): FlightChannel {
+export function openChannel(config: ReachableFlightConfig, times: ChannelTimes = usualTimes): FlightChannel {
   const peer: Peer = { target: "flight", url: config.url };
   const token = config.token?.reveal();
   const withoutToken = token === undefined || token === "";
@@ -87,42 +98,47 @@ export function openChannel(config: FlightConfig, times: ChannelTimes = usualTim
     if (old.calls.size === 0 && lines.delete(old)) old.grpc.close();
   }
 
+  function call<M>(exchange: Exchange<M>, options: CallOptions): ServerCall<M> {
+    if (isClosed) throw closed();
+    const { requestId, metadata: own, database, deadlineMs } = options;
+    const startedMs = performance.now();
+    const timeoutMs = Math.max(0, deadlineMs - startedMs);
+    const metadata = callMetadata({ token, database, requestId, own, timeoutMs });
+    const on = line();
+    const { grpc, credentials, calls } = on;
+    const started = RunningCall.start(exchange, {
+      grpc,
+      metadata,
+      deadlineMs,
+      isConnected: () => isConnected(on),
+      explain: (status, phase) => {
+        const { lastFault } = credentials;
+        const fault = faultOfStatus(status, { ...spoken, phase, timeoutMs, connectionFault: lastFault });
+        return phase === "connecting" ? credentials.atProxy(fault) : fault;
+      },
+      onWait() {
+        on.waitingSinceMs ??= performance.now();
+      },
+      onHeard() {
+        on.waitingSinceMs = calls.values().some(({ isWaiting }) => isWaiting) ? performance.now() : undefined;
+      },
+      onEnd() {
+        calls.delete(started);
+        // A line that was left is closed by its last call.
+        if (current !== on || isSilent(on, times)) leave(on);
+      },
+    });
+    calls.add(started);
+    return started;
+  }
+
   return {
-    doGet(ticket, { requestId, metadata: own, database, deadlineMs }) {
-      if (isClosed) throw closed();
-      const startedMs = performance.now();
-      const timeoutMs = Math.max(0, deadlineMs - startedMs);
-      const metadata = callMetadata({ token, database, requestId, own, timeoutMs });
-      const on = line();
-      const { grpc, credentials, calls } = on;
-      const call = DoGetCall.start(ticket, {
-        grpc,
-        metadata,
-        deadlineMs,
-        isConnected: () => isConnected(on),
-        explain: (status, phase) =>
-          faultOfStatus(status, { ...spoken, phase, timeoutMs, connectionFault: credentials.lastFault }),
-        onWait() {
-          on.waitingSinceMs ??= performance.now();
-        },
-        onHeard() {
-          on.waitingSinceMs = calls.values().some(({ isWaiting }) => isWaiting)
-            ? performance.now()
-            : undefined;
-        },
-        onEnd() {
-          calls.delete(call);
-          // A line that was left is closed by its last call.
-          if (current !== on || isSilent(on, times)) leave(on);
-        },
-      });
-      calls.add(call);
-      return call;
-    },
+    doGet: (ticket, options) => call(doGetExchange(ticket), options),
+    call,
     close() {
       isClosed = true;
       for (const old of lines) {
-        for (const call of old.calls) call.endWith(closed());
+        for (const each of old.calls) each.endWith(closed());
         leave(old);
       }
     },
@@ -138,12 +154,14 @@ function isSilent(on: Line, { connectPatienceMs, answerPatienceMs }: ChannelTime
   return silenceMs >= (isConnected(on) ? answerPatienceMs : connectPatienceMs);
 }
 
-function connection(config: FlightConfig, peer: Peer): Pick<Line, "grpc" | "credentials"> {
+function connection(config: ReachableFlightConfig, peer: Peer): Pick<Line, "grpc" | "credentials"> {
   const { protocol, hostname, port } = new URL(config.url);
   const usesTls = protocol === "https:";
-  const address = `${hostname}:${port === "" ? (usesTls ? 443 : 80) : port}`;
+  const authority = `${hostname}:${port === "" ? (usesTls ? 443 : 80) : port}`;
   const host = hostname.replace(/^\[|\]$/g, ""); // IPv6 stands in brackets in a URL only
-  const credentials = new FlightCredentials(peer, host, usesTls ? config.tls : undefined);
+  const { proxy } = config;
+  const tls = usesTls ? config.tls : undefined;
+  const credentials = new FlightCredentials(peer, { host, authority, proxy, tls });
   const options: ChannelOptions = {
     "grpc.primary_user_agent": "flightline",
     "grpc.max_receive_message_length": maxMessageBytes,
@@ -160,6 +178,9 @@ function connection(config: FlightConfig, peer: Peer): Pick<Line, "grpc" | "cred
   const { serverName } = config.tls;
   if (usesTls && serverName !== undefined) {
     options["grpc.default_authority"] = port === "" ? serverName : `${serverName}:${port}`;
+  } else if (proxy !== undefined) {
+    options["grpc.default_authority"] = authority;
   }
-  return { grpc: new Channel(`dns:${address}`, credentials, options), credentials };
+  const target = proxy === undefined ? authority : authorityOf(proxyAddress(proxy));
+  return { grpc: new Channel(`dns:${target}`, credentials, options), credentials };
 }

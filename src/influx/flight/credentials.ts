@@ -4,7 +4,8 @@ import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { errorCode, type Fault } from "../../lib/fault.ts";
 import { causes } from "../../net/causes.ts";
 import { diagnose, faultOfCause, type Peer } from "../../net/diagnose.ts";
-import type { TlsConfig } from "../../net/config.ts";
+import type { ProxyConfig, TlsConfig } from "../../net/config.ts";
+import { isBeforeConnection, openTunnel, proxySilent, proxyUnreachable } from "../../net/proxy.ts";
 import { tlsOptions } from "../../net/tls.ts";
 
 /**
@@ -19,6 +20,8 @@ import { tlsOptions } from "../../net/tls.ts";
  *   to be; grpc-js forgets them.
  * - TCP probes a connection that is silent: after 20 s, then every second, and after ten in vain it is gone (the last
  *   two are libuv's). A gRPC server does not see that, and NAT remembers a connection that is probed.
+ * - grpc-js connects to a proxy as if it were the server; the tunnel is opened here. Its own proxies come from
+ *   the environment, and it drops the reason when one refuses.
  */
 
 const probeAfterMs = 20_000;
@@ -27,18 +30,32 @@ const leastBytesOfHttp2 = 9;
 
 type Connector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 
+/** Where a connection leads that grpc-js has made. */
+interface Destination {
+  /** IPv6 without brackets. */
+  readonly host: string;
+  /** "host:port", IPv6 in brackets. */
+  readonly authority: string;
+  /** The other end of grpc-js' connection; undefined: the server itself. */
+  readonly proxy: ProxyConfig | undefined;
+  /** Undefined: plaintext. */
+  readonly tls: TlsConfig | undefined;
+}
+
+/** A shorter time than that of a query leaves it the chance of another attempt. */
+const tunnelTimeoutMs = 10_000;
+
 export class FlightCredentials extends ChannelCredentials {
   readonly #peer: Peer;
-  readonly #host: string;
-  /** Undefined: plaintext. */
-  readonly #tls: TlsConfig | undefined;
+  readonly #to: Destination;
   #lastFault: Fault | undefined;
+  /** The latest connection that grpc-js has made to a proxy is there. */
+  #isAtProxy = false;
 
-  constructor(peer: Peer, host: string, tls: TlsConfig | undefined) {
+  constructor(peer: Peer, to: Destination) {
     super();
     this.#peer = peer;
-    this.#host = host;
-    this.#tls = tls;
+    this.#to = to;
   }
 
   /** Of the latest connection attempt that came beyond TCP. */
@@ -46,8 +63,17 @@ export class FlightCredentials extends ChannelCredentials {
     return this.#lastFault;
   }
 
+  /** What a fault of connecting is where grpc-js connects to a proxy, as which it does not know it. */
+  atProxy(fault: Fault): Fault {
+    const { proxy } = this.#to;
+    if (proxy === undefined || fault === this.#lastFault) return fault;
+    if (this.#isAtProxy) return this.#lastFault ?? fault;
+    if (fault.code === "flight_timeout") return this.#lastFault ?? proxyUnreachable(proxy, "connect_timeout");
+    return isBeforeConnection(fault.code) ? proxyUnreachable(proxy, fault.code) : fault;
+  }
+
   override _isSecure(): boolean {
-    return this.#tls !== undefined;
+    return this.#to.tls !== undefined;
   }
 
   override _equals(other: ChannelCredentials): boolean {
@@ -58,21 +84,27 @@ export class FlightCredentials extends ChannelCredentials {
     const shakingHands = new Set<Socket>();
     /** What grpc-js speaks HTTP/2 on. */
     const handedOver = new Set<Socket>();
-    let isDestroyed = false;
+    const closed = new AbortController();
     const callCredentials = perCall ?? credentials.createEmpty();
     return {
       connect: async (socket) => {
         // grpc-js destroys the socket then.
-        if (isDestroyed) throw new Error("the connection was given up before it was made");
+        if (closed.signal.aborted) throw new Error("the connection was given up before it was made");
         this.#lastFault = undefined;
         socket.setKeepAlive(true, probeAfterMs);
-        if (this.#tls === undefined) {
+        const { proxy, tls } = this.#to;
+        if (proxy !== undefined) {
+          keepWhileOpen(socket, shakingHands);
+          await this.#tunnel(socket, proxy, closed.signal);
+        }
+        if (tls === undefined) {
+          shakingHands.delete(socket);
           this.#watchForAlert(socket);
           keepWhileOpen(socket, handedOver);
           return { socket, secure: false };
         }
         keepWhileOpen(socket, shakingHands);
-        const secured = await this.#handshake(socket, this.#tls);
+        const secured = await this.#handshake(socket, tls);
         shakingHands.delete(socket);
         keepWhileOpen(secured, handedOver);
         return { socket: secured, secure: true };
@@ -80,18 +112,35 @@ export class FlightCredentials extends ChannelCredentials {
       waitForReady: async () => {},
       getCallCredentials: () => callCredentials,
       destroy: () => {
-        isDestroyed = true;
+        closed.abort();
         for (const socket of shakingHands) socket.destroy();
         // Where HTTP/2 has begun, grpc-js closes the session, which first sends what it owes.
-        for (const socket of handedOver) if (socket.bytesRead < leastBytesOfHttp2) socket.destroy();
+        for (const socket of handedOver) if (bytesOfServer(socket) < leastBytesOfHttp2) socket.destroy();
       },
     };
+  }
+
+  async #tunnel(socket: Socket, proxy: ProxyConfig, signal: AbortSignal): Promise<void> {
+    this.#isAtProxy = true;
+    socket.once("close", () => {
+      this.#isAtProxy = false;
+    });
+    // What a query says whose deadline comes before that of the tunnel.
+    this.#lastFault = proxySilent(proxy);
+    try {
+      await openTunnel(socket, proxy, this.#to.authority, { timeoutMs: tunnelTimeoutMs, signal });
+      this.#lastFault = undefined;
+      bytesOfProxy.set(socket, socket.bytesRead - socket.readableLength);
+    } catch (error) {
+      this.#lastFault = diagnose(error, this.#peer);
+      throw this.#lastFault;
+    }
   }
 
   /** A TLS server answers plaintext with an alert of seven bytes, or with nothing; HTTP/2 begins with more. */
   #watchForAlert(socket: Socket): void {
     socket.once("close", () => {
-      if (socket.bytesRead === 7) {
+      if (bytesOfServer(socket) === 7) {
         this.#lastFault = faultOfCause(causes.peerSpeaksTls, this.#peer, "");
       }
     });
@@ -100,7 +149,7 @@ export class FlightCredentials extends ChannelCredentials {
   /** Of a connection that is refused here, grpc-js destroys the socket. */
   async #handshake(socket: Socket, tls: TlsConfig): Promise<Socket> {
     try {
-      const secured = await secure(socket, this.#host, tls);
+      const secured = await secure(socket, this.#to.host, tls);
       if (secured.alpnProtocol === "h2") return secured;
       throw faultOfCause(causes.notHttp2, this.#peer, "it did not choose h2 in the TLS handshake");
     } catch (error) {
@@ -112,6 +161,13 @@ export class FlightCredentials extends ChannelCredentials {
       throw this.#lastFault;
     }
   }
+}
+
+/** The answer to CONNECT. */
+const bytesOfProxy = new WeakMap<Socket, number>();
+
+function bytesOfServer(socket: Socket): number {
+  return socket.bytesRead - (bytesOfProxy.get(socket) ?? 0);
 }
 
 function keepWhileOpen(socket: Socket, sockets: Set<Socket>): void {

@@ -54,6 +54,30 @@ export function closed(): Fault {
   });
 }
 
+/** What a server says about an answer, or about a statement, is of no use. `what` is a sentence without a subject of its own. */
+export function badAnswer(method: string, what: string, cause?: unknown): Fault {
+  return flightFault("flight_bad_answer", "drop", {
+    message: `the answer of InfluxDB to ${method} cannot be used: ${what}`,
+    hint: "see that the server speaks Arrow Flight SQL and that no proxy alters gRPC messages; if so, it is a fault of the server",
+    cause,
+  });
+}
+
+export function otherLocation(location: string, ownHost: string): Fault {
+  const shown = withoutControls(location).slice(0, 200).toWellFormed();
+  return flightFault("flight_other_location", "drop", {
+    message: `the answer lies at ${shown}, which is not ${ownHost}: the token is not sent to another server`,
+    hint: "name that server itself in influxdb.flight_url, or let the server leave out the location of its endpoints",
+  });
+}
+
+export function messageTooBig(method: string, bytes: number, maxBytes: number): Fault {
+  return flightFault("flight_message_too_big", "drop", {
+    message: `InfluxDB answered ${method} with ${bytes} bytes, and ${maxBytes} are read at most`,
+    hint: "see that this is an InfluxDB; it answers with a handle, a ticket and a schema here",
+  });
+}
+
 /** The same fault, with what a log line needs to find the query again, here and in InfluxDB. */
 export function labelled(fault: Fault, requestId: string, attempts: number): Fault {
   const { code, layer, disposition, hint, cause } = fault;

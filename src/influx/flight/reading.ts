@@ -9,12 +9,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { once, sleep, timerMs } from "../../lib/abort.ts";
 import { Fault, assert } from "../../lib/fault.ts";
-import type { Column, FlightEnd, FlightQuery } from "./api.ts";
+import type { Column, FlightEnd, ReadOptions } from "./api.ts";
 import { Attempt, type AnswerHead, type ReadLimits, type Shape } from "./attempt.ts";
-import type { FlightChannel } from "./channel.ts";
+import type { FlightCall } from "./call.ts";
+import type { CallOptions, FlightChannel } from "./channel.ts";
 import { closed, labelled, schemaChanged, timedOut } from "./faults.ts";
 import { retryDelayMs } from "./retry.ts";
-import { encodeTicket } from "./ticket.ts";
 import { Turns } from "./wait.ts";
 
 const defaultSilenceMs = 20_000;
@@ -23,8 +23,10 @@ const deadlineSlackMs = 100;
 /** A call has the same deadline, and is to see it first: it knows whether there was a connection, and acts on it. */
 const deadlineGraceMs = 5;
 
-/** A query with what its client adds to it. */
-export interface ReadRequest extends FlightQuery {
+/** What is asked and how, with what the client adds to it. */
+export interface ReadRequest extends ReadOptions {
+  /** Begins one attempt: the call whose messages are the answer. Throws a `Fault`. */
+  readonly open: (channel: FlightChannel, options: CallOptions) => FlightCall;
   readonly requestId: string;
   readonly database: string;
   readonly timeoutMs: number;
@@ -153,9 +155,8 @@ export class Reading<T extends object> {
     const { requestId, database, metadata } = request;
     const channel = deps.channel();
     if (channel === undefined) throw closed();
-    const ticket = encodeTicket(request);
     this.#attempts += 1;
-    const call = channel.doGet(ticket, {
+    const call = request.open(channel, {
       requestId,
       database,
       deadlineMs: this.#deadlineMs,

@@ -1,5 +1,5 @@
-import { Fault } from "../../lib/fault.ts";
 import type { FlightQuery, QueryParam } from "./api.ts";
+import { checkFloat, checkInteger, checkName, checkRequest, checkText, foreignType } from "./params.ts";
 
 /**
  * The ticket of DoGet as InfluxDB 3 reads it: `{"database", "sql_query", "query_type", "params"}`, where `sql_query`
@@ -11,12 +11,6 @@ import type { FlightQuery, QueryParam } from "./api.ts";
 
 export type TicketQuery = Pick<FlightQuery, "text" | "language" | "params"> & { readonly database: string };
 
-/** Ours: a name stands in every fault about its value. */
-const maxNameChars = 64;
-
-/** tonic's limit for a request is 4 MiB; the rest is for the envelope. */
-const maxTicketBytes = 4 * 1024 * 1024 - 1024;
-
 /** Throws the fault `flight_bad_parameter`. */
 export function encodeTicket({ text, language = "sql", params, database }: TicketQuery): Uint8Array {
   const fields = [
@@ -27,29 +21,12 @@ export function encodeTicket({ text, language = "sql", params, database }: Ticke
   const pairs = Object.entries(params ?? {}).map(([name, value]) => pair(name, value));
   if (pairs.length > 0) fields.push(`"params":{${pairs.join(",")}}`);
   const ticket = Buffer.from(`{${fields.join(",")}}`);
-  if (ticket.length > maxTicketBytes) {
-    throw badParameter(
-      `the query and its parameters are ${ticket.length} bytes long, and InfluxDB takes ${maxTicketBytes}`,
-      "write a shorter query; long lists belong into a table that is joined",
-    );
-  }
+  checkRequest(ticket.length);
   return ticket;
 }
 
 function pair(name: string, value: QueryParam): string {
-  const shown = name.slice(0, maxNameChars).toWellFormed();
-  if (name.length > maxNameChars) {
-    throw badParameter(
-      `the name of a query parameter, ${JSON.stringify(`${shown}…`)}, is ${name.length} characters long`,
-      `use ${maxNameChars} characters at most`,
-    );
-  }
-  if (!/^[A-Za-z0-9_]+$/.test(name)) {
-    throw badParameter(
-      `a query parameter cannot be named ${JSON.stringify(shown)}`,
-      "use letters, digits and _, and no $: the parameter of $from is named from",
-    );
-  }
+  checkName(name);
   return `"${name}":${jsonValue(name, value)}`;
 }
 
@@ -65,44 +42,23 @@ function jsonValue(name: string, value: QueryParam): string {
       return jsonInteger(name, value);
     default:
       if (value === null) return "null";
-      // Callers without types come here.
-      throw badParameter(
-        `the query parameter ${name} is of type ${typeof value}`,
-        "InfluxDB binds null, booleans, numbers and text; give a time as text and write CAST($name AS TIMESTAMP)",
-      );
+      throw foreignType(name, value);
   }
 }
 
 function jsonFloat(name: string, value: number): string {
-  if (!Number.isFinite(value)) {
-    throw badParameter(`the query parameter ${name} is ${value}`, "give a finite number, or null");
-  }
+  checkFloat(name, value);
   if (Object.is(value, -0)) return "-0.0";
   const digits = String(value);
   return /^-?\d+$/.test(digits) ? `${digits}.0` : digits;
 }
 
 function jsonInteger(name: string, value: bigint): string {
-  if (value < -(2n ** 63n) || value >= 2n ** 64n) {
-    throw badParameter(
-      `the query parameter ${name} is an integer of more than 64 bits`,
-      "give it as text, or as a number that is not exact",
-    );
-  }
+  checkInteger(name, value);
   return String(value);
 }
 
-/** Half a surrogate pair would make the whole ticket unreadable to the server, which does not say why. */
 function jsonText(text: string, what: string): string {
-  if (!text.isWellFormed()) {
-    throw badParameter(
-      `${what} contains half a character (a lone surrogate)`,
-      "see where it was cut: a text must not end in the middle of a character",
-    );
-  }
+  checkText(text, what);
   return JSON.stringify(text);
-}
-
-function badParameter(message: string, hint: string): Fault {
-  return new Fault({ code: "flight_bad_parameter", layer: "flight", disposition: "drop", message, hint });
 }

@@ -2,18 +2,18 @@
 import { PassThrough, Readable, type Writable } from "node:stream";
 import type { TestContext } from "node:test";
 import type { Schema, RecordBatch } from "apache-arrow";
-import { queryCommand, type QueryIo } from "../../../src/cli/query.ts";
+import { type QueryClient, queryCommand, type QueryIo } from "../../../src/cli/query.ts";
 import type { QueryOptions } from "../../../src/cli/query-arguments.ts";
 import type { Row } from "../../../src/influx/arrow/rows.ts";
 import type {
   Column,
-  FlightClient,
   FlightConfig,
   FlightQuery,
   FlightStream,
   InfluxColumn,
 } from "../../../src/influx/flight/api.ts";
-import { assert } from "../../../src/lib/fault.ts";
+import type { ListStream, TableFilter, TableInfo } from "../../../src/influx/flight/flight-sql-api.ts";
+import { assert, Fault } from "../../../src/lib/fault.ts";
 import { recordingIo } from "../../support/fakes/recording-io.ts";
 import { ConfigDirectory, minimal } from "../config/fixture.ts";
 
@@ -29,11 +29,21 @@ export interface Answer {
   readonly columns?: readonly Column[];
   /** An error among them is thrown there. A function is called when its turn comes. */
   readonly batches?: Iterable<readonly Row[] | Error | (() => readonly Row[])>;
+  /** What GetTables says; a Fault is thrown. Default: the server has no such call. */
+  readonly tables?: readonly TableInfo[] | Fault;
   readonly arrow?: { readonly schema: Schema; readonly batches: readonly RecordBatch[] };
 }
 
+const unsupported = new Fault({
+  code: "flight_unsupported",
+  layer: "flight",
+  disposition: "fatal",
+  message: "what listens there has no such Flight call",
+  hint: "ask another one",
+});
+
 /** Follows the contract of api.ts as far as the command uses it. */
-export class FakeClient implements FlightClient {
+export class FakeClient implements QueryClient {
   readonly asked: FlightQuery[] = [];
   /** Batches that were pulled. */
   pulled = 0;
@@ -41,6 +51,9 @@ export class FakeClient implements FlightClient {
   cancelled = 0;
   closed = 0;
   config: FlightConfig | undefined;
+  /** Of GetTables. */
+  readonly filters: (TableFilter | undefined)[] = [];
+  readonly sql: QueryClient["sql"] = { tables: (filter) => this.#tables(filter) };
   readonly #answer: Answer;
 
   constructor(answer: Answer) {
@@ -83,6 +96,24 @@ export class FakeClient implements FlightClient {
 
   close(): void {
     this.closed += 1;
+  }
+
+  #tables(filter: TableFilter | undefined): ListStream<TableInfo> {
+    const never = (): never => assert(false, "the command does not read this way") as never;
+    const { tables = unsupported } = this.#answer;
+    this.filters.push(filter);
+    return {
+      requestId: "2",
+      all: never,
+      rows: never,
+      chunks: never,
+      reader: never,
+      ended: new Promise(() => undefined),
+      list: async () => {
+        if (tables instanceof Fault) throw tables;
+        return tables;
+      },
+    };
   }
 
   async *#batches({ signal }: FlightQuery): AsyncGenerator<readonly Row[]> {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Metadata, status, type Channel, type StatusObject } from "@grpc/grpc-js";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { DoGetCall } from "../../../../src/influx/flight/call.ts";
+import { doGetExchange, RunningCall, type FlightMessage } from "../../../../src/influx/flight/call.ts";
 import { FlightDataSchema } from "../../../../src/proto/flight/flight_pb.js";
 import { faultOf, isFault, timers } from "./fixture.ts";
 
@@ -14,7 +14,7 @@ interface Listener {
 }
 
 interface Stage {
-  readonly call: DoGetCall;
+  readonly call: RunningCall<FlightMessage>;
   readonly listener: Listener;
   /** Messages that grpc-js was asked for. */
   readonly reads: number;
@@ -38,7 +38,7 @@ function start(): Stage {
       cancelWithStatus: () => {},
     }),
   } as unknown as Channel;
-  const call = DoGetCall.start(Buffer.from("ticket"), {
+  const call = RunningCall.start(doGetExchange(Buffer.from("ticket")), {
     grpc,
     metadata: new Metadata(),
     deadlineMs: performance.now() + 60_000,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createFlightClient } from "../../../../src/influx/flight/client.ts";
+import type { ReadRequest } from "../../../../src/influx/flight/reading.ts";
 import { QueryStream } from "../../../../src/influx/flight/stream.ts";
 import { BugError } from "../../../../src/lib/fault.ts";
 import {
@@ -70,7 +71,8 @@ test("a limit that is negative or not a number is a bug, and sends nothing", asy
 
 test("a stream is kept for close() from its first pull to its end, however it ends", async () => {
   const underWay = new Set<{ close(): void }>();
-  const request = { text: "SELECT 1", requestId: "r-1", database: "farm", timeoutMs: 5000 };
+  const open: ReadRequest["open"] = (on, options) => on.doGet(Buffer.from("ticket"), options);
+  const request = { requestId: "r-1", database: "farm", timeoutMs: 5000, open };
   const streamOf = (script: Script): QueryStream => {
     const channel = new ScriptedChannel(script);
     return new QueryStream(request, { channel: () => channel, random: () => 0, underWay });

@@ -76,6 +76,10 @@ export class ScriptedChannel implements FlightChannel {
     return call;
   }
 
+  call(): never {
+    assert.fail("these scripts are answers to DoGet");
+  }
+
   get cancels(): number {
     return this.calls.reduce((sum, call) => sum + call.cancels, 0);
   }
