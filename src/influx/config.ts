@@ -132,7 +132,7 @@ const shape = {
 
 export const influxSchema = table(shape)
   .superRefine((influx, context) => {
-    checkTls(influx, { secure: "https", plain: "http" }, context);
+    checkTls(influx, { secure: "https", plain: "http" }, context, ["url", "flight_url"]);
     checkProxy(influx, context);
     checkToken(influx, context);
     checkToken(influx, context, ["query_token", "query_token_file"]);

@@ -1,3 +1,5 @@
+import { oneLine } from "../lib/one-line.ts";
+
 /**
  * The reason that stands in an error answer, as one short line for a person. Nothing decides by it.
  * Bodies as the products send them: `{"error", "data": {…} | [{error_message, line_number}]}` (v3),
@@ -12,8 +14,8 @@ const maxLines = 3;
 /** "" when the body says nothing. */
 export function serverWords(body: string): string {
   const text = body.trim();
-  if (looksLikeHtml(text)) return shortened(htmlText(text));
-  return shortened(jsonWords(text) ?? text);
+  if (looksLikeHtml(text)) return oneLine(htmlText(text), maxChars);
+  return oneLine(jsonWords(text) ?? text, maxChars);
 }
 
 export function looksLikeHtml(body: string): boolean {
@@ -53,14 +55,4 @@ function joined(parts: readonly (string | undefined)[], separator: string): stri
 function htmlText(html: string): string {
   const title = /<title[^>]*>([^<]+)<\/title>/i.exec(html)?.[1];
   return title ?? html.replaceAll(/<(?:style|script)\b[^]*?<\/(?:style|script)>|<[^>]*>/gi, " ");
-}
-
-function shortened(words: string): string {
-  const line = words.replaceAll(/[\s\p{Cc}]+/gu, " ").trim();
-  if (line.length <= maxChars) return line;
-  // A cut between the halves of a surrogate pair would leave a character that no log can print.
-  return `${line
-    .slice(0, maxChars)
-    .toWellFormed()
-    .replace(/\ufffd$/, "")}…`;
 }

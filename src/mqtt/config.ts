@@ -14,7 +14,16 @@ import {
   wholeNumber,
 } from "../lib/schema.ts";
 import type { Secret } from "../lib/secret.ts";
-import { checkTls, compileTls, tlsShape, type TlsConfig } from "../net/config.ts";
+import {
+  checkProxy,
+  checkTls,
+  compileProxy,
+  compileTls,
+  proxyShape,
+  type ProxyConfig,
+  tlsShape,
+  type TlsConfig,
+} from "../net/config.ts";
 import { commonTopics, isTopicFilter, isTopicText } from "./topic-filter.ts";
 
 export interface MqttConfig {
@@ -31,10 +40,13 @@ export interface MqttConfig {
   readonly receiveMaximum: number;
   readonly sessionExpiryMs: number;
   readonly keepaliveMs: number;
+  /** From the first packet of TCP to CONNACK, a tunnel through the proxy included. */
   readonly connectTimeoutMs: number;
   /** Retained online state and last will; "" is off. */
   readonly stateTopic: string;
   readonly tls: TlsConfig;
+  /** Absent: connections are made straight to the broker. */
+  readonly proxy?: ProxyConfig;
 }
 
 /** A source before the whole configuration gives it its name. */
@@ -133,15 +145,17 @@ const shape = {
     fallback: "10s",
     min: "100ms",
     max: "10m",
-    description: "How long one attempt to connect may take, TLS included",
+    description: "How long one attempt to connect may take, proxy and TLS included",
   }),
   state_topic: stateTopic,
   ...tlsShape,
+  ...proxyShape,
 };
 
 export const mqttSchema = table(shape)
   .superRefine((source, context) => {
     checkTls(source, { secure: "mqtts", plain: "mqtt" }, context);
+    checkProxy(source, context);
     if (source.password !== undefined && source.password_file !== undefined) {
       complain(context, { path: ["password_file"], message: "password is given too: keep one of the two" });
     }
@@ -166,6 +180,7 @@ export const mqttSchema = table(shape)
       connectTimeoutMs: source.connect_timeout,
       stateTopic: source.state_topic,
       tls: compileTls(source),
+      proxy: compileProxy(source, source.name === undefined ? "mqtt" : `mqtt.${source.name}`),
     }),
   );
 

@@ -1,8 +1,10 @@
 import type { IClientOptions } from "mqtt";
-import { tlsOptions } from "../net/tls.ts";
+import { tlsOptions, type TlsOptions } from "../net/tls.ts";
 import type { MqttConfig } from "./config.ts";
 
 export type ProtocolVersion = 4 | 5;
+
+export type ConnectOptions = IClientOptions & TlsOptions;
 
 /**
  * The broker sends nothing larger, by its own account; in MQTT 3.1.1 there is no way to ask for that. A
@@ -20,7 +22,7 @@ export function connectOptions(
   config: MqttConfig,
   clientId: string,
   protocolVersion: ProtocolVersion,
-): IClientOptions {
+): ConnectOptions {
   const will =
     config.stateTopic === ""
       ? {}
@@ -52,9 +54,9 @@ export function connectOptions(
   };
 }
 
-function tlsPart(config: MqttConfig): IClientOptions {
+function tlsPart(config: MqttConfig): ConnectOptions {
   // Node's types allow more shapes of a certificate than the library's; tlsOptions gives text only.
-  return config.url.startsWith("mqtts:") ? (tlsOptions(config.tls) as IClientOptions) : {};
+  return config.url.startsWith("mqtts:") ? (tlsOptions(config.tls) as ConnectOptions) : {};
 }
 
 /** What is retained on the state topic: {"state":"online"}, {"state":"online","mode":"safe"} or {"state":"offline"}. */

@@ -1,8 +1,9 @@
-import { connect, type IConnackPacket, type IPublishPacket, type MqttClient } from "mqtt";
+import type { IConnackPacket, IPublishPacket, MqttClient } from "mqtt";
 import mqttPacket from "mqtt-packet";
 import { once, settledWithin } from "../lib/abort.ts";
 import type { Beat } from "../lib/pulse.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
+import { createClient, openTunnel } from "./client.ts";
 import type { MqttConfig } from "./config.ts";
 import { connectOptions, type ProtocolVersion, statePayload } from "./connect-options.ts";
 import { deferAcks } from "./deferred-ack.ts";
@@ -57,30 +58,28 @@ const goodbyeMs = 1000;
 mqttPacket.writeToStream.cacheNumbers = false;
 
 /**
- * One connection: CONNECT, SUBSCRIBE, messages until it ends. Rejects with a Fault when the connection
- * fails or is lost (or with the library's error for an unsupported protocol version); resolves when the
- * signal aborts, after what was received is acknowledged. Leaves no socket and no timer behind.
+ * One connection: the tunnel where there is a proxy, CONNECT, SUBSCRIBE, messages until it ends. Rejects with a
+ * Fault when the connection fails or is lost (or with the library's error for an unsupported protocol version);
+ * resolves when the signal aborts, after what was received is acknowledged. Leaves no socket and no timer behind.
  */
 export async function runSession(options: SessionOptions, signal: AbortSignal): Promise<void> {
-  const connection = new Connection(newClient(options), options);
+  const { config, clientId, protocolVersion } = options;
+  const connecting = connectOptions(config, clientId, protocolVersion);
+  const deadlineMs = performance.now() + config.connectTimeoutMs;
+  const tunnel = await openTunnel(config, signal);
+  if (signal.aborted) {
+    tunnel?.destroy();
+    return;
+  }
+  const connection = new Connection(createClient(config.url, connecting, tunnel), options);
   let answers = false;
   try {
-    await connection.open(signal);
+    await connection.open(deadlineMs, signal);
     if (!signal.aborted) await connection.subscribe(signal);
     if (!signal.aborted) await connection.ended(signal);
     answers = await connection.drain();
   } finally {
     await connection.close(answers);
-  }
-}
-
-function newClient({ config, clientId, protocolVersion }: SessionOptions): MqttClient {
-  const connecting = connectOptions(config, clientId, protocolVersion);
-  try {
-    return connect(config.url, connecting);
-  } catch (error) {
-    // OpenSSL refuses certificates for more reasons than our own look at the files: a key too small.
-    throw connectFault(error, config.url);
   }
 }
 
@@ -174,12 +173,13 @@ class Connection {
     }
   }
 
-  async open(signal: AbortSignal): Promise<void> {
+  /** `deadlineMs`: on the clock of `performance.now`. */
+  async open(deadlineMs: number, signal: AbortSignal): Promise<void> {
     const { connectTimeoutMs, url } = this.#options.config;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       this.#reject(silentFault(url, connectTimeoutMs));
-    }, connectTimeoutMs);
+    }, deadlineMs - performance.now());
     this.#client.once("connect", (connack) => {
       this.#isOpen = true;
       this.#options.handler.connected(connack);

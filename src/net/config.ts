@@ -37,15 +37,16 @@ const tlsKeyNames = ["ca_file", "cert_file", "key_file", "server_name", "verify"
 
 /**
  * Complains about keys that do not go together. `secure` and `plain` are the schemes of the URLs beside
- * them. Runs on tables that may be wrong already.
+ * them, which `urlKeys` names. Runs on tables that may be wrong already.
  */
 export function checkTls(
   keys: Readonly<Record<string, unknown>>,
   schemes: { readonly secure: string; readonly plain: string },
   context: z.RefinementCtx,
+  urlKeys: readonly string[] = ["url"],
 ): void {
   const { cert_file: certFile, key_file: keyFile } = keys;
-  const urls = [keys["url"], keys["flight_url"]].filter((url) => typeof url === "string");
+  const urls = urlKeys.map((name) => keys[name]).filter((url) => typeof url === "string");
   if (urls.length > 0 && urls.every((url) => url.toLowerCase().startsWith(`${schemes.plain}://`))) {
     for (const name of tlsKeyNames) {
       if (keys[name] === undefined) continue;

@@ -1,5 +1,5 @@
 import { Fault, assert } from "../lib/fault.ts";
-import { withoutControls } from "../lib/one-line.ts";
+import { oneLine } from "../lib/one-line.ts";
 import { causes } from "./causes.ts";
 import { faultOfCause, peerWords, type Peer } from "./diagnose.ts";
 import { faultOfConnection } from "./grpc-connect.ts";
@@ -82,12 +82,7 @@ function decoded(details: string): string {
 
 /** Redacted before it is cut, for half a token would not be recognised. */
 function shortened(text: string, redact: GrpcContext["redact"]): string {
-  const line = withoutEnding(withoutControls(redact?.(text) ?? text).trim());
-  if (line.length <= maxChars) return line.toWellFormed();
-  return `${line
-    .slice(0, maxChars - 1)
-    .toWellFormed()
-    .replace(/\ufffd$/, "")}…`;
+  return withoutEnding(oneLine(redact?.(text) ?? text, maxChars));
 }
 
 /** A loop, because `/[.\s]+$/` looks from every place of a text that a server chose. */

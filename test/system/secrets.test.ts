@@ -29,7 +29,7 @@ test("no log line and no status has a secret in it, with or without a proxy that
     writeFileSync(
       config,
       [
-        `[[mqtt]]\nurl = "mqtt://127.0.0.1:${brokerPort}"\nusername = "u"\npassword = "${canary} 💧"`,
+        `[[mqtt]]\nurl = "mqtt://127.0.0.1:${brokerPort}"\nusername = "u"\npassword = "${canary} 💧"\n${through}`,
         `[journal]\ndir = "${home}/data"\ncommit_interval = "20ms"`,
         `[influxdb]\nurl = "${influx.url}"\ndatabase = "a"\ntoken = "${canary}-t"\nquery_token = "${canary}-q"\n${through}`,
         `[[route]]\nmatch = { tenant = "a" }\ndatabase = "b"\ntoken = "${canary}-r"`,
@@ -39,8 +39,11 @@ test("no log line and no status has a secret in it, with or without a proxy that
     );
     const env = { RUNTIME_DIRECTORY: runtime };
     await using daemon = new Program({ args: ["run", "-c", config], env });
-    const code = through === "" ? "write_" : "proxy_unauthorized";
-    await waitFor(() => daemon.stdout.includes("connection_refused") && daemon.stdout.includes(code), {
+    const codes =
+      through === ""
+        ? ["connection_refused", "write_"]
+        : ["mqtt.proxy_username and", "influxdb.proxy_username and"];
+    await waitFor(() => codes.every((code) => daemon.stdout.includes(code)), {
       what: "the faults of the broker and of the database",
       timeoutMs: 30_000,
     });

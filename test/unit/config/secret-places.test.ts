@@ -48,6 +48,11 @@ const places: readonly Place[] = [
     text: (one) => whole("", `proxy = "http://127.0.0.1:1"\nproxy_username = "u"\n${one}`, ""),
     isPassword: true,
   },
+  {
+    key: "proxy_password",
+    text: (one) => whole(`proxy = "http://127.0.0.1:1"\nproxy_username = "u"\n${one}`, "", ""),
+    isPassword: true,
+  },
   { key: "token", text: (one) => whole("", "", one), isPassword: false },
 ];
 
@@ -96,8 +101,11 @@ test("no output of check and of a refused start has a part of a secret, however 
 
 test("a user name or password in the URL of a proxy is refused and not shown", async () => {
   for (const url of [`http://u:${canary}@proxy:3128`, `http://${canary}@proxy`, `proxy:${canary}@b`]) {
-    using directory = new ConfigDirectory();
-    directory.write({ "flightline.toml": whole("", `proxy = "${url}"\n`, "") });
-    assert.doesNotMatch(await outputOf(directory, {}, false), /hunter2/);
+    const key = `proxy = "${url}"\n`;
+    for (const text of [whole("", key, ""), whole(key, "", "")]) {
+      using directory = new ConfigDirectory();
+      directory.write({ "flightline.toml": text });
+      assert.doesNotMatch(await outputOf(directory, {}, false), /hunter2/);
+    }
   }
 });
