@@ -2,6 +2,7 @@ import type { InfluxConfig } from "../influx/config.ts";
 import { databaseKey } from "../influx/schema-cache.ts";
 import { createSchemaReader } from "../influx/schema-reader.ts";
 import { type InfluxDestination, influxDestinations } from "../influx/route-config.ts";
+import { outagesOf } from "../influx/transport.ts";
 import { createWriter } from "../influx/writer.ts";
 import type { Committer } from "../journal/committer.ts";
 import { sleep } from "../lib/abort.ts";
@@ -85,8 +86,10 @@ function openDestination(
   const route = isDefault ? undefined : config.routes[routes[0] ?? 0]?.name;
   const destination: Destination = { name: influx.database, route, isMine, isDefault };
   const schema = schemas.of(influx);
+  const outages = outagesOf(influx);
   const reader = createSchemaReader({
     config: influx,
+    outages,
     tables: [...ownTables, ...payloadTables],
     prefix: payloadTablePrefix,
     askOverFlight: schemaAsker(streams, connectionName(index)),
@@ -94,7 +97,7 @@ function openDestination(
   const report = (fault: Fault): void => {
     log.fault(fault, isDefault ? {} : { database: influx.database, route });
   };
-  const writer = createWriter(influx);
+  const writer = createWriter(influx, outages);
   const gate = gateOf(gates, influx);
   if (influx.retention !== undefined) gate.add(writer, report);
   const columns = keepSchema({ reader, cache: schema.cache, clock, report, activity: shared.activity });

@@ -43,6 +43,7 @@ export function snapshotOf(
       state: status.state,
       connects: status.connects,
       lastFault: status.lastFault?.code,
+      received: { ...status.received },
     })),
     databases: destinations.map(({ name, forward }) => ({ name, state: forward.influxdb })),
     latencyMs: { p50: shared.latency.percentileMs(0.5), p99: shared.latency.percentileMs(0.99) },

@@ -4,6 +4,7 @@ import type { Clock } from "../lib/clock.ts";
 import { type Fault, layers } from "../lib/fault.ts";
 import type { Beat } from "../lib/pulse.ts";
 import type { Source } from "../mqtt/source.ts";
+import { commonCause } from "../net/common-cause.ts";
 import type { Forward } from "../pipeline/forward.ts";
 import type { SchemaKeeper } from "../pipeline/schema-keeper.ts";
 import type { Starts } from "../state/starts.ts";
@@ -67,6 +68,8 @@ export class StatusTeller {
   #units: readonly UnitStatus[] | undefined;
   /** What they are made of: a loop is seen by a counter that has grown since the reading before. */
   #unitsBefore: readonly Unit[] = [];
+  /** What the log was told last of the network. */
+  #networkFault: string | undefined;
 
   constructor(deps: StatusDeps) {
     this.#deps = deps;
@@ -91,7 +94,7 @@ export class StatusTeller {
       residentBytes: process.memoryUsage.rss(),
       parts: supervisor.status().map((part) => this.#part(part)),
       streams: streamsStatus(this.#deps.streams()),
-      troubles: this.#troubles(),
+      troubles: troublesOf(this.#complaints()),
       snapshot: this.#deps.snapshot(),
       rates: rates.perSecond,
       starts: this.#starts(),
@@ -111,6 +114,7 @@ export class StatusTeller {
     const { sources, databases, journal } = snapshot;
     const unhealthy = unhealthyText(this.#deps.supervisor.health());
     const trouble = this.#deps.journalTrouble();
+    const common = networkCause(this.#complaints());
     const troubled = this.#deps.supervisor
       .status()
       .filter(({ state }) => state === "waiting" || state === "parked" || state === "stuck")
@@ -119,6 +123,7 @@ export class StatusTeller {
       ...(unhealthy === "" ? [] : [`stuck: ${unhealthy}`]),
       ...(this.#mode().kind === "safe" ? ["safe mode"] : []),
       ...(trouble === undefined ? [] : [`nothing is taken in: ${trouble.message}`]),
+      ...(common === undefined ? [] : [common.fault.message]),
       `${connectedCount(snapshot)} of ${sources.length} brokers`,
       `InfluxDB ${influxdbState({ databases })}`,
       `backlog ${journal.backlog}`,
@@ -151,8 +156,8 @@ export class StatusTeller {
     };
   }
 
-  /** What brokers, databases and parts suffer from just now, lowest layer first. */
-  #troubles(): DaemonStatus["troubles"] {
+  /** What brokers, databases and parts suffer from just now, each by itself. */
+  #complaints(): TroubleStatus[] {
     const parts = this.#deps.supervisor
       .status()
       .flatMap(({ name, state, lastFault }) => (state === "running" ? [] : troubleOf(name, lastFault)));
@@ -165,7 +170,7 @@ export class StatusTeller {
     // What made a part fail may be said by its neighbour already.
     const said = new Set(troubles.map(({ message }) => message));
     troubles.push(...parts.filter(({ message }) => !said.has(message)));
-    return troubles.toSorted((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
+    return troubles;
   }
 
   #starts(): StartStatus[] {
@@ -182,13 +187,24 @@ export class StatusTeller {
       }));
   }
 
-  /** Looks at systemd's units now and then, until aborted. */
+  /** Looks at systemd's units and at the network around us now and then, until aborted. */
   async watchUnits(signal: AbortSignal, beat: Beat): Promise<void> {
     while (!signal.aborted) {
       beat();
+      this.#lookAtNetwork();
       await this.#lookAtUnits(signal);
       await sleep(unitsEveryMs, signal);
     }
+  }
+
+  /** Each part has said its own; what they have in common is said once, and when it is over. */
+  #lookAtNetwork(): void {
+    const { log } = this.#deps.options();
+    const fault = networkCause(this.#complaints())?.fault;
+    if (fault?.code === this.#networkFault) return;
+    this.#networkFault = fault?.code;
+    if (fault === undefined) log.info("the network is no longer what several parts fail by");
+    else log.fault(fault);
   }
 
   async #lookAtUnits(signal: AbortSignal): Promise<void> {
@@ -213,6 +229,24 @@ export class StatusTeller {
       isLooping: unit === looping,
     }));
   }
+}
+
+const network = "network";
+
+/** Lowest layer first; the network in front of what it explains, which stays. */
+function troublesOf(complaints: readonly TroubleStatus[]): readonly TroubleStatus[] {
+  const common = networkCause(complaints);
+  const explained = new Set(common?.behind.map(({ fault }) => fault));
+  return [
+    ...troubleOf(network, common?.fault),
+    ...complaints.map((trouble) => (explained.has(trouble) ? { ...trouble, behind: network } : trouble)),
+  ].toSorted((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
+}
+
+/** Where the work goes on all the same, the network is there. */
+function networkCause(complaints: readonly TroubleStatus[]) {
+  const bad = complaints.filter(({ severity }) => severity === "bad");
+  return commonCause(bad.map((fault) => ({ where: fault.where, fault })));
 }
 
 function troubleOf(

@@ -12,6 +12,8 @@ import { timerMs } from "../lib/abort.ts";
 import { errorCode, Fault } from "../lib/fault.ts";
 import { defined } from "../lib/schema.ts";
 import { formatBytes } from "../lib/units.ts";
+import { refine } from "../net/probe-refine.ts";
+import { isAmbiguous } from "../net/refiner.ts";
 import { describeFault } from "./describe-fault.ts";
 import { exitCode, type Io } from "./io.ts";
 import { harmless } from "./mapping-layout.ts";
@@ -73,19 +75,22 @@ export async function queryCommand(
   }
   const { asked } = arguments_;
   const run = new QueryRun(asked, io);
+  const config = flightConfigOf(loaded.config.influx);
   try {
     const text = asked.text ?? (await readQueryText(io.stdin, io.signal));
     if (typeof text !== "string") {
       io.err(`${text.mistake}\n`);
       return exitCode.usage;
     }
-    const config = flightConfigOf(loaded.config.influx);
     await run.answer(text, config.timeoutMs, async () => await deps.openClient(config));
     return exitCode.done;
   } catch (error) {
-    return run.explain(error);
+    return run.explain(await run.lookInto(error, config));
   }
 }
+
+/** Of one step of a probe, which takes twice that at most. */
+const probeStepMs = 3000;
 
 class QueryRun {
   readonly #asked: Asked;
@@ -155,6 +160,16 @@ class QueryRun {
     // It would stand among the rows on a terminal, and in what the other end of a pipe shows there (less, head).
     if (errIsTerminal && (this.#asked.output !== undefined || outIsFile)) progress.start();
     return progress;
+  }
+
+  /** For a command there is no next time: it waits for what a probe finds, as nobody else does (net/probe-outage.ts). */
+  async lookInto(error: unknown, { url, tls, proxy }: FlightConfig): Promise<unknown> {
+    const { signal } = this.#io;
+    // Whether there was a connection when the time was up is not known here, only that no row came.
+    const phase = this.#reading.rows === 0 ? "connecting" : undefined;
+    if (!(error instanceof Fault) || proxy !== undefined || !isAmbiguous(error, phase)) return error;
+    const target = { target: "flight", speaks: "grpc", url, tls, timeoutMs: probeStepMs } as const;
+    return await refine(error, target, signal);
   }
 
   /** The exit code, after a sentence about it. What is no failure of the world is thrown again. */

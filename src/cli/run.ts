@@ -23,6 +23,7 @@ import {
   notifyStopping,
   openNotifier,
 } from "../systemd/notify.ts";
+import { tlsFindings } from "./check-tls.ts";
 import { exitCode, type Io } from "./io.ts";
 import { createLog, isForJournald } from "./logging.ts";
 import { version } from "./version.ts";
@@ -57,6 +58,7 @@ export async function runCommand(options: RunOptions, io: Io): Promise<number> {
   const start = thisStart();
   const { node } = config;
   log.info(`flightline ${version()} starts`, { node, pid: process.pid, node_js: process.version });
+  tellTlsFindings(config, log);
   const notifier = openNotifier(io.env);
   extendTimeout(notifier, openingMs);
   const hooks = io.process;
@@ -101,6 +103,13 @@ export async function runCommand(options: RunOptions, io: Io): Promise<number> {
     return exitCode.failed;
   } finally {
     await notifier.close();
+  }
+}
+
+/** Connections read the files again: what is wrong with one may be mended while we run. */
+function tellTlsFindings(config: Config, log: Log): void {
+  for (const { severity, fault, key } of tlsFindings(config, clock.nowMs())) {
+    if (severity !== "note") log.fault(fault, { key });
   }
 }
 
@@ -150,6 +159,7 @@ async function reload(
     // The daemon ends, and has told the service manager so.
     if (changes === undefined || stop.aborted) return;
     tellReloaded(changes, log);
+    tellTlsFindings(loaded.config, log);
   } else app.refuseReload(rejectedFault(loaded.problems));
   notifyReady(notifier);
 }

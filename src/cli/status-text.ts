@@ -1,6 +1,6 @@
 /** A daemon's status for a person: 80 columns, the verdict first. Pure. */
 import { total } from "../pipeline/counters.ts";
-import type { DaemonStatus } from "../status/daemon-status.ts";
+import type { DaemonStatus, FaultStatus, TroubleStatus } from "../status/daemon-status.ts";
 import { formatBytes } from "../lib/units.ts";
 import { harmless, wrap } from "./mapping-layout.ts";
 import {
@@ -156,8 +156,12 @@ function withFaults(
   );
   return lines.flatMap((line, index) => {
     const fault = troubles.find(({ where }) => where === rows[index]?.name);
-    return [line, ...faultLines(fault, paint)];
+    return [line, ...faultLines(fault && withReason(fault), paint)];
   });
+}
+
+function withReason({ behind, message, ...rest }: TroubleStatus): FaultStatus {
+  return { ...rest, message: behind === undefined ? message : `${message}, because of the ${behind}` };
 }
 
 function backlogLines({ snapshot, oldestUnsentAgoMs }: DaemonStatus, paint: Paint): string[] {

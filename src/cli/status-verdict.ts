@@ -24,12 +24,12 @@ export type Verdict =
 /**
  * Lowest layer first: this machine (disk, memory, configuration); the daemon itself, when it is stuck; a
  * neighbour that systemd starts again and again, which explains why it cannot be reached; what the daemon
- * complains of; and what nobody has complained of, but is not as it should be. What is only doubtful comes last,
- * and a daemon with no other trouble is well.
+ * complains of, but for what another of its complaints explains; and what nobody has complained of, but is not as it
+ * should be. What is only doubtful comes last, and a daemon with no other trouble is well.
  */
 export function verdictOf(status: DaemonStatus): Verdict {
   const { mode } = status;
-  const troubles = status.troubles.filter(isBad);
+  const troubles = status.troubles.filter(isBad).filter(({ behind }) => behind === undefined);
   const doubts = status.troubles.filter((trouble) => !isBad(trouble)).map(fromFault);
   const isHere = ({ layer }: { readonly layer: Layer }): boolean =>
     layers.indexOf(layer) <= layers.indexOf("journal");

@@ -111,8 +111,10 @@ type Phase = "waiting for a free connection" | "connecting" | "answering";
 function watchPhase(request: ClientRequest): () => Phase {
   let phase: Phase = "waiting for a free connection";
   request.once("socket", (socket) => {
-    phase = request.reusedSocket ? "answering" : "connecting";
-    if (request.reusedSocket) return;
+    // A tunnel through a proxy is connected when it becomes a request's.
+    const isConnected = request.reusedSocket || (!socket.connecting && !("encrypted" in socket));
+    phase = isConnected ? "answering" : "connecting";
+    if (isConnected) return;
     socket.once("encrypted" in socket ? "secureConnect" : "connect", () => {
       phase = "answering";
     });

@@ -64,7 +64,9 @@ function holdEndpoint(fault: Fault): WriteOutcome {
 }
 
 function busy(answer: Answer): Fault {
-  const overloaded = answer.status === 429 || answer.status === 503;
+  const { status } = answer;
+  if (status === 502 || status === 504) return behindProxy(answer);
+  const overloaded = status === 429 || status === 503;
   return new Fault({
     code: overloaded ? "write_overloaded" : "write_server_error",
     layer: "write",
@@ -74,13 +76,24 @@ function busy(answer: Answer): Fault {
   });
 }
 
+/** InfluxDB has no such status. */
+function behindProxy(answer: Answer): Fault {
+  return new Fault({
+    code: "write_server_error",
+    layer: "write",
+    disposition: "retry",
+    message: `a proxy in front of InfluxDB does not get an answer from it (${said(answer)})`,
+    hint: "nothing is lost: the data waits in the journal; when it lasts, see that InfluxDB runs, and the log of that proxy, load balancer or ingress",
+  });
+}
+
 function notInfluxDb(answer: Answer, disposition: "retry" | "fatal"): Fault {
   return new Fault({
     code: "write_answer_not_influxdb",
     layer: "write",
     disposition,
     message: `something else answered in place of InfluxDB (${said(answer)})`,
-    hint: "see that influxdb.url points at InfluxDB itself: a login page, a proxy, or a TLS port addressed with http:// answers like this",
+    hint: "see that influxdb.url points at InfluxDB itself: a login page, a proxy, a TLS port addressed with http:// and a gateway that wants a client certificate (influxdb.cert_file) answer like this",
   });
 }
 

@@ -107,7 +107,13 @@ function columnsIn(body: string): TableColumn[] | undefined {
 }
 
 /** Something answers there that does not speak Flight, and will not in a minute: a proxy for HTTP/1.1, say. */
-const notFlight: ReadonlySet<string> = new Set(["server_not_http2", "flight_not_grpc", "flight_unsupported"]);
+const notFlight: ReadonlySet<string> = new Set([
+  "server_not_http2",
+  "http1_only",
+  "tls_no_alpn_h2",
+  "flight_not_grpc",
+  "flight_unsupported",
+]);
 
 /** What `schemaSql` was answered over Flight: the rows, or why there are none. */
 export function classifyFlightSchema(answer: readonly unknown[] | Fault): SchemaAnswer {

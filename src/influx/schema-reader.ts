@@ -1,4 +1,5 @@
 import { Fault } from "../lib/fault.ts";
+import type { Outages } from "../net/probe-outage.ts";
 import type { InfluxConfig } from "./config.ts";
 import { orFault, type ReceivedAnswer } from "./exchange.ts";
 import {
@@ -12,7 +13,7 @@ import {
   type SchemaAnswer,
   type SchemaQuestion,
 } from "./schema-answer.ts";
-import { createTransport } from "./transport.ts";
+import { createTransport, outagesOf } from "./transport.ts";
 
 /**
  * Reads the columns of our tables from InfluxDB's information_schema over HTTP, on a connection of its own,
@@ -47,15 +48,17 @@ export type AskOverFlight = (
 export interface SchemaReaderOptions extends Pick<SchemaQuestion, "tables" | "prefix"> {
   readonly config: InfluxConfig;
   readonly askOverFlight: AskOverFlight;
+  /** Of that server, shared with its writer. */
+  readonly outages?: Outages;
 }
 
 export function createSchemaReader(options: SchemaReaderOptions): SchemaReader {
-  const { config, tables, prefix, askOverFlight } = options;
+  const { config, tables, prefix, askOverFlight, outages = outagesOf(config) } = options;
   const readingMs = Math.min(config.writeTimeoutMs, maxReadingMs);
-  const http = createTransport(
-    { ...config, maxInFlight: 1, gzip: false },
-    { errand: "schema", maxAnswerBytes },
-  );
+  const http = createTransport({ ...config, maxInFlight: 1, gzip: false }, outages, {
+    errand: "schema",
+    maxAnswerBytes,
+  });
   const question = schemaQuestion({ database: config.database, tables, prefix });
   let isOverHttp = true;
 

@@ -1,9 +1,10 @@
 import type { Agent, ClientRequest, OutgoingHttpHeaders, RequestOptions } from "node:http";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
-import { assert } from "../lib/fault.ts";
+import { Fault, assert } from "../lib/fault.ts";
 import type { Peer } from "../net/diagnose.ts";
 import { http, https } from "../net/node-http.ts";
+import { Outages } from "../net/probe-outage.ts";
 import { createAgent } from "./agents.ts";
 import type { InfluxConfig } from "./config.ts";
 import { StaleConnection, cancelled, send, type Errand, type ReceivedAnswer } from "./exchange.ts";
@@ -17,6 +18,7 @@ import { redactor } from "./redact.ts";
  *   the answer. When it passes, the socket is destroyed.
  * - The token is in the Authorization header and nowhere else: not in faults, and not in an answer
  *   that repeats it; a proxy never gets it.
+ * - No request waits for a probe: what it finds is said by the next one that fails alike.
  */
 
 export interface Post {
@@ -52,13 +54,28 @@ const gzipFromBytes = 1400;
 
 const gzipAsync = promisify(gzip);
 
-export function createTransport(config: InfluxConfig, use: TransportUse = writing): HttpTransport {
+/** Of one step of a probe. */
+const probeStepMs = 5000;
+
+/** Shared by all transports to one server. */
+export function outagesOf({ url, tls, proxy, writeTimeoutMs }: InfluxConfig, everyMs?: number): Outages {
+  const timeoutMs = Math.min(probeStepMs, writeTimeoutMs);
+  const target = { target: "write", speaks: "http", url, tls, timeoutMs } as const;
+  return new Outages(proxy === undefined ? target : undefined, everyMs);
+}
+
+export function createTransport(
+  config: InfluxConfig,
+  outages: Outages,
+  use: TransportUse = writing,
+): HttpTransport {
   const token = config.token?.reveal() ?? "";
   assert(/^[\x21-\x7e]*$/.test(token), "the configuration let a token through that no header can carry");
   const redact = redactor(token);
   const peer: Peer = { target: "write", url: config.url };
   const open = requestMaker(config, token, use.errand);
   const underWay = new Set<ClientRequest>();
+  const closing = new AbortController();
   let isClosed = false;
 
   async function exchange(
@@ -79,33 +96,53 @@ export function createTransport(config: InfluxConfig, use: TransportUse = writin
     }
   }
 
+  async function attempt(post: Post): Promise<ReceivedAnswer> {
+    const { timeoutMs = config.writeTimeoutMs } = post;
+    const deadlineMs = performance.now() + timeoutMs;
+    post.signal.throwIfAborted();
+    const plain = Buffer.from(post.body);
+    const gzipped = config.gzip && plain.length >= gzipFromBytes;
+    // Level 1: a gateway's core has other work than the last tenth of compression.
+    const body = gzipped ? await gzipAsync(plain, { level: constants.Z_BEST_SPEED }) : plain;
+    post.signal.throwIfAborted();
+    try {
+      return await exchange(post, body, gzipped, timeoutMs);
+    } catch (error) {
+      if (!(error instanceof StaleConnection)) throw error;
+    }
+    try {
+      return await exchange(post, body, gzipped, Math.max(1, deadlineMs - performance.now()));
+    } catch (error) {
+      throw error instanceof StaleConnection ? error.fault : error;
+    }
+  }
+
   return {
     async post(post) {
-      const { timeoutMs = config.writeTimeoutMs } = post;
-      const deadlineMs = performance.now() + timeoutMs;
-      post.signal.throwIfAborted();
-      const plain = Buffer.from(post.body);
-      const gzipped = config.gzip && plain.length >= gzipFromBytes;
-      // Level 1: a gateway's core has other work than the last tenth of compression.
-      const body = gzipped ? await gzipAsync(plain, { level: constants.Z_BEST_SPEED }) : plain;
-      post.signal.throwIfAborted();
       try {
-        return await exchange(post, body, gzipped, timeoutMs);
+        const answer = await attempt(post);
+        outages.over();
+        return answer;
       } catch (error) {
-        if (!(error instanceof StaleConnection)) throw error;
-      }
-      try {
-        return await exchange(post, body, gzipped, Math.max(1, deadlineMs - performance.now()));
-      } catch (error) {
-        throw error instanceof StaleConnection ? error.fault : error;
+        if (!(error instanceof Fault) || post.signal.aborted || isClosed) throw error;
+        throw better(error, outages.soon(error, performance.now(), closing.signal));
       }
     },
     close() {
       isClosed = true;
+      closing.abort();
       for (const request of underWay) request.destroy(cancelled(use.errand));
       open.agent.destroy();
     },
   };
+}
+
+/**
+ * A batch that brings the server down closes its connection, and whoever sends batches goes by that code: it only gives
+ * way to what no batch can have done.
+ */
+function better(fault: Fault, found: Fault): Fault {
+  return fault.code === "connection_closed" && found.layer !== "config" ? fault : found;
 }
 
 interface RequestMaker {

@@ -4,7 +4,8 @@ import type { InfluxConfig } from "./config.ts";
 import { classifyDatabase, databaseBody, databasePath, type DatabaseOutcome } from "./database.ts";
 import { orFault } from "./exchange.ts";
 import { classify, type Answer, type Attempt, type WriteOutcome } from "./outcome.ts";
-import { createTransport } from "./transport.ts";
+import type { Outages } from "../net/probe-outage.ts";
+import { createTransport, outagesOf } from "./transport.ts";
 
 /**
  * Writes line protocol to one database. All or nothing (`accept_partial=false`): before 3.11.2 a
@@ -25,8 +26,9 @@ export interface LineWriter {
   close(): Promise<void>;
 }
 
-export function createWriter(config: InfluxConfig): LineWriter {
-  const http = createTransport(config);
+/** `outages`: of that server, shared with whoever else asks it. */
+export function createWriter(config: InfluxConfig, outages: Outages = outagesOf(config)): LineWriter {
+  const http = createTransport(config, outages);
   const client = createWriteClient(http);
   const name = encodeURIComponent(config.database);
   const paths = {

@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import { Fault } from "../lib/fault.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import type { Beat } from "../lib/pulse.ts";
+import { Outages } from "../net/probe-outage.ts";
 import type { MqttConfig } from "./config.ts";
 import type { ProtocolVersion } from "./connect-options.ts";
 import {
@@ -45,6 +46,8 @@ export interface SourceDeps {
   deliver(delivery: Delivery): void;
   /** Undefined while deliveries are welcome; else resolves when they are again. */
   pressure(): Promise<void> | undefined;
+  /** Between two probes of a broker that is away; there is a default. */
+  readonly probeEveryMs?: number | undefined;
 }
 
 const reconnect = { baseMs: 500, capMs: 60_000 };
@@ -53,11 +56,15 @@ const goodConnectionMs = 30_000;
 const olderWindow = 20;
 const repeatWarningMs = 3_600_000;
 const repeatFaultMs = 60_000;
+/** Of one step of a probe, which takes twice that at most. */
+const probeStepMs = 5000;
 
 export interface SourceStatus {
   state: "connecting" | "connected" | "waiting";
   connects: number;
   lastFault: Fault | undefined;
+  /** Messages by the QoS that they came with, without retained ones. */
+  readonly received: { qos0: number; qos1: number };
 }
 
 /**
@@ -69,13 +76,23 @@ export class Source {
   readonly #deps: SourceDeps;
   readonly #warned = new FaultThrottle(repeatWarningMs);
   readonly #failed = new FaultThrottle(repeatFaultMs);
+  readonly #outages: Outages;
   #version: ProtocolVersion;
   #connectedSinceMs: number | undefined;
-  readonly status: SourceStatus = { state: "connecting", connects: 0, lastFault: undefined };
+  readonly status: SourceStatus = {
+    state: "connecting",
+    connects: 0,
+    lastFault: undefined,
+    received: { qos0: 0, qos1: 0 },
+  };
 
   constructor(deps: SourceDeps) {
+    const { url, tls, proxy, connectTimeoutMs, protocol } = deps.config;
+    const timeoutMs = Math.min(probeStepMs, connectTimeoutMs);
+    const target = { target: "broker", speaks: "mqtt", url, tls, timeoutMs } as const;
     this.#deps = deps;
-    this.#version = deps.config.protocol === "3.1.1" ? 4 : 5;
+    this.#version = protocol === "3.1.1" ? 4 : 5;
+    this.#outages = new Outages(proxy === undefined ? target : undefined, deps.probeEveryMs);
   }
 
   get name(): string {
@@ -94,19 +111,30 @@ export class Source {
       beat?.();
       this.status.state = "connecting";
       this.#connectedSinceMs = undefined;
-      const failure = await this.#session(signal, beat);
-      if (signal.aborted || failure === undefined) return;
-      if (failure === "fall_back") continue;
-      if (clock.uptimeMs() - (this.#connectedSinceMs ?? Infinity) > goodConnectionMs) {
+      const ended = await this.#session(signal, beat);
+      if (signal.aborted || ended === undefined) return;
+      if (ended === "fall_back") continue;
+      const wasGood = clock.uptimeMs() - (this.#connectedSinceMs ?? Infinity) > goodConnectionMs;
+      this.status.state = "waiting";
+      // While it is looked into, what is known of the outage stands.
+      this.status.lastFault ??= ended;
+      beat?.();
+      const failure = await this.#lookedInto(ended, signal);
+      if (wasGood) {
         failures = 0;
         this.#failed.reset(failure.code);
       }
       this.status.lastFault = failure;
       this.#say(failure);
-      this.status.state = "waiting";
       await sleep(backoffMs({ ...reconnect, attempt: failures, random }), signal);
       failures += 1;
     }
+  }
+
+  /** A broker that has let us in is one, and is found by its address: then its fault says all there is. */
+  async #lookedInto(fault: Fault, signal: AbortSignal): Promise<Fault> {
+    if (this.#connectedSinceMs !== undefined) return fault;
+    return await this.#outages.refined(fault, this.#deps.clock.uptimeMs(), signal);
   }
 
   async #session(signal: AbortSignal, beat: Beat | undefined): Promise<Fault | "fall_back" | undefined> {
@@ -170,6 +198,7 @@ export class Source {
     const { config, clientId, log } = this.#deps;
     this.status.connects += 1;
     this.#connectedSinceMs = this.#deps.clock.uptimeMs();
+    this.#outages.over();
     log.info("connected to the broker", {
       source: config.name,
       url: config.url,
@@ -187,6 +216,7 @@ export class Source {
 
   #publish(packet: IPublishPacket, acknowledge: (() => void) | undefined): void {
     const { config } = this.#deps;
+    if (!packet.retain) this.status.received[packet.qos === 0 ? "qos0" : "qos1"] += 1;
     if (packet.qos === 0 && !packet.retain) this.#warn(qos0Fault(packet.topic, config.url), "qos0");
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
     this.#deps.deliver({

@@ -66,16 +66,25 @@ const nameUnknown: Cause = {
   code: "name_not_found",
   layer: "network",
   sentence: ({ host }) => `the name ${host} does not exist in DNS`,
-  hint: ({ urlSetting, host }) => `correct the host in ${urlSetting}, or try: getent hosts ${host}`,
+  hint: ({ urlSetting, host }) =>
+    isOfCluster(host)
+      ? `names of Kubernetes services exist inside their cluster only: run Flightline there, or name the host of its ingress in ${urlSetting} (kubectl get ingress)`
+      : `correct the host in ${urlSetting}, or try: getent hosts ${host}`,
 };
+
+function isOfCluster(host: string): boolean {
+  return /\.svc(?:\.[a-z0-9.-]+)?$/i.test(host);
+}
 
 /** For who is not told whether the name or the lookup is at fault. */
 const nameUnresolved: Cause = {
   ...nameUnknown,
   sentence: ({ host }) => `the name ${host} could not be resolved`,
-  hint: ({ urlSetting, host }) =>
-    `try: getent hosts ${host}; when other names resolve, correct the host in ${urlSetting}, else see that this machine is online`,
+  hint: (peer) => (isOfCluster(peer.host) ? nameUnknown.hint(peer) : otherwiseUnresolved(peer)),
 };
+
+const otherwiseUnresolved: Cause["hint"] = ({ urlSetting, host }) =>
+  `try: getent hosts ${host}; when other names resolve, correct the host in ${urlSetting}, else see that this machine is online`;
 
 const nameLookupFailed: Cause = {
   code: "name_lookup_failed",
@@ -139,6 +148,13 @@ const wrongName: Cause = {
     `use one of those names in ${urlSetting}, or set ${table}.server_name to it and keep the address`,
 };
 
+/** All that sidecars of a service mesh have. */
+const onlyOtherNames: Cause = {
+  ...wrongName,
+  hint: ({ urlSetting, plainScheme }) =>
+    `no name in it is one of DNS, as with a sidecar of a service mesh: let the mesh inject its sidecar here too and use ${plainScheme}:// in ${urlSetting}, or name the mesh's gateway there`,
+};
+
 const revoked: Cause = {
   code: "tls_certificate_revoked",
   layer: "peer",
@@ -163,7 +179,7 @@ const peerSpeaksTls: Cause = {
 const notHttp: Cause = {
   code: "server_not_http",
   layer: "config",
-  sentence: ({ name }, detail) => `what listens at ${name} does not speak HTTP (${detail})`,
+  sentence: ({ name }, detail) => `what answers for ${name} does not speak HTTP (${detail})`,
   hint: ({ urlSetting }) =>
     `correct the port in ${urlSetting}: InfluxDB 3 listens on 8181 unless told otherwise`,
 };
@@ -174,6 +190,11 @@ const notHttp2: Cause = {
   sentence: ({ name }, detail) => `${name} does not speak HTTP/2, which Arrow Flight needs (${detail})`,
   hint: ({ urlSetting }) =>
     `name InfluxDB's own port in ${urlSetting}, or let the proxy in between pass on gRPC (nginx: grpc_pass)`,
+};
+
+const http2Refused: Cause = {
+  ...notHttp2,
+  sentence: (peer) => notHttp2.sentence(peer, "it refused it in the TLS handshake"),
 };
 
 const clientCertificateNeeded: Cause = {
@@ -266,9 +287,11 @@ export const causes = {
   peerSpeaksTls,
   notHttp,
   notHttp2,
+  onlyOtherNames,
   tlsFailed,
   unknown,
   unknownCa,
+  wrongName,
 } as const;
 
 export const opensslCauses: Readonly<Record<string, Cause>> = {
@@ -291,5 +314,5 @@ export const opensslCauses: Readonly<Record<string, Cause>> = {
   "0A00042F": noCommonVersion, // alert 71, insufficient security
   "0A000458": unknownServerName, // alert 112, unrecognized name
   "0A00045C": clientCertificateNeeded, // alert 116, certificate required
-  "0A000460": notHttp2, // alert 120, no application protocol: of what gRPC offers, h2
+  "0A000460": http2Refused, // alert 120, no application protocol: of what gRPC offers, h2
 };

@@ -45,6 +45,9 @@ export function diagnose(error: unknown, peer: Peer): Fault {
 /** For who knows the cause already. */
 export function faultOfCause(cause: Cause, peer: Peer, detail: string): Fault {
   const words = peerWords(peer);
+  if (cause === causes.wrongName && /\bURI:/.test(detail) && !/\b(?:DNS|IP Address):/.test(detail)) {
+    return faultOfCause(causes.onlyOtherNames, peer, detail);
+  }
   return new Fault({
     code: cause.code,
     layer: cause.layer === "peer" ? targets[peer.target].layer : cause.layer,
@@ -130,6 +133,7 @@ function startsLikeTls(error: unknown): boolean {
 function detail(error: unknown): string {
   if (typeof error === "object" && error !== null && "cert" in error) return certificateNames(error.cert);
   const code = firstCode(error) ?? opensslNumber(error);
+  if (code?.startsWith("HPE_") === true) return "its answer is something else";
   return code ?? oneLine(errorText(error), 200);
 }
 

@@ -65,6 +65,16 @@ const cutOff: Row = {
     `${phase === "streaming" ? "what came so far is not all; " : ""}a restart of the server or a proxy with an idle timeout does this: when it goes on, look into their logs`,
 };
 
+/** grpc-js has words of its own for each code of HTTP/2 (RFC 9113 §7). */
+const reset: Row = {
+  ...cutOff,
+  when: /^Received RST_STREAM with code (\d+)/,
+  sentence: (words) => {
+    const code = words.match[1];
+    return cutOff.sentence({ ...words, said: code === "0" ? "no status came" : `HTTP/2 error ${code}` });
+  },
+};
+
 const connectionLost: Row = {
   ...cutOff,
   when: /^Connection dropped$|\bE(?:CONNRESET|TIMEDOUT|PIPE)\b/,
@@ -76,7 +86,7 @@ const notGrpc: Row = {
   disposition: "fatal",
   sentence: (words) => `${words.name} did not answer as a Flight server${quoted(words)}`,
   hint: ({ urlSetting }) =>
-    `name InfluxDB's own port in ${urlSetting} (8181 unless told otherwise), or let the proxy in between pass on gRPC (nginx: grpc_pass)`,
+    `let the proxy in between pass on gRPC (nginx: grpc_pass; an Ingress: backend-protocol "GRPC"), or name InfluxDB's own port in ${urlSetting}`,
 };
 
 const httpStatus = (status: string): RegExp => new RegExp(`^Received HTTP status code (${status})$`);
@@ -134,8 +144,15 @@ const tooLong: Row = {
 export const anyCode: readonly Row[] = [
   {
     ...unavailable,
+    when: httpStatus("504"),
+    sentence: ({ name }) => `a proxy answered HTTP 504 in place of ${name}: it waited for InfluxDB in vain`,
+    hint: () =>
+      "InfluxDB says nothing while it plans a query: give it longer in the proxy (nginx: grpc_read_timeout; AWS: the idle timeout), or ask for a narrower time range; when small queries fail too, see that InfluxDB runs",
+  },
+  {
+    ...unavailable,
     when: httpStatus(String.raw`408|425|429|5\d\d`),
-    sentence: ({ name, match }) => `a proxy at ${name} answered HTTP ${match[1]} in place of InfluxDB`,
+    sentence: ({ name, match }) => `a proxy answered HTTP ${match[1]} in place of ${name}`,
     hint: ({ urlSetting }) =>
       `see that InfluxDB runs behind that proxy and that it passes on gRPC, or name InfluxDB's own port in ${urlSetting}`,
   },
@@ -145,6 +162,21 @@ export const anyCode: readonly Row[] = [
     sentence: ({ name }) => `${name} answered HTTP 401, unauthorized`,
   },
   { ...forbidden, when: httpStatus("403"), sentence: ({ name }) => `${name} answered HTTP 403, forbidden` },
+  {
+    ...notGrpc,
+    when: httpStatus("464"),
+    sentence: ({ name }) =>
+      `a load balancer of AWS answered HTTP 464 in place of ${name}: it passes on another protocol`,
+    hint: () =>
+      "set the protocol version of the target group behind /arrow.flight.protocol.FlightService to GRPC",
+  },
+  {
+    ...notGrpc,
+    when: httpStatus("400"),
+    sentence: ({ name }) => `${name} answered a query with HTTP 400, not with gRPC`,
+    hint: (words) =>
+      `nginx also answers so when it wants a client certificate (${words.table}.cert_file); otherwise ${notGrpc.hint(words)}`,
+  },
   {
     ...notGrpc,
     when: httpStatus(String.raw`\d+`),
@@ -267,7 +299,7 @@ const rows: Readonly<Record<number, readonly Row[]>> = {
     {
       code: "flight_unsupported",
       disposition: "fatal",
-      sentence: (words) => `what listens at ${words.name} has no such Flight call${quoted(words)}`,
+      sentence: (words) => `what answers for ${words.name} has no such Flight call${quoted(words)}`,
       hint: ({ urlSetting }) => `see that ${urlSetting} names an InfluxDB 3; older ones have no Arrow Flight`,
     },
   ],
@@ -275,7 +307,8 @@ const rows: Readonly<Record<number, readonly Row[]>> = {
     databaseMissing,
     tooWide,
     connectionLost,
-    { ...cutOff, when: /^Received RST_STREAM with code|^Failed to start HTTP\/2 stream/ },
+    reset,
+    { ...cutOff, when: /^Failed to start HTTP\/2 stream/ },
     {
       when: /^Failed to decompress|^Received compressed message but/,
       code: "flight_bad_stream",

@@ -21,7 +21,7 @@ const isHttp: Cause = {
 const notMqtt: Cause = {
   code: "server_not_mqtt",
   layer: "config",
-  sentence: ({ name }, detail) => `what listens at ${name} does not speak MQTT (${detail})`,
+  sentence: ({ name }, detail) => `what answers for ${name} does not speak MQTT (${detail})`,
   hint: isHttp.hint,
 };
 
@@ -87,8 +87,8 @@ const hangsUp: Cause = {
   code: "server_hangs_up",
   layer: "peer",
   sentence: ({ name }) => `${name} accepts connections and closes them without a word, in every protocol`,
-  hint: () =>
-    "a proxy whose server is down does this, a container with a published port where nothing listens, and a list of allowed addresses that this machine is not on",
+  hint: ({ usesTls, table }) =>
+    `a proxy whose server is down does this, a container with a published port where nothing listens, a list of allowed addresses that this machine is not on, and a gateway with TLS that has no certificate for the name it is asked for (${usesTls ? `${table}.server_name` : "the host of the URL"})`,
 };
 
 const silent: Cause = {

@@ -151,19 +151,24 @@ function httpDetail(http: HttpAnswer | undefined): string {
 }
 
 function ofTls(report: ProbeReport, peer: Peer, clock: ClockReading | undefined): Verdict | undefined {
-  const { tls, speaks, inside } = report;
+  const { tls, speaks, inside, page } = report;
   if (tls === undefined) return undefined;
   if (tls.failure !== undefined) return ofHandshake(tls, report, peer);
   const distrusted = tls.mustVerify && tls.distrust !== undefined ? ofDistrust(tls, peer, clock) : undefined;
   if (distrusted !== undefined) return distrusted;
   // In TLS 1.3 the server looks at our certificate when the handshake is over for us.
   if (inside?.marks?.openssl !== undefined) return ofMarks(inside.marks, peer);
+  // nginx completes the handshake all the same, and then answers 400 to everything.
+  if (tls.asksForCertificate && page?.status === 400) return ofCertificate(tls);
   if (speaks === "grpc" && tls.alpn !== "h2") return because(probeCauses.noAlpnH2, tls.alpn ?? "none");
   const isCut = inside?.heard === undefined && inside?.end !== "late";
-  if (isCut && tls.asksForCertificate) {
-    return because(tls.hasCertificate ? causes.clientCertificateRefused : causes.clientCertificateNeeded);
-  }
+  if (isCut && tls.asksForCertificate) return ofCertificate(tls);
   return inside === undefined ? undefined : ofAnswers(report, peer, [inside]);
+}
+
+/** The server has asked for one, and does not go on. */
+function ofCertificate({ hasCertificate }: TlsLayer): Verdict {
+  return because(hasCertificate ? causes.clientCertificateRefused : causes.clientCertificateNeeded);
 }
 
 function ofHandshake(tls: TlsLayer, report: ProbeReport, peer: Peer): Verdict {
@@ -171,7 +176,9 @@ function ofHandshake(tls: TlsLayer, report: ProbeReport, peer: Peer): Verdict {
   const answers = report.plaintext?.answers ?? [];
   const openssl = typeof failure === "object" && "marks" in failure ? failure.marks.openssl : undefined;
   if (openssl === noApplicationProtocol) return because(probeCauses.noAlpnH2, "none");
-  if (tls.asksForCertificate && !tls.hasCertificate) return because(causes.clientCertificateNeeded);
+  // Versions and ciphers are settled by then. Some servers close the connection instead of saying why.
+  const saysNothing = failure !== "late" && (openssl === undefined || openssl === handshakeFailure);
+  if (tls.asksForCertificate && (!tls.hasCertificate || saysNothing)) return ofCertificate(tls);
   const isPlaintext = answers.some(({ heard }) => heard !== undefined && heard !== "tls");
   const saysPlaintext = openssl !== undefined && opensslCauses[openssl] === causes.peerSpeaksPlaintext;
   if (isPlaintext && (saysPlaintext || openssl === undefined)) {
@@ -187,6 +194,7 @@ function ofHandshake(tls: TlsLayer, report: ProbeReport, peer: Peer): Verdict {
 }
 
 const noApplicationProtocol = "0A000460";
+const handshakeFailure = "0A000410";
 
 /** With or without TLS, it is the wrong server. */
 const otherKinds: ReadonlySet<Cause> = new Set([

@@ -29,6 +29,8 @@ export interface ProbeReport {
   readonly tls?: TlsLayer | undefined;
   /** What answered in TLS, in the protocol that is expected. */
   readonly inside?: Answer | undefined;
+  /** What HTTP/1.1 was answered in TLS, also where gRPC is expected. */
+  readonly page?: HttpAnswer | undefined;
   readonly clock?: ClockReading | undefined;
 }
 

@@ -50,7 +50,15 @@ export async function shakeHands(
   const wanted: ConnectionOptions = { ...files, rejectUnauthorized: false, socket, host };
   if (alpn.length > 0) wanted.ALPNProtocols = [...alpn];
   if (wanted.servername === undefined && isIP(host) === 0) wanted.servername = host;
-  const session = connect(wanted);
+  let session: TLSSocket;
+  try {
+    session = connect(wanted);
+  } catch (error) {
+    // OpenSSL looks at a certificate of ours here: at a key that is too weak, for one.
+    socket.destroy();
+    const failed = { ms: elapsed(startedMs), failure: { marks: marksOf(error) } };
+    return { layer: { ...withoutSession(tls), ...failed }, session: undefined };
+  }
   let asksForCertificate = false;
   // An error leaves nothing to ask; by the time of this event, the server's part of TLS 1.2 has been read.
   session.on("keylog", () => {

@@ -79,6 +79,7 @@ interface Found {
   plaintext?: ProbeReport["plaintext"];
   tls?: ProbeReport["tls"];
   inside?: ProbeReport["inside"];
+  page?: ProbeReport["page"];
   clock?: ProbeReport["clock"];
 }
 
@@ -115,6 +116,7 @@ async function lookAt(endpoint: Endpoint, usesTls: boolean, names: Names, found:
   found.plaintext = plaintext;
   found.tls = seen.tls;
   found.inside = seen.inside;
+  found.page = seen.inside?.http ?? second?.inside?.http;
   const answers = [seen.inside, second?.inside, ...plaintext.answers];
   found.clock = answers.find((answer) => answer?.http?.clock !== undefined)?.http?.clock;
 }

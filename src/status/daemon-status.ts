@@ -86,6 +86,8 @@ export interface TroubleStatus extends FaultStatus {
   readonly where: string;
   /** doubtful: the work goes on all the same, though not as well as it could. */
   readonly severity: "bad" | "doubtful";
+  /** `where` of the trouble that explains this one; undefined: it stands for itself. */
+  readonly behind?: string | undefined;
 }
 
 export interface DaemonStatus {

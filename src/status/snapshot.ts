@@ -49,6 +49,8 @@ export interface SourceSnapshot {
   readonly connects: number;
   /** Fault code. */
   readonly lastFault: string | undefined;
+  /** Since the start, without retained messages. A daemon of an older version does not say it. */
+  readonly received?: { readonly qos0: number; readonly qos1: number };
 }
 
 /** The one line that the log gets every few minutes. What is usually 0 is in it only when it is not. */

@@ -6,7 +6,7 @@
  */
 import type { Column, FlightConfig, FlightEnd, FlightQuery } from "../influx/flight/api.ts";
 import type { Row, RowOptions } from "../influx/arrow/rows.ts";
-import type { TlsConfig } from "../net/config.ts";
+import type { ProxyConfig, TlsConfig } from "../net/config.ts";
 import {
   type Check,
   every,
@@ -22,13 +22,18 @@ import {
 } from "./shape.ts";
 import { isPlainFault, type PlainFault } from "./plain-fault.ts";
 
-/** The token is plain text here and nowhere else: no argument, no environment, no log. */
+/** Tokens and passwords are plain text here and nowhere else: no argument, no environment, no log. */
 export interface PlainConfig {
   readonly url: string;
   readonly database: string;
   readonly token: string | undefined;
   readonly tls: TlsConfig;
+  readonly proxy?: PlainProxy | undefined;
   readonly timeoutMs: number;
+}
+
+interface PlainProxy extends Omit<ProxyConfig, "password"> {
+  readonly password?: string;
 }
 
 /** What of a query can cross: a signal becomes `cancel`, and nothing can call `onRestart` there. */
@@ -89,8 +94,12 @@ export type FromProcess =
   | { readonly kind: "pong"; readonly id: number; readonly vitals: Vitals };
 
 export function plainConfigOf(config: FlightConfig): PlainConfig {
-  const { url, database, token, tls, timeoutMs } = config;
-  return { url, database, token: token?.reveal(), tls, timeoutMs };
+  const { url, database, token, tls, proxy, timeoutMs } = config;
+  return { url, database, token: token?.reveal(), tls, proxy: proxy && plainProxyOf(proxy), timeoutMs };
+}
+
+function plainProxyOf({ password, ...rest }: ProxyConfig): PlainProxy {
+  return password === undefined ? rest : { ...rest, password: password.reveal() };
 }
 
 const isCredit = shape({ rows: isCount, bytes: isCount });
@@ -103,11 +112,19 @@ const isTls = shape({
   verify: isBoolean,
 });
 
+const isProxy = shape({
+  url: isText,
+  setting: isText,
+  username: nothingOr(isText),
+  password: nothingOr(isText),
+});
+
 const isConfig = shape({
   url: isText,
   database: isText,
   token: nothingOr(isText),
   tls: isTls,
+  proxy: nothingOr(isProxy),
   timeoutMs: isCount,
 });
 

@@ -11,6 +11,7 @@ import type { FlightClient, FlightConfig } from "../influx/flight/api.ts";
 import type { Row } from "../influx/arrow/rows.ts";
 import { Fault } from "../lib/fault.ts";
 import { Secret } from "../lib/secret.ts";
+import type { ProxyConfig } from "../net/config.ts";
 import { Wakeup } from "../lib/wakeup.ts";
 import { messageTooBigFault, noConnectionFault, unreadableQueryFault } from "./faults.ts";
 import { nextGroup } from "./groups.ts";
@@ -124,11 +125,12 @@ export class Worker {
     }
   }
 
-  #connect({ token, ...rest }: PlainConfig): FlightClient | Fault {
+  #connect({ token, proxy, ...rest }: PlainConfig): FlightClient | Fault {
     try {
       return this.#deps.createClient({
         ...rest,
         ...(token === undefined ? {} : { token: new Secret(token) }),
+        ...(proxy === undefined ? {} : { proxy: proxyOf(proxy) }),
       });
     } catch (error) {
       if (error instanceof Fault) return error;
@@ -246,4 +248,8 @@ export class Worker {
 
 function close({ client }: Connection): void {
   if (!(client instanceof Fault)) client.close();
+}
+
+function proxyOf({ password, ...rest }: NonNullable<PlainConfig["proxy"]>): ProxyConfig {
+  return password === undefined ? rest : { ...rest, password: new Secret(password) };
 }

@@ -9,6 +9,7 @@ import * as tls from "node:tls";
 import { FlightCredentials } from "../../src/influx/flight/credentials.ts";
 import { createFlightClient } from "../../src/influx/flight/client.ts";
 import type { TlsConfig } from "../../src/net/config.ts";
+import { Outages } from "../../src/net/probe-outage.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { experimental, logVerbosity } from "@grpc/grpc-js";
 import { ask, faultOf, flightChannel, flightServer, readAll } from "../support/flight-channel.ts";
@@ -20,6 +21,8 @@ after(() => files.remove());
 const pair = { cert: readFileSync(files.serverCert), key: readFileSync(files.serverKey) };
 const trusted: TlsConfig = { verify: true, caFile: files.ca };
 const impatient = { connectPatienceMs: 30, answerPatienceMs: 10_000 };
+/** Where connections are counted, those of a probe would be too. */
+const unprobed = new Outages(undefined);
 
 const silentTls = (): tls.Server =>
   tls.createServer(
@@ -32,7 +35,7 @@ describe("no socket is left open", () => {
   const first = [Buffer.alloc(0), Buffer.from([0, 0, 6, 4, 0]), Buffer.from("15030300020246", "hex")];
 
   async function leavesNothing(t: TestContext, url: string, sockets: ReadonlySet<net.Socket>): Promise<void> {
-    const channel = flightChannel(t, url, { tls: trusted }, impatient);
+    const channel = flightChannel(t, url, { tls: trusted }, impatient, unprobed);
     for (let count = 0; count < 5; count += 1) {
       const call = ask(channel, "x", { timeoutMs: 50 });
       assert.equal((await faultOf(call)).code, "flight_timeout");
@@ -67,7 +70,8 @@ describe("no socket is left open", () => {
 
   test("where the handshake did not choose HTTP/2, while the channel lives", async (t) => {
     const server = await listening(t, tls.createServer(pair));
-    const channel = flightChannel(t, `https://127.0.0.1:${server.port}`, { tls: trusted });
+    const url = `https://127.0.0.1:${server.port}`;
+    const channel = flightChannel(t, url, { tls: trusted }, undefined, unprobed);
     assert.equal((await faultOf(ask(channel))).code, "server_not_http2");
     await waitFor(() => server.sockets.size === 0, { what: "the socket to be closed", timeoutMs: 500 });
   });

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, test, type TestContext } from "node:test";
 import * as tls from "node:tls";
 import type { TlsConfig } from "../../src/net/config.ts";
+import { Outages } from "../../src/net/probe-outage.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { ask, faultOf, flightChannel, flightServer, readAll } from "../support/flight-channel.ts";
 import { startFlightServer, type Reply } from "../support/flight-server.ts";
@@ -20,6 +21,8 @@ after(() => files.remove());
 const pair = { cert: readFileSync(files.serverCert), key: readFileSync(files.serverKey) };
 const trusted: TlsConfig = { verify: true, caFile: files.ca };
 const impatient = { connectPatienceMs: 100, answerPatienceMs: 10_000 };
+/** Where connections are counted, those of a probe would be too. */
+const unprobed = new Outages(undefined);
 
 const oneMessage = async (_ticket: Uint8Array, reply: Reply): Promise<void> =>
   await reply.send({ header: Buffer.from("schema") });
@@ -166,7 +169,8 @@ test("a black hole is a timeout while connecting, and the attempt that fell into
   });
   const { port: holePort, sockets } = await listening(t, hole);
   for (const scheme of ["http", "https"]) {
-    const channel = flightChannel(t, `${scheme}://127.0.0.1:${holePort}`, { tls: trusted }, impatient);
+    const url = `${scheme}://127.0.0.1:${holePort}`;
+    const channel = flightChannel(t, url, { tls: trusted }, impatient, unprobed);
     const fault = await faultOf(ask(channel, "x", { timeoutMs: 150 }));
     assert.equal(fault.code, "flight_timeout");
     assert.match(fault.message, /no connection to InfluxDB at .* came about within 0\.1\d* s/);
@@ -184,7 +188,7 @@ test("a connection attempt outlives the deadline of a call when it is young", as
   const proxy = await TcpProxy.start(port);
   t.after(async () => await proxy.stop());
   proxy.pause("toClient");
-  const channel = flightChannel(t, `http://127.0.0.1:${proxy.port}`);
+  const channel = flightChannel(t, `http://127.0.0.1:${proxy.port}`, {}, undefined, unprobed);
   assert.match((await faultOf(ask(channel, "x", { timeoutMs: 100 }))).message, /no connection/);
   proxy.resume("toClient");
   assert.equal((await readAll(ask(channel))).length, 1);

@@ -6,6 +6,7 @@ import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
+import { Fault } from "../../src/lib/fault.ts";
 import { Secret } from "../../src/lib/secret.ts";
 import type { MqttConfig } from "../../src/mqtt/config.ts";
 import { type Certificates, makeCertificates } from "../support/certificates.ts";
@@ -148,9 +149,9 @@ test("TLS trouble is told by its cause", async (t) => {
     // OpenSSL throws this when the connection is made, not when it fails.
     [/^tls_failed$/, { tls: { ...ca, certFile: weakCert, keyFile: weakKey } }],
     [/^tls_file_unreadable$/, { tls: { caFile: join(files.dir, "absent.pem"), verify: true } }],
-    // Whether mosquitto's end arrives as FIN or RST is a matter of timing; both hints name mqtt://.
-    [/^(?:broker_silent|tls_handshake_cut)$/, { url: broker.url.replace("mqtt:", "mqtts:"), tls: ca }],
-    [/^broker_silent$/, { url: url.replace("mqtts:", "mqtt:") }],
+    // Whether mosquitto's end arrives as FIN or RST is a matter of timing; what a probe finds is not.
+    [/^tls_server_is_plaintext$/, { url: broker.url.replace("mqtt:", "mqtts:"), tls: ca }],
+    [/^server_is_tls$/, { url: url.replace("mqtts:", "mqtt:") }],
   ];
   await Promise.all(
     cases.map(async ([code, changes], index) => {
@@ -192,11 +193,13 @@ test("a port where no MQTT is spoken is told from a broker that is down", async 
     absent: runSource(t, { config: mqttConfig({ url: `mqtt://127.0.0.1:${await freePort()}` }) }),
   };
   const startMs = performance.now();
-  await run.silent.faulted("broker_silent", 1500);
-  await run.silentTls.faulted("broker_silent", 1500);
+  const silences = [await run.silent.faulted("server_silent"), await run.silentTls.faulted("server_silent")];
   assert.ok(performance.now() - startMs >= 250, "not before the time is over");
-  assert.match((await run.http.faulted("broker_silent")).message, /does not answer in MQTT/);
-  assert.match(run.silent.fault("broker_silent").message, /within 0\.3 s/);
+  for (const { cause } of silences) {
+    assert.ok(cause instanceof Fault && cause.code === "broker_silent");
+    assert.match(cause.message, /within 0\.3 s/);
+  }
+  assert.match((await run.http.faulted("server_is_http")).message, /is an HTTP server and no MQTT broker/);
   await run.absent.faulted("connection_refused");
 });
 

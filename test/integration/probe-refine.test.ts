@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../src/lib/fault.ts";
 import { diagnose } from "../../src/net/diagnose.ts";
-import { Refiner, isAmbiguous, refine, type RefineTarget } from "../../src/net/probe-refine.ts";
+import { refine, type RefineTarget } from "../../src/net/probe-refine.ts";
+import { Refiner, isAmbiguous } from "../../src/net/refiner.ts";
 import { ProbeStage } from "../support/probe-stage.ts";
 import { freePort, waitFor } from "../support/wait.ts";
 
@@ -101,4 +102,14 @@ test("who cannot wait gets what is known, and the finding the next time, until i
   assert.equal(refiner.soon(closed(target), 1999, aborted).code, "http1_only");
   assert.equal(refiner.soon(closed(target), 2000, aborted).code, "connection_closed");
   assert.equal(requests, 1);
+});
+
+test("what was found for a timeout stands for the next one, which took some milliseconds more or less", async (t) => {
+  const target = flightAt(await new ProbeStage(t).http());
+  const late = (within: string): Fault =>
+    new Fault({ code: "flight_timeout", layer: "flight", disposition: "retry", message: `none ${within}` });
+  const refiner = new Refiner(target, 1000);
+  assert.equal((await refiner.refined(late("within 0.7 s"), 0, never, "connecting")).code, "http1_only");
+  assert.equal(refiner.soon(late("within 0.699 s"), 1, never, "connecting").code, "http1_only");
+  assert.equal(refiner.soon(late("within 0.699 s"), 1, never, "answering").code, "flight_timeout");
 });

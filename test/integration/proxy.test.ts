@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import * as http2 from "node:http2";
-import { after, test, type TestContext } from "node:test";
+import { after, test } from "node:test";
 import { inspect } from "node:util";
 import { createFlightClient } from "../../src/influx/flight/client.ts";
-import { flightConfigOf, type ReachableFlightConfig } from "../../src/influx/flight/config.ts";
+import type { FlightConfig } from "../../src/influx/flight/api.ts";
+import { flightConfigOf } from "../../src/influx/flight/config.ts";
 import { Fault } from "../../src/lib/fault.ts";
 import { Secret } from "../../src/lib/secret.ts";
 import type { ProxyConfig } from "../../src/net/config.ts";
@@ -29,11 +30,6 @@ const oneMessage = async (_ticket: Uint8Array, reply: Reply): Promise<void> =>
 function through(proxy: Pick<ConnectProxy, "url">): { readonly proxy: ProxyConfig } {
   const password = new Secret("proxy-canary");
   return { proxy: { url: proxy.url, setting: "influxdb.proxy", username: "barn", password } };
-}
-
-function channelThrough(t: TestContext, url: string, more: Partial<ReachableFlightConfig>) {
-  const config: Partial<ReachableFlightConfig> = more;
-  return flightChannel(t, url, config);
 }
 
 test("writes go through the tunnel, over connections that are kept, and the proxy never sees the token", async (t) => {
@@ -71,7 +67,7 @@ test("queries go through the tunnel, in plaintext and in TLS, and the server see
     const server = await flightServer(t, oneMessage, options);
     const byName = server.url.replace("127.0.0.1", "localhost");
     for (const url of [server.url, byName]) {
-      const channel = channelThrough(t, url, { tls, ...through(proxy) });
+      const channel = flightChannel(t, url, { tls, ...through(proxy) });
       assert.equal((await readAll(ask(channel))).length, 1);
       assert.equal((await readAll(ask(channel))).length, 1);
       assert.equal(server.metadata.at(-1)?.[":authority"], new URL(url).host);
@@ -95,7 +91,7 @@ test("a server that speaks first in HTTP/2 is heard when its words come with the
     );
   });
   const { port } = await listening(t, server);
-  const channel = channelThrough(t, `http://127.0.0.1:${port}`, through(proxy));
+  const channel = flightChannel(t, `http://127.0.0.1:${port}`, through(proxy));
   assert.deepEqual(await readAll(ask(channel)), []);
 });
 
@@ -121,7 +117,7 @@ test("each way in which a proxy fails has one cause, for writes and for queries,
       const more = { tls, ...through({ url: proxy }), token: new Secret(token) };
       const outcome = await writer(t, url, { ...more, writeTimeoutMs: 600 }).write(line, never);
       assertRetry(outcome, code);
-      const call = ask(channelThrough(t, url, more), "ask", { timeoutMs: 600 });
+      const call = ask(flightChannel(t, url, more), "ask", { timeoutMs: 600 });
       const fault = await faultOf(call);
       assert.equal(fault.code, code, inspect(fault));
       assert.ok(fault.message.startsWith(`the proxy ${proxy} `), fault.message);
@@ -135,7 +131,7 @@ test("behind the tunnel, TLS and HTTP/2 fail with the causes that they have with
   const proxy = await connectProxy(t);
   const plain = await flightServer(t, oneMessage);
   const secure = await flightServer(t, oneMessage, { tls: pair });
-  const rows: readonly (readonly [string, string, ReachableFlightConfig["tls"]])[] = [
+  const rows: readonly (readonly [string, string, FlightConfig["tls"]])[] = [
     [plain.url.replace("http:", "https:"), "tls_server_is_plaintext", tls],
     [secure.url, "tls_unknown_ca", { verify: true }],
     [secure.url, "tls_wrong_name", { ...tls, serverName: "influx.example" }],
@@ -143,7 +139,7 @@ test("behind the tunnel, TLS and HTTP/2 fail with the causes that they have with
     [secure.url.replace("https:", "http:"), "connection_closed", tls],
   ];
   for (const [url, code, one] of rows) {
-    const fault = await faultOf(ask(channelThrough(t, url, { ...through(proxy), tls: one })));
+    const fault = await faultOf(ask(flightChannel(t, url, { ...through(proxy), tls: one })));
     assert.equal(fault.code, code, inspect(fault));
   }
   const https = await serve(t, noContent, pair);

@@ -12,6 +12,7 @@ import {
 } from "../../src/influx/flight/channel.ts";
 import { Fault } from "../../src/lib/fault.ts";
 import { Secret } from "../../src/lib/secret.ts";
+import type { Outages } from "../../src/net/probe-outage.ts";
 import { startFlightServer, type FlightServer, type FlightServerOptions } from "./flight-server.ts";
 
 export const token = "apiv3_not-to-be-seen";
@@ -34,6 +35,7 @@ export function flightChannel(
   url: string,
   more: Partial<FlightConfig> = {},
   times?: ChannelTimes,
+  outages?: Outages,
 ): FlightChannel {
   const config: FlightConfig = {
     url,
@@ -43,7 +45,7 @@ export function flightChannel(
     timeoutMs: 5000,
     ...more,
   };
-  const channel = times === undefined ? openChannel(config) : openChannel(config, times);
+  const channel = openChannel(config, times, outages);
   t.after(() => channel.close());
   return channel;
 }

@@ -45,8 +45,8 @@ export async function serve(
 
 export const noContent: Handler = (response) => void response.writeHead(204).end();
 
-export function writer(t: TestContext, url: string, more: Partial<InfluxConfig> = {}): LineWriter {
-  const made = createWriter({
+export function influxConfig(url: string, more: Partial<InfluxConfig> = {}): InfluxConfig {
+  return {
     url,
     database: "lorawan",
     writeApi: "auto",
@@ -60,7 +60,11 @@ export function writer(t: TestContext, url: string, more: Partial<InfluxConfig> 
     flightUrl: url,
     queryTimeoutMs: 60_000,
     ...more,
-  });
+  };
+}
+
+export function writer(t: TestContext, url: string, more: Partial<InfluxConfig> = {}): LineWriter {
+  const made = createWriter(influxConfig(url, more));
   t.after(() => made.close());
   return made;
 }

@@ -10,7 +10,7 @@
 import type { RecordBatch, Schema, Table } from "apache-arrow";
 import type { Row, RowOptions } from "../arrow/rows.ts";
 import type { Secret } from "../../lib/secret.ts";
-import type { TlsConfig } from "../../net/config.ts";
+import type { ProxyConfig, TlsConfig } from "../../net/config.ts";
 
 export interface FlightConfig {
   /** http://host:port is plaintext HTTP/2, https:// verifies as `tls` says; a path is no part of it. */
@@ -18,6 +18,8 @@ export interface FlightConfig {
   readonly database: string;
   readonly token?: Secret;
   readonly tls: TlsConfig;
+  /** Absent: connections are made straight to the server. */
+  readonly proxy?: ProxyConfig;
   /** For queries that name none of their own. */
   readonly timeoutMs: number;
 }

@@ -6,12 +6,13 @@ import {
   type ChannelOptions,
 } from "@grpc/grpc-js";
 import { faultOfStatus } from "../../net/grpc-status.ts";
+import { Outages } from "../../net/probe-outage.ts";
 import { authorityOf, proxyAddress } from "../../net/proxy.ts";
 import type { Peer } from "../../net/diagnose.ts";
 import type { Fault } from "../../lib/fault.ts";
 import { redactor } from "../redact.ts";
+import type { FlightConfig } from "./api.ts";
 import { doGetExchange, RunningCall, type Exchange, type FlightCall, type ServerCall } from "./call.ts";
-import type { ReachableFlightConfig } from "./config.ts";
 import { FlightCredentials } from "./credentials.ts";
 import { closed } from "./faults.ts";
 import { callMetadata } from "./metadata.ts";
@@ -27,6 +28,7 @@ import { callMetadata } from "./metadata.ts";
  *   take its time. TCP's own probes (credentials.ts) find a server that is gone, while nothing is on its way to it.
  * - A proxy is that of the configuration (credentials.ts): the variables of the environment are not used.
  * - grpc-js repeats nothing and prints nothing by itself.
+ * - No call waits for a probe: what it finds is said by the next one that fails alike. It ends with the channel.
  */
 
 export interface CallOptions {
@@ -61,13 +63,13 @@ const usualTimes: ChannelTimes = { connectPatienceMs: 10_000, answerPatienceMs: 
  */
 const maxMessageBytes = 64 * 1024 * 1024;
 
-/** A connection, or the attempt to make one, and the calls on it, the last of which closes it when it was left. */
 /** What a line knows of its calls. */
 interface Ending {
   readonly isWaiting: boolean;
   endWith(fault: Fault): void;
 }
 
+/** A connection, or the attempt to make one, and the calls on it, the last of which closes it when it was left. */
 interface Line {
   readonly grpc: Channel;
   readonly credentials: FlightCredentials;
@@ -76,11 +78,16 @@ interface Line {
   waitingSinceMs: number | undefined;
 }
 
-export function openChannel(config: ReachableFlightConfig, times: ChannelTimes = usualTimes): FlightChannel {
+export function openChannel(
+  config: FlightConfig,
+  times: ChannelTimes = usualTimes,
+  outages: Outages = outagesOf(config),
+): FlightChannel {
   const peer: Peer = { target: "flight", url: config.url };
   const token = config.token?.reveal();
   const withoutToken = token === undefined || token === "";
   const spoken = { peer, withoutToken, redact: redactor(token ?? "") };
+  const closing = new AbortController();
   const lines = new Set<Line>();
   let current: Line | undefined;
   let isClosed = false;
@@ -114,12 +121,14 @@ export function openChannel(config: ReachableFlightConfig, times: ChannelTimes =
       explain: (status, phase) => {
         const { lastFault } = credentials;
         const fault = faultOfStatus(status, { ...spoken, phase, timeoutMs, connectionFault: lastFault });
-        return phase === "connecting" ? credentials.atProxy(fault) : fault;
+        if (phase !== "connecting") return fault;
+        return outages.soon(credentials.atProxy(fault), performance.now(), closing.signal, phase);
       },
       onWait() {
         on.waitingSinceMs ??= performance.now();
       },
       onHeard() {
+        if (isConnected(on)) outages.over();
         on.waitingSinceMs = calls.values().some(({ isWaiting }) => isWaiting) ? performance.now() : undefined;
       },
       onEnd() {
@@ -137,6 +146,7 @@ export function openChannel(config: ReachableFlightConfig, times: ChannelTimes =
     call,
     close() {
       isClosed = true;
+      closing.abort();
       for (const old of lines) {
         for (const each of old.calls) each.endWith(closed());
         leave(old);
@@ -154,7 +164,15 @@ function isSilent(on: Line, { connectPatienceMs, answerPatienceMs }: ChannelTime
   return silenceMs >= (isConnected(on) ? answerPatienceMs : connectPatienceMs);
 }
 
-function connection(config: ReachableFlightConfig, peer: Peer): Pick<Line, "grpc" | "credentials"> {
+/** Of one step of a probe. */
+const probeStepMs = 5000;
+
+function outagesOf({ url, tls, proxy }: FlightConfig): Outages {
+  const target = { target: "flight", speaks: "grpc", url, tls, timeoutMs: probeStepMs } as const;
+  return new Outages(proxy === undefined ? target : undefined);
+}
+
+function connection(config: FlightConfig, peer: Peer): Pick<Line, "grpc" | "credentials"> {
   const { protocol, hostname, port } = new URL(config.url);
   const usesTls = protocol === "https:";
   const authority = `${hostname}:${port === "" ? (usesTls ? 443 : 80) : port}`;

@@ -35,7 +35,7 @@ function flap(
 describe("what is known of neighbours", () => {
   const source = (state: SourceStatus["state"], lastFault?: Fault) => ({
     name: "main",
-    status: { state, connects: 0, lastFault },
+    status: { state, connects: 0, lastFault, received: { qos0: 0, qos1: 0 } },
   });
 
   test("a broker is unknown until it is connected or has refused", () => {

@@ -156,7 +156,7 @@ function database(trouble?: Fault, unread?: Fault): ReturnType<StatusDeps["desti
 }
 
 function source(state: SourceStatus["state"], lastFault?: Fault): { name: string; status: SourceStatus } {
-  return { name: "main", status: { state, connects: 1, lastFault } };
+  return { name: "main", status: { state, connects: 1, lastFault, received: { qos0: 0, qos1: 0 } } };
 }
 
 function parked(name: string, fault: Fault): ChildStatus {
@@ -241,6 +241,99 @@ describe("the status", () => {
     assert.deepEqual(
       (await said(away)).map(({ code, severity }) => [code, severity]),
       [["write_unreachable", "bad"]],
+    );
+  });
+
+  test("what several parts suffer from because the network is gone comes before them, and in the line", async (t) => {
+    const lookup = (host: string, layer: "network" | "broker" = "network"): Fault =>
+      new Fault({
+        code: "name_lookup_failed",
+        layer,
+        disposition: "retry",
+        message: `the name ${host} could not be looked up`,
+      });
+    const full = new Fault({
+      code: "journal_full",
+      layer: "journal",
+      disposition: "retry",
+      message: "full",
+      hint: "make room",
+    });
+    let isGone = true;
+    const log = new RecordingLog();
+    const config = await configWithSecrets(t);
+    const one = await teller(t, {
+      options: () => ({ config, log, version: "1.2.3" }),
+      sources: () => [
+        source("waiting", isGone ? lookup("a") : undefined),
+        { ...source("waiting", refused), name: "other" },
+      ],
+      destinations: () => [database(lookup("b"))],
+      journalTrouble: () => full,
+    });
+    assert.deepEqual(
+      one.status().troubles.map(({ where, code, behind }) => [where, code, behind]),
+      [
+        ["journal", "journal_full", undefined],
+        ["network", "dns_silent", undefined],
+        ["main", "name_lookup_failed", "network"],
+        ["lorawan", "name_lookup_failed", "network"],
+        ["other", "mqtt_refused", undefined],
+      ],
+    );
+    assert.match(
+      one.line(),
+      /full, no DNS server answers this machine: main and lorawan cannot work, 1 of 1/,
+    );
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const stop = new AbortController();
+    let beats = 0;
+    const ended = one.watchUnits(stop.signal, () => (beats += 1));
+    const next = async (count: number): Promise<void> => {
+      for (;;) {
+        if (beats >= count) return;
+        t.mock.timers.tick(30_000);
+        await new Promise(setImmediate);
+      }
+    };
+    await next(3);
+    assert.deepEqual(log.codes, ["dns_silent"], "once");
+    isGone = false;
+    await next(6);
+    stop.abort();
+    await ended;
+    assert.deepEqual(
+      log.lines.map(({ level }) => level),
+      ["fault", "info"],
+    );
+    assert.deepEqual(
+      one.status().troubles.map(({ where, behind }) => [where, behind]),
+      [
+        ["journal", undefined],
+        ["lorawan", undefined],
+        ["other", undefined],
+      ],
+    );
+  });
+
+  test("where writes go on although nobody answers queries, the network is not to blame", async (t) => {
+    const lookup = (host: string): Fault =>
+      new Fault({
+        code: "name_lookup_failed",
+        layer: "network",
+        disposition: "retry",
+        message: `no ${host}`,
+      });
+    const one = await teller(t, {
+      sources: () => [source("waiting", lookup("a"))],
+      destinations: () => [database(undefined, lookup("b"))],
+    });
+    assert.deepEqual(
+      one.status().troubles.map(({ where, behind }) => [where, behind]),
+      [
+        ["main", undefined],
+        ["lorawan", undefined],
+      ],
     );
   });
 

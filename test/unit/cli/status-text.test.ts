@@ -135,6 +135,32 @@ describe("the whole of it", () => {
     assert.equal(worst, 'Trouble: the database "lorawan" takes no writes');
   });
 
+  test("the network is named, and who suffers from it only in its own line", () => {
+    const network = { ...trouble("network", "dns_silent", "network"), message: "no DNS server answers" };
+    const behind = (where: string) => ({
+      ...trouble("network", "name_lookup_failed", where),
+      behind: "network",
+    });
+    const refused = trouble("write", "write_unauthorized", "other");
+    const { sources } = daemonStatus().snapshot;
+    const waiting = sources.map((source) => ({ ...source, state: "waiting" as const }));
+    const lines = linesOf(
+      daemonStatus({
+        troubles: [network, behind("mqtt"), behind("lorawan"), refused],
+        snapshot: { sources: waiting },
+      }),
+    );
+    assert.deepEqual(lines.slice(0, 5), [
+      "Trouble: no DNS server answers [dns_silent]",
+      "  mend network",
+      "Also: other fails [write_unauthorized]",
+      "  mend other",
+      "",
+    ]);
+    assert.ok(lines.includes("               mqtt fails, because of the network [name_lookup_failed]"));
+    assert.ok(lines.includes("               lorawan fails, because of the network [name_lookup_failed]"));
+  });
+
   test("when nearly everything is wrong", () => {
     const status = daemonStatus({
       mode: {

@@ -148,3 +148,11 @@ test("what was thrown need not be an error, and the address need not be one", ()
     assert.equal(diagnose(thrown, { target: "write", url: "::" }).code, "connection_failed");
   }
 });
+
+test("a code of a library is not an operator's business where it means one thing only", () => {
+  const packet = { rawPacket: Buffer.from("SSH-2.0") };
+  const notHttp = diagnose(error("HPE_INVALID_CONSTANT", "Parse Error", packet), http);
+  const noHttp2 = diagnose(openssl("0A000460", "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL"), https);
+  assert.match(notHttp.message, /does not speak HTTP \(its answer is something else\)$/);
+  assert.match(noHttp2.message, /needs \(it refused it in the TLS handshake\)$/);
+});

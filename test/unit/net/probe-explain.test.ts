@@ -96,3 +96,32 @@ test("a report that ends early is explained by what it has", () => {
   const late: TlsLayer = { ...session, failure: "late", bytes: 0, chain: [] };
   assert.equal(explain(report({ tls: late }), peer)?.code, "server_silent");
 });
+
+test("a server that asked for a certificate and does not go on is unhappy with what it got", () => {
+  const asked: TlsLayer = { ...session, isVerified: true, asksForCertificate: true };
+  const page = { status: 400, isHtml: true };
+  const inside = { ms: 1, asked: "http2", heard: "http2", bytes: 9, end: "answered" } as const;
+  const marks = { code: undefined, openssl: undefined, isCutHandshake: false, startsLikeTls: false };
+  const cut = { marks: { ...marks, code: "ECONNRESET", isCutHandshake: true } };
+  const alert = (openssl: string): TlsLayer["failure"] => ({ marks: { ...marks, code: "EPROTO", openssl } });
+  const rows: readonly (readonly [Partial<ProbeReport>, TlsLayer["failure"], string | undefined])[] = [
+    [{ page, inside, speaks: "grpc" }, undefined, "certificate"],
+    [{ page }, undefined, "certificate"],
+    [{ page: { ...page, status: 404 }, speaks: "grpc" }, undefined, "tls_no_alpn_h2"],
+    [{}, cut, "certificate"],
+    [{}, alert("0A000410"), "certificate"],
+  ];
+  for (const [more, failure, code] of rows) {
+    for (const hasCertificate of [false, true]) {
+      const tls = { ...asked, hasCertificate, failure };
+      const found = explain(report({ tls, ...more }), peer)?.code;
+      const end = hasCertificate ? "refused" : "needed";
+      assert.equal(found, code === "certificate" ? `tls_client_certificate_${end}` : code);
+    }
+  }
+  const noCipher = { ...asked, hasCertificate: true, failure: alert("0A00042F") };
+  assert.equal(explain(report({ tls: noCipher }), peer)?.code, "tls_no_common_version");
+  const indifferent = { ...asked, asksForCertificate: false };
+  assert.equal(explain(report({ tls: indifferent, page }), peer), undefined);
+  assert.equal(explain(report({ tls: { ...indifferent, failure: cut } }), peer)?.code, "tls_handshake_cut");
+});
