@@ -142,6 +142,7 @@ function commands(io: Io, finish: Finish, stop: AbortController): Command {
       await finish(configCommand(options, io));
     });
   statusCommands(program, io, finish);
+  doctorCommands(program, io, finish);
   mappingCommands(program, io, finish);
   queryCommands(program, io, finish, stop);
   sandboxCommands(program, io, finish);
@@ -175,6 +176,24 @@ function statusCommands(program: Command, io: Io, finish: Finish): void {
       await finish(
         statusCommand({ ...options, socket: options.socket, configIsDefault, serviceSocket, rows }, io),
       );
+    });
+}
+
+/** What looks at everything, with or without a daemon. */
+function doctorCommands(program: Command, io: Io, finish: Finish): void {
+  program
+    .command("doctor")
+    .description(
+      "look at broker, InfluxDB, Flight, TLS, disk and systemd, and say what is wrong and what to do; " +
+        "takes 30 s at most and disturbs no daemon; exit code 0 without a failure, else 1",
+    )
+    .option("-c, --config <file>", "configuration", defaultConfig)
+    .option("--json", "one JSON object", false)
+    .action(async (options: { config: string; json: boolean }, command: Command) => {
+      const { doctorCommand } = await import("./cli/doctor.ts");
+      const configIsDefault = command.getOptionValueSource("config") === "default";
+      const { columns } = process.stdout;
+      await finish(doctorCommand({ ...options, configIsDefault, serviceSocket, columns }, io));
     });
 }
 

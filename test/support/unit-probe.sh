@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs inside of a machine, for unit-file.test.ts: installs the shipped unit with a probe in the place of the
-# daemon, starts it, kills it once, and stops it with exit code 78.
+# daemon, starts it, kills it once, and stops it with exit code 78. What the doctor says of each state is kept.
 #   unit-probe.sh NODE
 set -euo pipefail
 node=$1
@@ -33,12 +33,17 @@ systemctl daemon-reload
 show() { systemctl show --property=ActiveState,Result,NRestarts,ExecMainStatus flightline.service; }
 systemctl start flightline.service || systemctl status --no-pager flightline.service
 show >/results/started
+doctor() { "$node" test/support/doctor-systemd-process.ts "$@"; }
+doctor >/results/doctor-started
+runuser -u flightline -- "$node" test/support/doctor-systemd-process.ts >/results/doctor-user
+doctor /srv/journal >/results/doctor-elsewhere
 systemctl kill --kill-whom=main --signal=KILL flightline.service
 for ((i = 0; i < 100; i++)); do
   [[ $(show) == *NRestarts=1* && $(systemctl is-active flightline.service) == active ]] && break
   sleep 0.1
 done
 show >/results/restarted
+doctor >/results/doctor-restarted
 cp /var/lib/flightline/report-*.json /results/
 stat -c '%U %a' /var/lib/flightline /run/flightline >/results/folders
 
@@ -47,3 +52,4 @@ echo 'process.exit(78);' >/usr/lib/flightline/dist/main.js
 systemctl start flightline.service || true
 sleep 1
 show >/results/misconfigured
+doctor >/results/doctor-misconfigured

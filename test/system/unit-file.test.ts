@@ -84,6 +84,39 @@ test("the shipped unit", async (t) => {
     assert.equal(own("report-second.json")?.restarts, 1);
   });
 
+  await t.test("the doctor finds nothing against it, whoever asks", () => {
+    for (const name of ["doctor-started", "doctor-user"]) {
+      const said = read(name);
+      assert.match(said, /^ok systemd\.unit: flightline\.service is active for .*, never restarted$/m);
+      assert.match(said, /^ok systemd\.notify: Type=notify, NotifyAccess=main$/m);
+      assert.match(said, /^ok systemd\.watchdog: a daemon that is stuck is killed after 1min$/m);
+      assert.match(said, /^ok systemd\.restart: /m);
+      assert.match(
+        said,
+        /^ok systemd\.settings: user flightline, 512\.0 MiB of memory, drop-ins: test\.conf$/m,
+      );
+      assert.match(said, /^ok systemd\.directory: \/var\/lib\/flightline: StateDirectory= /m);
+      const elsewhere = /^(?:\w+ systemd\.(?:clock|neighbour)|warning systemd\.enabled)/;
+      const others = said.split("\n").filter((line) => line !== "" && !elsewhere.test(line));
+      assert.ok(
+        others.every((line) => line.startsWith("ok ")),
+        said,
+      );
+    }
+  });
+
+  await t.test(
+    "the doctor sees a restart, a bad configuration, and a directory that the unit may not write",
+    () => {
+      assert.match(read("doctor-restarted"), /^warning systemd\.unit: .*restarted once by systemd/m);
+      assert.match(read("doctor-misconfigured"), /^failure systemd\.unit: .*mistakes \(exit status 78\)$/m);
+      assert.match(
+        read("doctor-elsewhere"),
+        /^failure systemd\.directory: the unit may not write to \/srv\/journal \(ProtectSystem=strict\)$/m,
+      );
+    },
+  );
+
   await t.test("a bad configuration, exit code 78, is not started again", () => {
     const shown = read("misconfigured");
     assert.match(shown, /ActiveState=failed/);
