@@ -1,7 +1,8 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { once } from "../lib/abort.ts";
 import { Fault, errorCode } from "../lib/fault.ts";
-import { diagnose, type Peer } from "../net/diagnose.ts";
+import { causes } from "../net/causes.ts";
+import { diagnose, faultOfCause, type Peer } from "../net/diagnose.ts";
 import type { Answer } from "./outcome.ts";
 
 /**
@@ -71,7 +72,7 @@ export async function send(exchange: Exchange): Promise<ReceivedAnswer> {
     }
 
     // Stays to the end: destroying a request makes it emit an error that nobody else would hear.
-    request.on("error", (error) => stop(failed(error, request, peer)));
+    request.on("error", (error) => stop(failed(error, request, peer, phase())));
     request.once("response", (response) => void take(response));
     request.end(body);
   });
@@ -122,10 +123,14 @@ function watchPhase(request: ClientRequest): () => Phase {
   return () => phase;
 }
 
-function failed(error: Error, request: ClientRequest, peer: Peer): Error {
-  const fault = diagnose(error, peer);
+function failed(error: Error, request: ClientRequest, peer: Peer, phase: Phase): Error {
   const code = errorCode(error);
   const closed = code === "ECONNRESET" || code === "EPIPE";
+  // Of a handshake that ends by FIN, Node.js says so itself.
+  if (closed && phase === "connecting" && peer.url.startsWith("https:")) {
+    return faultOfCause(causes.closedInHandshake, peer, "");
+  }
+  const fault = diagnose(error, peer);
   return closed && request.reusedSocket ? new StaleConnection(fault) : fault;
 }
 

@@ -87,6 +87,14 @@ function behindProxy(answer: Answer): Fault {
   });
 }
 
+/** Undefined: it may be InfluxDB's own, or that of a proxy whose server is busy or away. */
+export function strangersAnswer(answer: Answer): Fault | undefined {
+  const { status } = answer;
+  const isPage = (status === 200 || status === 400) && looksLikeHtml(answer.body);
+  const isElsewhere = status === 511 || (status >= 300 && status < 400);
+  return isPage || isElsewhere ? notInfluxDb(answer, "retry") : undefined;
+}
+
 function notInfluxDb(answer: Answer, disposition: "retry" | "fatal"): Fault {
   return new Fault({
     code: "write_answer_not_influxdb",

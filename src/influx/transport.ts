@@ -8,6 +8,7 @@ import { Outages } from "../net/probe-outage.ts";
 import { createAgent } from "./agents.ts";
 import type { InfluxConfig } from "./config.ts";
 import { StaleConnection, cancelled, send, type Errand, type ReceivedAnswer } from "./exchange.ts";
+import { strangersAnswer } from "./outcome.ts";
 import { redactor } from "./redact.ts";
 
 /**
@@ -18,7 +19,8 @@ import { redactor } from "./redact.ts";
  *   the answer. When it passes, the socket is destroyed.
  * - The token is in the Authorization header and nowhere else: not in faults, and not in an answer
  *   that repeats it; a proxy never gets it.
- * - No request waits for a probe: what it finds is said by the next one that fails alike.
+ * - No request waits for a probe: what it finds is said by the next one that fails alike. A page, a redirect or a
+ *   portal is no answer of InfluxDB's: who answers there is looked into as if nobody had.
  */
 
 export interface Post {
@@ -117,11 +119,20 @@ export function createTransport(
     }
   }
 
+  /** The cause, where a probe has found one. */
+  function ofStranger(answer: ReceivedAnswer): Fault | undefined {
+    const stranger = strangersAnswer(answer);
+    if (stranger === undefined) outages.over();
+    const found = stranger && outages.soon(stranger, performance.now(), closing.signal);
+    return found === stranger ? undefined : found;
+  }
+
   return {
     async post(post) {
       try {
         const answer = await attempt(post);
-        outages.over();
+        const found = ofStranger(answer);
+        if (found !== undefined) throw found;
         return answer;
       } catch (error) {
         if (!(error instanceof Fault) || post.signal.aborted || isClosed) throw error;

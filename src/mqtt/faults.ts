@@ -103,14 +103,17 @@ export function reasonFault(reasonCode: number, url: string, cause?: unknown): F
 /** What mqtt.js reported as an error before the broker had accepted us, as a fault. */
 export function connectFault(error: unknown, url: string): Fault {
   const fault = peerFault(error, url);
-  if (fault === undefined) return noAnswerFault(url, `does not answer in MQTT (${errorText(error)})`);
+  if (fault === undefined) return noAnswerFault(url, "does not answer in MQTT");
   // A reset: with TLS on one side only, mosquitto closes before it has read everything.
   return fault.code === "connection_closed" ? closedFault(url) : fault;
 }
 
 /** What mqtt.js reported as an error of an accepted connection, as a fault. */
 export function connectionFault(error: unknown, url: string): Fault {
-  return peerFault(error, url) ?? lostFault(url, errorText(error));
+  const fault = peerFault(error, url);
+  if (fault === undefined) return lostFault(url, errorText(error));
+  // A reset, of a connection that was good: nothing is wrong with its port or with TLS.
+  return fault.code === "connection_closed" ? lostFault(url) : fault;
 }
 
 /**

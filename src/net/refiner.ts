@@ -10,6 +10,7 @@ const ambiguous: ReadonlySet<string> = new Set([
   "connect_timeout",
   "connection_closed",
   "connection_failed",
+  "flight_not_grpc",
   "name_not_found",
   "server_not_http",
   "server_not_http2",
@@ -19,6 +20,7 @@ const ambiguous: ReadonlySet<string> = new Set([
   "tls_handshake_cut",
   "tls_handshake_refused",
   "tls_unknown_ca",
+  "write_answer_not_influxdb",
 ]);
 
 /** `phase` is that of a Flight call, whose timeouts say something about the connection only while there is none. */

@@ -61,17 +61,15 @@ function hangUps({ others }: ConnectionStage): readonly Case[] {
   const closed = { code: "connection_closed", hint: "try https:// in influxdb.url" };
   const { write: finWrite, ...fin } = inPlaintext(others.hangsUp);
   const { write: rstWrite, ...rst } = inPlaintext(others.resets);
-  const { write: _tlsWrite, ...rstTls } = inTls(others.resets);
-  const { write: _helloWrite, ...rstHello } = inTls(others.resetsHello);
   return [
     { what: "FIN at the first byte, plaintext", at: fin, ...dead },
     { what: "FIN at the first byte, plaintext", at: { write: finWrite }, ...closed },
     { what: "RST at the first byte, plaintext", at: rst, ...dead },
     { what: "RST at the first byte, plaintext", at: { write: rstWrite }, ...closed },
     { what: "FIN at the first byte, TLS", at: inTls(others.hangsUp), ...dead },
-    { what: "RST at the first byte, TLS", at: rstTls, ...dead },
+    { what: "RST at the first byte, TLS", at: inTls(others.resets), ...dead },
     { what: "FIN in the TLS handshake", at: inTls(others.endsHello), ...cut },
-    { what: "RST in the TLS handshake", at: rstHello, ...cut },
+    { what: "RST in the TLS handshake", at: inTls(others.resetsHello), ...cut },
   ];
 }
 
@@ -85,6 +83,12 @@ function inUse({ others }: ConnectionStage): readonly Case[] {
       code: "connection_closed",
       says: "in the middle of a request",
       hint: "restart of the server",
+    },
+    {
+      what: "RST after CONNACK",
+      at: { mqtt: `mqtt://127.0.0.1:${others.leavesAfterConnack}` },
+      code: "broker_connection_lost",
+      hint: "the session is kept",
     },
     {
       what: "connection lost in the middle of rows",

@@ -32,6 +32,7 @@ export type Other =
   | "mutual12"
   | "mutual13"
   | "withoutAlpn"
+  | "leavesAfterConnack"
   | "oldTls"
   | "flightCut"
   | "flightHangs"
@@ -76,6 +77,12 @@ export async function otherServers(t: TestContext, files: StageFiles): Promise<R
     flightCut: await flightPeer(t, (reply) => reply.cutOff()),
     flightHangs: await flightPeer(t),
     flightLost: await flightPeer(t, (_reply, server) => server.dropConnections()),
+    leavesAfterConnack: await stage.tcp((socket) => {
+      socket.once("data", () => {
+        socket.write(Buffer.from([0x20, 3, 0, 0, 0]));
+        socket.once("data", () => socket.resetAndDestroy());
+      });
+    }),
     withoutAlpn: await stage.tls(good, (socket) => void socket.resume()),
     clockAhead: await stage.h2(expired, answering(200, { date: "Sun, 01 Mar 2020 12:00:00 GMT" })),
     clockBehind: await stage.h2(notYetValid, answering(200, { date: "Wed, 01 Mar 2090 12:00:00 GMT" })),

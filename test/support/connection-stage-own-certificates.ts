@@ -25,6 +25,8 @@ function clientCertificates({ files, nginx, secureBroker, others }: ConnectionSt
   const of = (how: string, expected: Expected, more: Pick<Case, "settings"> = {}): readonly Case[] => [
     { what: `${how}, TLS 1.2`, at: at12, byProbe: true, ...expected, ...more },
     { what: `${how}, TLS 1.3`, at: at13, byProbe: true, ...expected, ...more },
+    // It completes the handshake, and answers 400.
+    { what: `${how}, nginx`, at: atNginx, byProbe: true, ...expected, ...more },
   ];
   const atBrokers = { mqtt: at12.mqtt };
   return [
@@ -32,43 +34,6 @@ function clientCertificates({ files, nginx, secureBroker, others }: ConnectionSt
     ...of("no client certificate", needed),
     ...of("another's client certificate", refused, shows(strangeClient)),
     ...of("an expired client certificate", refused, shows(expiredClient)),
-    ...nginxWantsCertificate(nginx.mutual, "no client certificate", "No required SSL certificate was sent"),
-    ...nginxWantsCertificate(
-      nginx.mutual,
-      "another's client certificate",
-      "The SSL certificate error",
-      shows(strangeClient),
-    ),
-  ];
-}
-
-/** It completes the handshake and answers 400. */
-function nginxWantsCertificate(
-  port: number,
-  what: string,
-  says: string,
-  more: Pick<Case, "settings"> = {},
-): readonly Case[] {
-  const disposition = "fatal";
-  return [
-    {
-      what: `${what}, nginx`,
-      at: { write: `https://localhost:${port}` },
-      code: "write_answer_not_influxdb",
-      says,
-      hint: "influxdb.url",
-      disposition,
-      ...more,
-    },
-    {
-      what: `${what}, nginx`,
-      at: { flight: `https://localhost:${port}` },
-      code: "flight_not_grpc",
-      says: "HTTP 400",
-      hint: "{url}",
-      disposition,
-      ...more,
-    },
   ];
 }
 

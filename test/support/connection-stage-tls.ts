@@ -1,6 +1,6 @@
 /** TLS on one side only, certificates, and handshakes that come to nothing. */
 import type { Kind } from "./connection-stage-files.ts";
-import { inTls, briskMs, type Case } from "./connection-stage-table.ts";
+import { inPlaintext, inTls, briskMs, type Case } from "./connection-stage-table.ts";
 import type { ConnectionStage } from "./connection-stage.ts";
 
 export function tlsCases(stage: ConnectionStage): readonly Case[] {
@@ -46,25 +46,9 @@ function schemes({ influx, nginx, broker, secureBroker, others }: ConnectionStag
     },
     {
       what: "plaintext to nginx' TLS port",
-      at: { flight: `http://127.0.0.1:${nginx.good}`, mqtt: `mqtt://127.0.0.1:${nginx.good}` },
+      at: { ...inPlaintext(nginx.good), columns: `http://127.0.0.1:${nginx.good}` },
       byProbe: true,
       ...isTls,
-    },
-    {
-      what: "plaintext to nginx' TLS port",
-      at: { write: `http://127.0.0.1:${nginx.good}` },
-      code: "write_answer_not_influxdb",
-      says: "HTTP 400: 400 The plain HTTP request was sent to HTTPS port",
-      hint: "a TLS port addressed with http://",
-      disposition: "fatal",
-    },
-    {
-      what: "plaintext to nginx' TLS port",
-      at: { columns: `http://127.0.0.1:${nginx.good}` },
-      code: "schema_unavailable",
-      says: "HTTP 400: 400 The plain HTTP request was sent to HTTPS port",
-      hint: "influxdb.url",
-      disposition: "drop",
     },
   ];
 }

@@ -60,7 +60,7 @@ const atBalancer: readonly Mistake[] = [
   {
     title: "`http://` to the port that speaks TLS",
     hosts: balancedBy(doors.balancer),
-    write: ["write_answer_not_influxdb", /TLS port addressed with http:/],
+    write: ["server_is_tls", /use https:\/\/ in influxdb\.url/],
     query: ["server_is_tls", /use https:\/\/ in influxdb/],
   },
   {

@@ -63,8 +63,8 @@ export interface CallDeps {
   readonly explain: (status: GrpcStatus, phase: GrpcPhase) => Fault;
   /** The call waits for the other side from now on. */
   readonly onWait: () => void;
-  /** Something came from the other side, or its connection is known to be gone. */
-  readonly onHeard: () => void;
+  /** Something came from the other side, or its connection is known to be gone. In gRPC when "streaming". */
+  readonly onHeard: (phase: GrpcPhase) => void;
   /** Once. */
   readonly onEnd: () => void;
 }
@@ -145,7 +145,7 @@ export class RunningCall<M> implements ServerCall<M> {
       onReceiveMetadata: () => {
         if (this.#end !== undefined) return;
         this.#phase = "answering";
-        this.#deps.onHeard();
+        this.#deps.onHeard(this.#phase);
       },
       onReceiveMessage: (message: Uint8Array) => this.#receive(message),
       onReceiveStatus: (status) => {
@@ -189,7 +189,7 @@ export class RunningCall<M> implements ServerCall<M> {
     this.#pull = undefined;
     if (pull === undefined) this.#first = message;
     else pull.resolve(message);
-    this.#deps.onHeard();
+    this.#deps.onHeard(this.#phase);
   }
 
   #overdue(): void {
@@ -208,7 +208,7 @@ export class RunningCall<M> implements ServerCall<M> {
     this.#pull = undefined;
     if (fault === undefined) pull?.resolve(undefined);
     else pull?.reject(fault);
-    if (isHeard) this.#deps.onHeard();
+    if (isHeard) this.#deps.onHeard(this.#phase);
     this.#deps.onEnd();
   }
 }

@@ -121,14 +121,18 @@ export function openChannel(
       explain: (status, phase) => {
         const { lastFault } = credentials;
         const fault = faultOfStatus(status, { ...spoken, phase, timeoutMs, connectionFault: lastFault });
-        if (phase !== "connecting") return fault;
-        return outages.soon(credentials.atProxy(fault), performance.now(), closing.signal, phase);
+        const isOfStranger = fault.code === "flight_not_grpc";
+        if (phase === "connecting" || isOfStranger) {
+          return outages.soon(credentials.atProxy(fault), performance.now(), closing.signal, phase);
+        }
+        outages.over();
+        return fault;
       },
       onWait() {
         on.waitingSinceMs ??= performance.now();
       },
-      onHeard() {
-        if (isConnected(on)) outages.over();
+      onHeard(phase) {
+        if (phase === "streaming") outages.over();
         on.waitingSinceMs = calls.values().some(({ isWaiting }) => isWaiting) ? performance.now() : undefined;
       },
       onEnd() {
