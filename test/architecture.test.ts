@@ -16,6 +16,7 @@ import {
   purityViolations,
   readSources,
   roomOf,
+  needless,
   sizeViolations,
   sourceFile,
   weightViolations,
@@ -64,6 +65,13 @@ describe("the house", () => {
   test("gRPC and Arrow are not loaded by the daemon, only by its streams process", () => {
     assert.deepEqual(weightViolations(files, "app.ts"), []);
     assert.notDeepEqual(weightViolations(files, "streams/streams-process.ts"), []);
+  });
+
+  test("Flight SQL is not loaded by the streams process, which asks no such question", () => {
+    const sql = ["influx/flight/flight-sql.ts"];
+    assert.deepEqual(needless(files, "streams/streams-process.ts", sql), []);
+    assert.equal(needless(files, "cli/query.ts", sql).length, 1);
+    assert.equal(needless(files, "streams/streams-process.ts", ["gone.ts"]).length, 1);
   });
 
   test("no default export, no barrel file, one process.exit", () => {

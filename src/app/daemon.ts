@@ -251,7 +251,7 @@ export class Daemon {
       streamsChild(this.#streams),
       child("clock", usual, (drain, _abort, beat) => this.#clockWatch.run(drain, beat)),
       child("service", usual, (drain, _abort, beat) => this.#service(drain, beat)),
-      child("units", 2 * usual, (drain, _abort, beat) => this.#teller.watchUnits(drain, beat)),
+      child("units", 2 * usual, (drain, _abort, beat) => this.#teller.watchSurroundings(drain, beat)),
       child("control", usual, (drain, _abort, beat) => this.#control(drain, beat)),
       child("resume", usual, (drain, _abort, beat) => this.#resume(drain, beat), "transient"),
       ...(isRecorded

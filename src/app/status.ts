@@ -188,7 +188,7 @@ export class StatusTeller {
   }
 
   /** Looks at systemd's units and at the network around us now and then, until aborted. */
-  async watchUnits(signal: AbortSignal, beat: Beat): Promise<void> {
+  async watchSurroundings(signal: AbortSignal, beat: Beat): Promise<void> {
     while (!signal.aborted) {
       beat();
       this.#lookAtNetwork();

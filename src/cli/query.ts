@@ -49,8 +49,8 @@ interface QueryDeps {
 /** gRPC and Arrow are loaded when they are needed: a mistake in the arguments is said at once. */
 const realDeps: QueryDeps = {
   openClient: async (config) => {
-    const { createFlightClient } = await import("../influx/flight/client.ts");
-    return createFlightClient(config);
+    const { createFlightSqlClient } = await import("../influx/flight/flight-sql-client.ts");
+    return createFlightSqlClient(config);
   },
 };
 

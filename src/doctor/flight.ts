@@ -34,8 +34,8 @@ export function examineFlight(name: string, config: InfluxConfig, options: Fligh
   const checks = isWhole ? [...address, "alpn", ...ofQuery, ...ofServer] : ofQuery;
   return async (report, signal) => {
     const lines = new Lines(`flight.${name}`, checks, report);
-    const { createFlightClient } = await import("../influx/flight/client.ts");
-    const client = createFlightClient(flightConfigOf(config));
+    const { createFlightSqlClient } = await import("../influx/flight/flight-sql-client.ts");
+    const client = createFlightSqlClient(flightConfigOf(config));
     try {
       await new Look(config, client, lines, signal, isWhole).run(new Set(checks));
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Fault } from "../lib/fault.ts";
 import type { GrpcPhase } from "./grpc-rows.ts";
-import type { RefineTarget } from "./probe-refine.ts";
+import type { refine as Refine, RefineTarget } from "./probe-refine.ts";
 
 /** When a probe is worth it, and how often. The probe itself (2 MB of memory) is loaded with the first that is made. */
 
@@ -48,7 +48,8 @@ export class Refiner {
     if (!isAmbiguous(fault, phase)) return fault;
     if (nowMs - this.#probedAtMs < this.#everyMs) return this.#known(fault, nowMs);
     this.#probedAtMs = nowMs;
-    const { refine } = await import("./probe-refine.ts");
+    const refine = await loadRefine();
+    if (refine === undefined) return fault;
     const refined = await refine(fault, this.#target, signal);
     if (!signal.aborted) this.#latest = { first: fault, refined, atMs: nowMs };
     return refined;
@@ -66,6 +67,15 @@ export class Refiner {
     if (this.#latest === undefined || nowMs - this.#latest.atMs >= 2 * this.#everyMs) return fault;
     const { first, refined } = this.#latest;
     return isSame(first, fault) ? refined : fault;
+  }
+}
+
+/** Undefined: the files of this process were replaced by those of another version, and it runs on as it was. */
+async function loadRefine(): Promise<typeof Refine | undefined> {
+  try {
+    return (await import("./probe-refine.ts")).refine;
+  } catch {
+    return undefined;
   }
 }
 

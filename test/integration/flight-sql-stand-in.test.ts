@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { FlightSqlClient } from "../../src/influx/flight/flight-sql-api.ts";
-import { createFlightClient } from "../../src/influx/flight/client.ts";
+import { createFlightSqlClient } from "../../src/influx/flight/flight-sql-client.ts";
 import { startInfluxStandIn, type InfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
 import { flushIntervalMs, write } from "../support/stand-in.ts";
 import { isFault } from "../unit/influx/flight/fixture.ts";
@@ -20,7 +20,7 @@ let client: FlightSqlClient;
 before(async () => {
   server = await startInfluxStandIn({ flushIntervalMs, keepAliveMs: 100 });
   assert.deepEqual(await write(server, lines.join("\n")), [204, ""]);
-  client = createFlightClient({
+  client = createFlightSqlClient({
     url: server.url,
     database: "farm",
     tls: { verify: true },

@@ -1,6 +1,10 @@
 /** A fault that says too little, before and after a probe. */
 import assert from "node:assert/strict";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { Fault } from "../../src/lib/fault.ts";
 import { diagnose } from "../../src/net/diagnose.ts";
 import { refine, type RefineTarget } from "../../src/net/probe-refine.ts";
@@ -112,4 +116,19 @@ test("what was found for a timeout stands for the next one, which took some mill
   assert.equal((await refiner.refined(late("within 0.7 s"), 0, never, "connecting")).code, "http1_only");
   assert.equal(refiner.soon(late("within 0.699 s"), 1, never, "connecting").code, "http1_only");
   assert.equal(refiner.soon(late("within 0.699 s"), 1, never, "answering").code, "flight_timeout");
+});
+
+test("a process whose files were replaced under it has its faults as they are", async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "flightline-replaced-"));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  // It imports nothing but the probe, which is not there.
+  copyFileSync(new URL("../../src/net/refiner.ts", import.meta.url), join(dir, "refiner.ts"));
+  const replaced = (await import(pathToFileURL(join(dir, "refiner.ts")).href)) as {
+    readonly Refiner: typeof Refiner;
+  };
+  const target = flightAt(await freePort());
+  const fault = closed(target);
+  const refiner = new replaced.Refiner(target, 1000);
+  assert.equal(await refiner.refined(fault, 0, never), fault);
+  assert.equal(refiner.soon(fault, 1000, never), fault);
 });

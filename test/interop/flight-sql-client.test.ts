@@ -8,7 +8,7 @@ import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
-import { createFlightClient } from "../../src/influx/flight/client.ts";
+import { createFlightSqlClient } from "../../src/influx/flight/flight-sql-client.ts";
 import type { FlightSqlClient } from "../../src/influx/flight/flight-sql-api.ts";
 import { Fault } from "../../src/lib/fault.ts";
 
@@ -41,7 +41,7 @@ describe("arrow-go's server", () => {
     if (skip !== false) return;
     server = spawn(program, ["-port", "0"], { stdio: ["ignore", "pipe", "ignore"] });
     const url = `http://127.0.0.1:${await portOf(server)}`;
-    client = createFlightClient({ url, database: "main", tls: { verify: true }, timeoutMs: 10_000 });
+    client = createFlightSqlClient({ url, database: "main", tls: { verify: true }, timeoutMs: 10_000 });
   });
   after(async () => {
     if (skip !== false) return;

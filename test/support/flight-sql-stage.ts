@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import type { FlightConfig } from "../../src/influx/flight/api.ts";
-import { createFlightClient } from "../../src/influx/flight/client.ts";
+import { createFlightSqlClient } from "../../src/influx/flight/flight-sql-client.ts";
 import type { FlightSqlClient } from "../../src/influx/flight/flight-sql-api.ts";
 import { Secret } from "../../src/lib/secret.ts";
 import {
@@ -68,7 +68,7 @@ export async function sqlStage(answers: SqlAnswers, more: Partial<FlightConfig> 
       } else await answers.put?.(requests, reply);
     },
   });
-  const client = createFlightClient({
+  const client = createFlightSqlClient({
     url: server.url,
     database: "farm",
     token: new Secret("apiv3_s3cret"),

@@ -186,6 +186,16 @@ export function weightViolations(files: readonly SourceFile[], entry: string): s
   );
 }
 
+/** Why `entry` is heavier than it need be: it reaches files that it has no use for. */
+export function needless(files: readonly SourceFile[], entry: string, unused: readonly string[]): string[] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const from = byPath.get(entry);
+  const absent = [entry, ...unused].filter((path) => !byPath.has(path));
+  if (from === undefined || absent.length > 0) return absent.map((path) => `${path}: is not there`);
+  const reached = new Set(valueImports(from, byPath));
+  return unused.filter((path) => reached.has(path)).map((path) => `${entry}: loads ${path}`);
+}
+
 function impurities({ code, imports }: SourceFile): string[] {
   const calls = impureCode.filter(([pattern]) => pattern.test(code)).map(([, what]) => what);
   const modules = imports

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Config } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
-import { createFlightClient } from "../../src/influx/flight/client.ts";
+import { createFlightSqlClient } from "../../src/influx/flight/flight-sql-client.ts";
 import { flightConfigOf } from "../../src/influx/flight/config.ts";
 import type { FlightSqlClient } from "../../src/influx/flight/flight-sql-api.ts";
 import type { SchemaAnswer } from "../../src/influx/schema-answer.ts";
@@ -84,7 +84,7 @@ export class Roads {
   constructor(config: Config) {
     this.#config = config;
     this.writer = createWriter(config.influx);
-    this.flight = createFlightClient(flightConfigOf(config.influx));
+    this.flight = createFlightSqlClient(flightConfigOf(config.influx));
   }
 
   /** Undefined: delivered. */

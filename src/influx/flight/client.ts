@@ -1,11 +1,9 @@
 /** The Flight client of one InfluxDB: what every query of it shares. */
 import { randomUUID } from "node:crypto";
 import { assert } from "../../lib/fault.ts";
-import type { FlightConfig, ReadOptions } from "./api.ts";
+import type { FlightClient, FlightConfig, ReadOptions } from "./api.ts";
 import { openChannel, type FlightChannel } from "./channel.ts";
-import { flightSql } from "./flight-sql.ts";
-import type { FlightSqlClient } from "./flight-sql-api.ts";
-import type { ReadRequest } from "./reading.ts";
+import type { ReadingDeps, ReadRequest } from "./reading.ts";
 import { QueryStream } from "./stream.ts";
 import { encodeTicket } from "./ticket.ts";
 
@@ -16,18 +14,29 @@ export interface FlightClientDeps {
   readonly random?: () => number;
 }
 
-export function createFlightClient(config: FlightConfig, deps: FlightClientDeps = {}): FlightSqlClient {
+/** A client, and what more can be asked over its channel with. */
+export interface ExtensibleClient {
+  readonly client: FlightClient;
+  readonly complete: <O extends ReadOptions>(options: O) => O & CompleteOptions;
+  readonly streamDeps: ReadingDeps;
+}
+
+type CompleteOptions = Pick<ReadRequest, "requestId" | "database" | "timeoutMs">;
+
+export function createFlightClient(config: FlightConfig, deps: FlightClientDeps = {}): FlightClient {
+  return createExtensibleClient(config, deps).client;
+}
+
+export function createExtensibleClient(config: FlightConfig, deps: FlightClientDeps = {}): ExtensibleClient {
   const underWay = new Set<{ close(): void }>();
   let { channel } = deps;
   let isClosed = false;
-  const streamDeps = {
+  const streamDeps: ReadingDeps = {
     channel: () => (isClosed ? undefined : (channel ??= openChannel(config))),
     random: deps.random ?? Math.random,
     underWay,
   };
-  function complete<O extends ReadOptions>(
-    options: O,
-  ): O & Pick<ReadRequest, "requestId" | "database" | "timeoutMs"> {
+  function complete<O extends ReadOptions>(options: O): O & CompleteOptions {
     const { requestId = randomUUID(), database = config.database, timeoutMs = config.timeoutMs } = options;
     const { maxBytes = Infinity, silenceMs = Infinity } = options;
     // A limit that is not a number would be none.
@@ -36,13 +45,12 @@ export function createFlightClient(config: FlightConfig, deps: FlightClientDeps 
     assert(silenceMs >= 0, `a query with a longest silence of ${silenceMs} ms`);
     return { ...options, requestId, database, timeoutMs };
   }
-  return {
+  const client: FlightClient = {
     query(query) {
       const request = complete(query);
       const open: ReadRequest["open"] = (on, options) => on.doGet(encodeTicket(request), options);
       return new QueryStream({ ...request, open }, streamDeps);
     },
-    sql: flightSql({ ownUrl: config.url, complete, streamDeps }),
     close: () => {
       if (isClosed) return;
       isClosed = true;
@@ -50,4 +58,5 @@ export function createFlightClient(config: FlightConfig, deps: FlightClientDeps 
       channel?.close();
     },
   };
+  return { client, complete, streamDeps };
 }

@@ -288,7 +288,7 @@ describe("the status", () => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const stop = new AbortController();
     let beats = 0;
-    const ended = one.watchUnits(stop.signal, () => (beats += 1));
+    const ended = one.watchSurroundings(stop.signal, () => (beats += 1));
     const next = async (count: number): Promise<void> => {
       for (;;) {
         if (beats >= count) return;
