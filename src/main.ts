@@ -12,6 +12,7 @@ import type { SandboxOptions } from "./cli/sandbox.ts";
 import type { StatusOptions } from "./cli/status.ts";
 import { version } from "./cli/version.ts";
 import { aborted, once } from "./lib/abort.ts";
+import { leaveLookups } from "./net/leave-lookups.ts";
 
 /**
  * argv → command → exit code. The only place that ends the process. Commands are loaded when they are
@@ -190,6 +191,7 @@ function doctorCommands(program: Command, io: Io, finish: Finish): void {
     .option("-c, --config <file>", "configuration", defaultConfig)
     .option("--json", "one JSON object", false)
     .action(async (options: { config: string; json: boolean }, command: Command) => {
+      endWithTheTerminal(io);
       const { doctorCommand } = await import("./cli/doctor.ts");
       const configIsDefault = command.getOptionValueSource("config") === "default";
       const { columns } = process.stdout;
@@ -239,6 +241,8 @@ function queryCommands(program: Command, io: Io, finish: Finish, stop: AbortCont
     .addHelpText("after", queryHelp)
     .action(async (query: string | undefined, options: QueryFlags) => {
       endWithTheTerminal(io);
+      // A second signal is not kept waiting, by a disk that hangs for one.
+      if (io.process !== undefined) once(io.process.urgent, () => process.exit(exitCode.failed));
       const { queryCommand } = await import("./cli/query.ts");
       const { stdin, stdout, stderr } = process;
       const columns = stdout.columns ?? stderr.columns;
@@ -252,14 +256,13 @@ function queryCommands(program: Command, io: Io, finish: Finish, stop: AbortCont
 }
 
 /**
- * The end of its terminal ends a query as SIGTERM does, so that no part of a file is left; shell and kernel both
- * tell of it, and that is no second signal. A second one is not kept waiting, by a disk that hangs for one.
+ * The end of its terminal ends a command as SIGTERM does, so that no part of a file, no session at a broker and no
+ * folder is left; shell and kernel both tell of it, and that is no second signal.
  */
-function endWithTheTerminal({ signal, process: hooks }: Io): void {
+function endWithTheTerminal({ signal }: Io): void {
   process.on("SIGHUP", () => signal.aborted || process.emit("SIGTERM"));
   // There is nobody left to tell.
   process.stderr.on("error", () => {});
-  if (hooks !== undefined) once(hooks.urgent, () => hooks.exit(exitCode.failed));
 }
 
 /** What commander makes of the command line. */
@@ -280,6 +283,7 @@ function sandboxCommands(program: Command, io: Io, finish: Finish): void {
     .option("--interval <duration>", "between two uplinks of a device", "1s")
     .option("--json", "print one JSON line at the end", false)
     .action(async (options: DemoOptions) => {
+      endWithTheTerminal(io);
       const { demoCommand } = await import("./cli/demo.ts");
       await finish(demoCommand({ ...options, for: options.for }, io));
     });
@@ -310,6 +314,7 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
+process.on("exit", leaveLookups);
 const stop = new AbortController();
 const code = await main(process.argv.slice(2), stop);
 const isWhole = await written(stop.signal);

@@ -1,16 +1,14 @@
 /** The daemon as it describes itself: on the control socket, in `systemctl status`. */
 import { sleep } from "../lib/abort.ts";
 import type { Clock } from "../lib/clock.ts";
-import { type Fault, layers } from "../lib/fault.ts";
+import type { Fault } from "../lib/fault.ts";
 import type { Beat } from "../lib/pulse.ts";
 import type { Source } from "../mqtt/source.ts";
-import { commonCause } from "../net/common-cause.ts";
 import type { Forward } from "../pipeline/forward.ts";
 import type { SchemaKeeper } from "../pipeline/schema-keeper.ts";
 import type { Starts } from "../state/starts.ts";
 import type {
   DaemonStatus,
-  FaultStatus,
   PartStatus,
   StartStatus,
   StreamsProcessStatus,
@@ -19,7 +17,7 @@ import type {
 } from "../status/daemon-status.ts";
 import { connectedCount, influxdbState, type Snapshot } from "../status/snapshot.ts";
 import type { StreamsStatus } from "../streams/port.ts";
-import type { ChildStatus, FaultSummary } from "../supervision/child.ts";
+import type { ChildStatus } from "../supervision/child.ts";
 import type { StartMode } from "../supervision/crash-guard.ts";
 import type { Supervisor } from "../supervision/supervisor.ts";
 import type { Notifier } from "../systemd/notify.ts";
@@ -28,6 +26,15 @@ import type { AppOptions } from "./options.ts";
 import type { Rates } from "./rates.ts";
 import { unhealthyText } from "./service.ts";
 import type { Waiting } from "./starts.ts";
+import {
+  about,
+  type Complained,
+  faultStatus,
+  hostOf,
+  networkCause,
+  troubleOf,
+  troublesOf,
+} from "./troubles.ts";
 
 /** A database: whether it takes writes, and whether its columns are known. */
 interface Watched {
@@ -94,7 +101,7 @@ export class StatusTeller {
       residentBytes: process.memoryUsage.rss(),
       parts: supervisor.status().map((part) => this.#part(part)),
       streams: streamsStatus(this.#deps.streams()),
-      troubles: troublesOf(this.#complaints()),
+      troubles: this.#troubles(),
       snapshot: this.#deps.snapshot(),
       rates: rates.perSecond,
       starts: this.#starts(),
@@ -114,7 +121,7 @@ export class StatusTeller {
     const { sources, databases, journal } = snapshot;
     const unhealthy = unhealthyText(this.#deps.supervisor.health());
     const trouble = this.#deps.journalTrouble();
-    const common = networkCause(this.#complaints());
+    const common = this.#networkCause();
     const troubled = this.#deps.supervisor
       .status()
       .filter(({ state }) => state === "waiting" || state === "parked" || state === "stuck")
@@ -157,20 +164,47 @@ export class StatusTeller {
   }
 
   /** What brokers, databases and parts suffer from just now, each by itself. */
-  #complaints(): TroubleStatus[] {
+  #complaints(): Complained[] {
+    const { influx } = this.#deps.options().config;
     const parts = this.#deps.supervisor
       .status()
       .flatMap(({ name, state, lastFault }) => (state === "running" ? [] : troubleOf(name, lastFault)));
-    const troubles = [
-      ...troubleOf("configuration", this.#deps.reloadTrouble()),
-      ...troubleOf("journal", this.#deps.journalTrouble()),
-      ...this.#deps.sources().flatMap(({ name, status }) => troubleOf(name, status.lastFault)),
-      ...this.#deps.destinations().flatMap(troubleOfDatabase),
+    const complaints = [
+      ...about(undefined, troubleOf("configuration", this.#deps.reloadTrouble())),
+      ...about(undefined, troubleOf("journal", this.#deps.journalTrouble())),
+      ...this.#deps
+        .sources()
+        .flatMap(({ name, status }) => about(this.#hostOf(name), troubleOf(name, status.lastFault))),
+      // All routes lead to the server of [influxdb].
+      ...about(hostOf(influx), this.#deps.destinations().flatMap(troubleOfDatabase)),
     ];
     // What made a part fail may be said by its neighbour already.
-    const said = new Set(troubles.map(({ message }) => message));
-    troubles.push(...parts.filter(({ message }) => !said.has(message)));
-    return troubles;
+    const said = new Set(complaints.map(({ trouble }) => trouble.message));
+    complaints.push(...about(undefined, parts).filter(({ trouble }) => !said.has(trouble.message)));
+    return complaints;
+  }
+
+  /** Of a source. */
+  #hostOf(source: string): string | undefined {
+    const config = this.#deps.options().config.mqtt.find(({ name }) => name === source);
+    return config && hostOf(config);
+  }
+
+  /**
+   * InfluxDB counts as connected by no means: that it took the last write says nothing of now. A broker is asked all
+   * the time (keep-alive).
+   */
+  #networkCause(complaints: readonly Complained[] = this.#complaints()) {
+    const connected = this.#deps.sources().filter(({ status }) => status.state === "connected");
+    return networkCause(
+      complaints,
+      connected.flatMap(({ name }) => this.#hostOf(name) ?? []),
+    );
+  }
+
+  #troubles(): readonly TroubleStatus[] {
+    const complaints = this.#complaints();
+    return troublesOf(complaints, this.#networkCause(complaints));
   }
 
   #starts(): StartStatus[] {
@@ -200,7 +234,7 @@ export class StatusTeller {
   /** Each part has said its own; what they have in common is said once, and when it is over. */
   #lookAtNetwork(): void {
     const { log } = this.#deps.options();
-    const fault = networkCause(this.#complaints())?.fault;
+    const fault = this.#networkCause()?.fault;
     if (fault?.code === this.#networkFault) return;
     this.#networkFault = fault?.code;
     if (fault === undefined) log.info("the network is no longer what several parts fail by");
@@ -229,32 +263,6 @@ export class StatusTeller {
       isLooping: unit === looping,
     }));
   }
-}
-
-const network = "network";
-
-/** Lowest layer first; the network in front of what it explains, which stays. */
-function troublesOf(complaints: readonly TroubleStatus[]): readonly TroubleStatus[] {
-  const common = networkCause(complaints);
-  const explained = new Set(common?.behind.map(({ fault }) => fault));
-  return [
-    ...troubleOf(network, common?.fault),
-    ...complaints.map((trouble) => (explained.has(trouble) ? { ...trouble, behind: network } : trouble)),
-  ].toSorted((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
-}
-
-/** Where the work goes on all the same, the network is there. */
-function networkCause(complaints: readonly TroubleStatus[]) {
-  const bad = complaints.filter(({ severity }) => severity === "bad");
-  return commonCause(bad.map((fault) => ({ where: fault.where, fault })));
-}
-
-function troubleOf(
-  where: string,
-  fault: FaultSummary | undefined,
-  severity: TroubleStatus["severity"] = "bad",
-): TroubleStatus[] {
-  return fault === undefined ? [] : [{ ...faultStatus(fault), layer: fault.layer, where, severity }];
 }
 
 /** One that takes no writes has worse troubles than columns that nobody can ask for. */
@@ -291,8 +299,4 @@ function streamsStatus({
       lastFault: lastQueryFault && faultStatus(lastQueryFault),
     },
   };
-}
-
-function faultStatus({ code, message, hint }: FaultStatus): FaultStatus {
-  return { code, message, hint };
 }

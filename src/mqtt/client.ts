@@ -3,6 +3,7 @@ import { connect as connectTcp, isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { connectThrough } from "../net/proxy.ts";
+import { urlHost } from "../net/url-host.ts";
 import type { MqttConfig } from "./config.ts";
 import type { ConnectOptions } from "./connect-options.ts";
 import { connectFault } from "./faults.ts";
@@ -62,12 +63,10 @@ interface BrokerAddress {
 }
 
 function brokerAddress(url: string): BrokerAddress {
-  const { protocol, hostname, port } = new URL(url);
+  const { protocol, port } = new URL(url);
   const usesTls = protocol === "mqtts:";
-  // Of the schemes that it does not know, URL leaves "münchen" in percents.
-  const host = URL.parse(`http://${hostname}`)?.hostname ?? hostname;
   return {
-    host: host.replace(/^\[|\]$/g, ""),
+    host: urlHost(url),
     port: port === "" ? (usesTls ? 8883 : 1883) : Number(port),
     usesTls,
   };

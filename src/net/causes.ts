@@ -239,7 +239,8 @@ const tlsFailed: Cause = {
   code: "tls_failed",
   layer: "peer",
   sentence: ({ name }, detail) => `the TLS handshake with ${name} failed (${detail})`,
-  hint: ({ host }) => `see what the server says: openssl s_client -connect ${host}:PORT`,
+  hint: ({ host }) =>
+    `see what the server says: openssl s_client -connect ${host.includes(":") ? `[${host}]` : host}:PORT`,
 };
 
 const unknown: Cause = {

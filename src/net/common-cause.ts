@@ -1,15 +1,20 @@
+import { isIP } from "node:net";
 import { Fault } from "../lib/fault.ts";
 
 /**
  * When several parts complain because the network is gone, one fault says so, and theirs stand behind it. Pure.
  *
- * Nothing is concluded from one complaint, nor from several about one host: that may be the host.
+ * Nothing is concluded from one complaint, nor from several about one host, on however many ports: that may be the
+ * host. Nor against what is seen to work: a peer that is connected shows that there is a way out, and one that is
+ * connected by its name that DNS knows names.
  */
 
 export interface Complaint {
   /** The part: "mqtt", "influxdb". */
   readonly where: string;
-  readonly fault: Pick<Fault, "code" | "message">;
+  /** The name or address that it connects to, of a URL. Undefined: not known, and no evidence then. */
+  readonly host: string | undefined;
+  readonly fault: Pick<Fault, "code">;
 }
 
 interface CommonCause<T extends Complaint> {
@@ -38,23 +43,38 @@ const symptoms: ReadonlySet<string> = new Set([
   "write_timeout",
 ]);
 
-/** Undefined: each complaint stands for itself. */
-export function commonCause<T extends Complaint>(complaints: readonly T[]): CommonCause<T> | undefined {
-  const behind = complaints.filter(({ fault }) => symptoms.has(fault.code));
-  const about = (...codes: readonly string[]): number =>
-    // Each sentence names its host: equal ones are one complaint.
-    new Set(behind.filter(({ fault }) => codes.includes(fault.code)).map(({ fault }) => fault.message)).size;
+/** Undefined: each complaint stands for itself. `reached`: the hosts that parts are connected to just now. */
+export function commonCause<T extends Complaint>(
+  complaints: readonly T[],
+  reached: readonly string[],
+): CommonCause<T> | undefined {
+  // What goes wrong within this machine has other causes.
+  const behind = complaints.filter(
+    ({ fault, host }) => symptoms.has(fault.code) && (host === undefined || !isLoopback(host)),
+  );
+  const hosts = (...codes: readonly string[]): number =>
+    new Set(behind.flatMap(({ fault, host }) => (codes.includes(fault.code) ? (host ?? []) : []))).size;
   if (new Set(behind.map(({ where }) => where)).size < 2) return undefined;
-  const unreachable = about("host_unreachable");
-  const unresolved = about("name_lookup_failed", "name_not_found");
-  if (unreachable > 0 && unreachable + unresolved + about("connect_timeout") > 1) {
-    return { fault: uplinkDown(behind), behind };
-  }
-  const isDnsSilent = about("name_lookup_failed") > 0;
-  if (unresolved < 2) return undefined;
+  const far = reached.filter((host) => !isLoopback(host));
+  const isWayless =
+    hosts("host_unreachable") > 0 && hosts("host_unreachable", "connect_timeout", ...lookups) > 1;
+  if (isWayless && far.length === 0) return { fault: uplinkDown(behind), behind };
+  if (hosts(...lookups) < 2 || far.some((host) => !isAddress(host))) return undefined;
   // A machine without DNS still reaches addresses: those have reasons of their own.
-  const nameless = behind.filter(({ fault }) => fault.code.startsWith("name_"));
+  const nameless = behind.filter(({ fault }) => lookups.includes(fault.code));
+  const isDnsSilent = nameless.some(({ fault }) => fault.code === "name_lookup_failed");
   return { fault: isDnsSilent ? dnsSilent(nameless) : dnsKnowsNothing(nameless), behind: nameless };
+}
+
+const lookups: readonly string[] = ["name_lookup_failed", "name_not_found"];
+
+/** A URL has brackets around addresses of IPv6. */
+function isAddress(host: string): boolean {
+  return isIP(host.replace(/^\[|\]$/g, "")) !== 0;
+}
+
+function isLoopback(host: string): boolean {
+  return /^(?:(?:.*\.)?localhost|\[?::1\]?)$/i.test(host) || (isAddress(host) && host.startsWith("127."));
 }
 
 function uplinkDown(behind: readonly Complaint[]): Fault {
@@ -87,7 +107,12 @@ function dnsKnowsNothing(behind: readonly Complaint[]): Fault {
   });
 }
 
+const mostNamed = 6;
+
 function parts(behind: readonly Complaint[]): string {
   const names = [...new Set(behind.map(({ where }) => where))];
-  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1) ?? ""}`;
+  const most = names.length > mostNamed ? mostNamed - 1 : names.length - 1;
+  const rest = names.length - most;
+  if (most === 0) return names.join("");
+  return `${names.slice(0, most).join(", ")} and ${rest > 1 ? `${rest} more` : (names.at(-1) ?? "")}`;
 }

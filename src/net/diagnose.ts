@@ -1,5 +1,7 @@
 import { Fault, errorCode, errorText, type Layer } from "../lib/fault.ts";
 import { causes, opensslCauses, type Cause, type PeerWords } from "./causes.ts";
+import type { ProxyConfig } from "./config.ts";
+import { urlHost, urlHostAndPort } from "./url-host.ts";
 
 /**
  * What went wrong on the way to a peer, from the error that Node.js gave: its code decides; its text is
@@ -16,6 +18,7 @@ export interface Peer {
   readonly target: Target;
   /** As configured. A user name or password in it is not repeated. */
   readonly url: string;
+  readonly proxy?: ProxyConfig | undefined;
 }
 
 interface TargetWords {
@@ -42,6 +45,33 @@ export function diagnose(error: unknown, peer: Peer): Fault {
   return faultOfCause(causeOfMarks(marksOf(error), peerWords(peer)), peer, detail(error));
 }
 
+/** Faults that look the same when the proxy has said that there is a tunnel, and there is none. */
+const ofEmptyTunnels: ReadonlySet<string> = new Set([
+  "broker_silent",
+  "connect_timeout",
+  "connection_closed",
+  "connection_failed",
+  "flight_not_grpc",
+  "flight_timeout",
+  "influxdb_no_answer",
+  "schema_timeout",
+  "server_not_http",
+  "server_not_http2",
+  "tls_failed",
+  "tls_handshake_cut",
+  "tls_server_is_plaintext",
+  "write_timeout",
+]);
+
+/** A fault of what is behind a proxy: it may be the proxy's, and then its hint says so. */
+export function behindProxy(fault: Fault, proxy: ProxyConfig | undefined): Fault {
+  if (proxy === undefined || !ofEmptyTunnels.has(fault.code)) return fault;
+  const { code, layer, disposition, message, hint, cause } = fault;
+  const own = `the proxy ${new URL(proxy.url).origin} may say that it has connected and pass nothing on: see ${proxy.setting}`;
+  const both = hint === undefined ? own : `${hint}; or ${own}`;
+  return new Fault({ code, layer, disposition, message, hint: both, cause });
+}
+
 /** For who knows the cause already. */
 export function faultOfCause(cause: Cause, peer: Peer, detail: string): Fault {
   const words = peerWords(peer);
@@ -63,14 +93,14 @@ export function peerWords({ target, url }: Peer): PeerWords {
   const scheme = parsed?.protocol.slice(0, -1) ?? "";
   const plainScheme = scheme.startsWith("ws") ? "ws" : table === "mqtt" ? "mqtt" : "http";
   return {
-    name: parsed === undefined ? noun : `${noun} at ${scheme}://${parsed.host}`,
+    name: parsed === undefined ? noun : `${noun} at ${scheme}://${urlHostAndPort(url)}`,
     urlSetting,
     table,
     scheme,
     plainScheme,
     tlsScheme: `${plainScheme}s`,
     usesTls: /^(?:https|mqtts|ssl|wss)$/.test(scheme),
-    host: parsed?.hostname ?? "the configured host",
+    host: parsed === undefined ? "the configured host" : urlHost(url),
   };
 }
 

@@ -10,12 +10,15 @@ const preface = Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 
 const connectPacket = Buffer.from([0x10, 12, 0, 4, ...Buffer.from("MQTT"), 4, 2, 0, 10, 0, 0]);
 const disconnectPacket = Buffer.from([0xe0, 0]);
 
+/** InfluxDB answers here without a token. */
+export const askedPath = "/health";
+
 /** What is sent to hear whether a port speaks a protocol. Carries nothing secret. */
 export function question(asked: Asked, host: string): Buffer {
   if (asked === "http2") return preface;
   if (asked === "mqtt") return connectPacket;
   const lines = [
-    "GET /health HTTP/1.1",
+    `GET ${askedPath} HTTP/1.1`,
     `Host: ${host}`,
     "User-Agent: flightline",
     "Accept: */*",

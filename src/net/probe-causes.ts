@@ -99,6 +99,20 @@ const silent: Cause = {
     "a server that hangs looks like this (restart it), and a firewall that lets connections open but passes no data",
 };
 
+const hangsUpInTls: Cause = {
+  ...hangsUp,
+  sentence: ({ name }) => `${name} completes the TLS handshake and then closes the connection without a word`,
+  hint: ({ urlSetting }) =>
+    `what ends TLS there does not reach the server behind it, or is not for this: see its log, and the port in ${urlSetting}`,
+};
+
+const silentInTls: Cause = {
+  ...silent,
+  sentence: ({ name }) => `${name} completes the TLS handshake and then says nothing`,
+  hint: ({ urlSetting }) =>
+    `a server that hangs behind what ends TLS looks like this (restart it), and a wrong port in ${urlSetting}`,
+};
+
 const slow: Cause = {
   code: "server_too_slow",
   layer: "network",
@@ -110,16 +124,18 @@ const clockBehind: Cause = {
   code: "clock_behind",
   layer: "host",
   sentence: ({ name }, detail) =>
-    `the clock of this machine is ${detail} behind that of ${name}, whose certificate is therefore not valid yet`,
-  hint: () => "set it (timedatectl) and see that NTP works: a gateway without a battery clock needs it",
+    `the clock of this machine is ${detail} behind that of ${name}, whose certificate is not valid yet by ours: one of the two is wrong`,
+  hint: () =>
+    "see which (timedatectl on both), set it and see that NTP works there: a gateway without a battery clock needs it",
 };
 
 const clockAhead: Cause = {
   code: "clock_ahead",
   layer: "host",
   sentence: ({ name }, detail) =>
-    `the clock of this machine is ${detail} ahead of that of ${name}, whose certificate therefore seems to have expired`,
-  hint: () => "set it (timedatectl) and see that NTP works",
+    `the clock of this machine is ${detail} ahead of that of ${name}, whose certificate has expired by ours: one of the two is wrong`,
+  hint: () =>
+    "see which (timedatectl on both), set it and see that NTP works there; if it is the server's, renew its certificate too",
 };
 
 const missingIntermediate: Cause = {
@@ -137,6 +153,13 @@ const unknownIssuer: Cause = {
     `the certificate of ${name} was issued by an authority that is not trusted here: ${detail}`,
 };
 
+/** Nothing in a certificate tells a public authority from a private one. */
+const unknownOrUnsent: Cause = {
+  ...unknownIssuer,
+  hint: ({ table }) =>
+    `if it is an authority of your own, name its certificate in ${table}.ca_file; if it is a public one, let the server send the whole chain (fullchain.pem, not cert.pem)`,
+};
+
 const otherKey: Cause = {
   ...causes.unknownCa,
   sentence: ({ name }, detail) =>
@@ -151,6 +174,7 @@ export const probeCauses = {
   clockAhead,
   clockBehind,
   hangsUp,
+  hangsUpInTls,
   http1Only,
   http2Only,
   isHttp,
@@ -161,7 +185,9 @@ export const probeCauses = {
   otherKey,
   redirects,
   silent,
+  silentInTls,
   slow,
   unknownIssuer,
+  unknownOrUnsent,
   webPage,
 } as const;

@@ -1,6 +1,8 @@
+import { isIP } from "node:net";
 import { Fault, assert } from "../lib/fault.ts";
 import { causes, opensslCauses, type Cause } from "./causes.ts";
 import { causeOfMarks, faultOfCause, peerWords, type ErrorMarks, type Peer } from "./diagnose.ts";
+import { askedPath } from "./probe-answer.ts";
 import { probeCauses } from "./probe-causes.ts";
 import type {
   Answer,
@@ -11,6 +13,7 @@ import type {
   ProbeReport,
   TlsLayer,
 } from "./probe-report.ts";
+import { urlHost } from "./url-host.ts";
 
 /** What a probe's report means: the lowest layer that failed, as a fault like those of `diagnose`. Pure. */
 
@@ -104,22 +107,28 @@ function ofAnswers(report: ProbeReport, peer: Peer, answers: readonly Answer[]):
   } else if (heard("mqtt") !== undefined) return because(probeCauses.isMqtt);
   else if (speaks === "grpc" && http !== undefined) {
     return ofPage(http, report, peer) ?? because(probeCauses.http1Only, httpDetail(http));
-  } else if (speaks === "http" && heard("http2") !== undefined) return because(probeCauses.http2Only);
+  } else if (speaks === "http" && heard("http2") !== undefined) {
+    // Late is not never: what is slow has causes of its own.
+    const isLate = answers.some((answer) => answer.asked === "http1" && answer.end === "late");
+    return isLate ? undefined : because(probeCauses.http2Only);
+  }
   const other = heard("other");
   if (other !== undefined) {
     const said =
       other.said === undefined ? "it answers in bytes that mean nothing here" : `it says "${other.said}"`;
     return because(speaks === "mqtt" ? probeCauses.notMqtt : causes.notHttp, said);
   }
-  return ofSilence(answers);
+  return ofSilence(answers, report.usesTls && report.tls?.failure === undefined);
 }
 
-function ofSilence(answers: readonly Answer[]): Verdict | undefined {
+/** `isInTls`: of what stands behind a good handshake. */
+function ofSilence(answers: readonly Answer[], isInTls = false): Verdict | undefined {
   const bytes = Math.max(0, ...answers.map((answer) => answer.bytes));
   if (bytes > 0) return because(probeCauses.slow, tooFew(bytes));
-  if (answers.every(({ end }) => end === "late")) return because(probeCauses.silent);
   // Some servers wait where others hang up: what they all do not is answer.
-  return because(answers.some(({ end }) => end === "late") ? probeCauses.silent : probeCauses.hangsUp);
+  const isSilent = answers.length === 0 || answers.some(({ end }) => end === "late");
+  if (isInTls) return because(isSilent ? probeCauses.silentInTls : probeCauses.hangsUpInTls);
+  return because(isSilent ? probeCauses.silent : probeCauses.hangsUp);
 }
 
 function tooFew(bytes: number): string {
@@ -132,12 +141,25 @@ function ofPage(http: HttpAnswer, { usesTls }: ProbeReport, peer: Peer): Verdict
   if (status === 511) return because(probeCauses.captivePortal, httpDetail(http));
   if (status >= 300 && status < 400 && location !== undefined) {
     // A page of the network's own has no certificate for the server's name, and lies elsewhere.
-    const isElsewhere = URL.canParse(location) && new URL(location).hostname !== peerWords(peer).host;
+    const isElsewhere = URL.canParse(location) && !isServers(new URL(location), peerWords(peer).host);
     const cause = isElsewhere && !usesTls ? probeCauses.captivePortal : probeCauses.redirects;
     return because(cause, `${httpDetail(http)}, to ${location}`);
   }
   if (status >= 502 && status <= 504) return because(probeCauses.badGateway, httpDetail(http));
   return isHtml && status < 300 ? because(probeCauses.webPage, httpDetail(http)) : undefined;
+}
+
+/** Where a server sends requests that came to it the wrong way, and a login page is not. */
+function isServers({ href, protocol, pathname }: URL, ours: string): boolean {
+  if (protocol === "https:" && pathname === askedPath) return true;
+  const theirs = urlHost(href);
+  // A name without its domain, and names within one domain: "influx" and "influx.corp.example".
+  const domain = ours.split(".").slice(-2).join(".");
+  const isName = isIP(ours) === 0 && isIP(theirs) === 0;
+  return (
+    theirs === ours ||
+    (isName && (theirs.startsWith(`${ours}.`) || theirs.endsWith(`.${domain}`) || theirs === domain))
+  );
 }
 
 function httpDetail(http: HttpAnswer | undefined): string {
@@ -151,19 +173,22 @@ function httpDetail(http: HttpAnswer | undefined): string {
 }
 
 function ofTls(report: ProbeReport, peer: Peer, clock: ClockReading | undefined): Verdict | undefined {
-  const { tls, speaks, inside, page } = report;
+  const { tls, speaks, inside, others = [], page } = report;
   if (tls === undefined) return undefined;
   if (tls.failure !== undefined) return ofHandshake(tls, report, peer);
   const distrusted = tls.mustVerify && tls.distrust !== undefined ? ofDistrust(tls, peer, clock) : undefined;
   if (distrusted !== undefined) return distrusted;
   // In TLS 1.3 the server looks at our certificate when the handshake is over for us.
   if (inside?.marks?.openssl !== undefined) return ofMarks(inside.marks, peer);
-  // nginx completes the handshake all the same, and then answers 400 to everything.
-  if (tls.asksForCertificate && page?.status === 400) return ofCertificate(tls);
+  // nginx completes the handshake all the same, and then answers 400 to everything. A gRPC server does to HTTP/1 anyway.
+  const refusal = inside?.heard === "http2" ? report.http2Status : page?.status;
+  if (tls.asksForCertificate && refusal === 400) return ofCertificate(tls);
+  const isBroker = speaks !== "mqtt" && others.some(({ heard }) => heard === "mqtt");
+  if (isBroker) return because(probeCauses.isMqtt);
   if (speaks === "grpc" && tls.alpn !== "h2") return because(probeCauses.noAlpnH2, tls.alpn ?? "none");
   const isCut = inside?.heard === undefined && inside?.end !== "late";
   if (isCut && tls.asksForCertificate) return ofCertificate(tls);
-  return inside === undefined ? undefined : ofAnswers(report, peer, [inside]);
+  return inside === undefined ? undefined : ofAnswers(report, peer, [inside, ...others]);
 }
 
 /** The server has asked for one, and does not go on. */
@@ -224,6 +249,7 @@ function ofDistrust(tls: TlsLayer, peer: Peer, clock: ClockReading | undefined):
   if (cause.code === "tls_wrong_name") return because(cause, chain[0]?.names ?? "no name");
   if (cause.code !== "tls_unknown_ca" || missing === undefined) return because(cause, distrust);
   if (missing.known === "same_name") return because(probeCauses.otherKey, missing.name);
+  if (missing.known === "downloadable") return because(probeCauses.unknownOrUnsent, missing.name);
   return because(
     missing.known === undefined ? probeCauses.unknownIssuer : probeCauses.missingIntermediate,
     missing.name,
@@ -232,7 +258,10 @@ function ofDistrust(tls: TlsLayer, peer: Peer, clock: ClockReading | undefined):
 
 const noMarks = { code: undefined, openssl: undefined, isCutHandshake: false, startsLikeTls: false };
 
-/** A certificate that is out of its time here and valid by the other clock: then it is ours that is wrong. */
+/**
+ * A certificate that is out of its time here and valid by the other clock: then one of them is wrong. Which, they do not
+ * tell.
+ */
 function ofClock({ distrust, chain }: TlsLayer, clock: ClockReading | undefined): Verdict | undefined {
   if (clock === undefined || (distrust !== "CERT_NOT_YET_VALID" && distrust !== "CERT_HAS_EXPIRED"))
     return undefined;

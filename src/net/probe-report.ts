@@ -29,8 +29,15 @@ export interface ProbeReport {
   readonly tls?: TlsLayer | undefined;
   /** What answered in TLS, in the protocol that is expected. */
   readonly inside?: Answer | undefined;
+  /** Where it was not answered: what the other protocols were, in TLS. */
+  readonly others?: readonly Answer[] | undefined;
   /** What HTTP/1.1 was answered in TLS, also where gRPC is expected. */
   readonly page?: HttpAnswer | undefined;
+  /**
+   * Of a request over HTTP/2 in TLS, where it speaks that, asks for a certificate, and answers 400 in HTTP/1.1. Undefined
+   * also when there was no answer.
+   */
+  readonly http2Status?: number | undefined;
   readonly clock?: ClockReading | undefined;
 }
 
@@ -43,7 +50,7 @@ export interface ResolveLayer {
 
 export interface ConnectLayer {
   readonly ms: number;
-  /** In the order of the addresses. */
+  /** In the order of the addresses, of which there may be more. */
   readonly attempts: readonly Attempt[];
 }
 
@@ -132,9 +139,10 @@ export interface MissingIssuer {
   readonly name: string;
   /**
    * "same_name": ca_file has an authority of that name, with another key. "same_house": it has one of the same
-   * organisation. "public": there is no ca_file, and the certificate says where its issuer can be had.
+   * organisation. "downloadable": there is no ca_file, and the certificate says where its issuer can be
+   * had, as those of public authorities do, and many of others.
    */
-  readonly known?: "same_name" | "same_house" | "public" | undefined;
+  readonly known?: "same_name" | "same_house" | "downloadable" | undefined;
 }
 
 /** The `Date` of an HTTP answer beside our clock. It counts whole seconds. */

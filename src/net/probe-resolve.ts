@@ -16,9 +16,6 @@ export const systemNames: Names = {
   lookup: async (host) => (await systemLookup(host, { all: true })).map(({ address }) => address),
 };
 
-/** More are tried by nobody, and a name that has hundreds is a trap. */
-const maxAddresses = 4;
-
 /** Never rejects. The system's lookup cannot be stopped: one that is late ends by itself, and nobody listens. */
 export async function resolve(host: string, names: Names, bound: Bound): Promise<ResolveLayer> {
   if (isIP(host) !== 0) return { ms: 0, addresses: [host] };
@@ -27,7 +24,7 @@ export async function resolve(host: string, names: Names, bound: Bound): Promise
     names.lookup(host).then(settle, (error: unknown) => settle(errorCode(error) ?? "EAI_FAIL"));
   });
   if (typeof found !== "string" && found.length > 0) {
-    return { ms: elapsed(startedMs), addresses: found.slice(0, maxAddresses) };
+    return { ms: elapsed(startedMs), addresses: found };
   }
   const isUnknown = typeof found !== "string" || found === "ENOTFOUND";
   const left = { ...bound, timeoutMs: bound.timeoutMs - (performance.now() - startedMs) };

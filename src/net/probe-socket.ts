@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { once } from "../lib/abort.ts";
+import { afterDelay, once } from "../lib/abort.ts";
 import { errorCode } from "../lib/fault.ts";
 import { marksOf } from "./diagnose.ts";
 import { farewell, firstWords, httpAnswer, isWhole, question, recognise } from "./probe-answer.ts";
@@ -96,9 +96,9 @@ export async function within<T>(
   if (signal.aborted || timeoutMs <= 0) return late;
   return await new Promise<T>((resolve) => {
     const stopListening = once(signal, () => settle(late));
-    const timer = setTimeout(() => settle(late), timeoutMs);
+    const stopWaiting = afterDelay(timeoutMs, () => settle(late));
     function settle(value: T): void {
-      clearTimeout(timer);
+      stopWaiting();
       stopListening();
       resolve(value);
     }

@@ -181,7 +181,7 @@ function missingIssuer(
   if (!isOpen) return { name: issuer };
   if (ca === undefined) {
     const isDownloadable = last.infoAccess?.["CA Issuers - URI"] !== undefined;
-    return { name: issuer, known: isDownloadable ? "public" : undefined };
+    return { name: issuer, known: isDownloadable ? "downloadable" : undefined };
   }
   const trusted = (ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
     (pem) => new X509Certificate(pem).toLegacyObject().subject,

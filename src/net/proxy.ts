@@ -86,7 +86,7 @@ export async function openTunnel(
         head = Buffer.concat([head, chunk]);
         end = head.indexOf(endOfHead);
         if (end !== -1 || head.length > maxHeadBytes || !mayBeHttp(head)) {
-          const fault = faultOfHead(head, end, proxy, authority);
+          const fault = faultOfHead(head, end, proxy, authority) ?? faultOfPage(head, end, proxy);
           if (fault === undefined) resolve();
           else reject(fault);
           return;
@@ -162,6 +162,19 @@ function faultOfHead(head: Buffer, end: number, proxy: ProxyConfig, authority: s
   if (status === 502 || status === 503 || status === 504) return targetUnreachable(proxy, authority, status);
   if (status >= 400 && status < 600) return refused(proxy, authority, status);
   return badAnswer(proxy, Number.isNaN(status) ? "does not answer in HTTP/1.1" : `answered HTTP ${status}`);
+}
+
+/**
+ * A web server takes CONNECT for a page: 200, and then that page. A tunnel has no content (RFC 9110 §9.3.6), and none
+ * of the servers behind it begins like one.
+ */
+function faultOfPage(head: Buffer, end: number, proxy: ProxyConfig): Fault | undefined {
+  const length = /\r\ncontent-length:[ \t]*(\d+)/i.exec(head.toString("latin1", 0, end))?.[1] ?? "0";
+  const first = head.toString("latin1", end + endOfHead.length, end + endOfHead.length + 16);
+  // Plain, in chunks, and one more answer.
+  const isPage = /^(?:\s*<|[0-9a-f]{1,8}\r\n|HTTP\/1\.)/i.test(first);
+  if (Number(length) === 0 && !isPage) return undefined;
+  return badAnswer(proxy, "answered CONNECT with a page in place of a tunnel");
 }
 
 function name({ url }: ProxyConfig): string {

@@ -1,6 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import { Fault } from "../lib/fault.ts";
 import type { TlsConfig } from "./config.ts";
+import { endsSoon } from "./expiry.ts";
 import { readCertificates, tlsOptions } from "./tls.ts";
 
 /**
@@ -16,27 +17,44 @@ export interface TlsFinding {
   readonly fault: Fault;
 }
 
-/** Enough for who looks at the log once a week. */
-const soonDays = 14;
-const dayMs = 86_400_000;
-
 export function examineTls(config: TlsConfig, nowMs: number): TlsFinding[] {
-  return [...examineAuthorities(config), ...examineClient(config, nowMs), ...examineName(config)];
+  return [...examineAuthorities(config, nowMs), ...examineClient(config, nowMs), ...examineName(config)];
 }
 
-function examineAuthorities({ caFile, verify }: TlsConfig): TlsFinding[] {
+function examineAuthorities({ caFile, verify }: TlsConfig, nowMs: number): TlsFinding[] {
   if (caFile === undefined) return [];
   const authorities = examined("ca_file", () => readCertificates("ca_file", caFile));
   if ("findings" in authorities) return authorities.findings;
   const certificates = authorities.read;
   // OpenSSL follows a chain to a certificate that signed itself, which need not be an authority's.
-  if (!verify || certificates.some((one) => one.checkIssued(one))) return [];
+  if (!verify) return [];
+  if (certificates.some((one) => one.checkIssued(one))) return examineEnds(certificates, caFile, nowMs);
   const holds = certificates.some((one) => one.ca) ? "intermediates" : "a server's own certificate";
   return [
     finding("ca_file", "error", {
       code: "tls_no_root",
       message: `ca_file ${caFile} can verify no server: it holds ${holds} and not the root that issued it`,
       hint: `put the certificate of the authority ${issuerOf(certificates.at(-1))} into it`,
+    }),
+  ];
+}
+
+/** Without any that is valid nothing can be verified; one that is left over from a change of authorities does no harm. */
+function examineEnds(certificates: readonly X509Certificate[], caFile: string, nowMs: number): TlsFinding[] {
+  const expired = certificates.filter(({ validTo }) => Date.parse(validTo) < nowMs);
+  const [first] = expired;
+  if (first === undefined) return [];
+  const isAll = expired.length === certificates.length;
+  const which = isAll
+    ? "no certificate that is still valid"
+    : `${expired.length} of ${certificates.length} certificates that have expired`;
+  return [
+    finding("ca_file", isAll ? "warning" : "note", {
+      code: "tls_authority_expired",
+      message: `ca_file ${caFile} holds ${which}: that of ${JSON.stringify(oneLine(first.subject))} expired on ${utc(Date.parse(first.validTo))}`,
+      hint: isAll
+        ? "put the authority's new certificate into it; if it is valid, correct the clock of this machine: timedatectl"
+        : "take it out of the file when no server has a certificate of it any more",
     }),
   ];
 }
@@ -68,7 +86,7 @@ function examineDates(
       }),
     ];
   }
-  if (nowMs <= to && to - nowMs > soonDays * dayMs) return [];
+  if (nowMs <= to && !endsSoon({ validFromMs: from, validToMs: to }, nowMs)) return [];
   const isOver = nowMs > to;
   return [
     finding("cert_file", isOver ? "error" : "warning", {
@@ -113,7 +131,11 @@ function finding(setting: TlsFinding["setting"], severity: TlsFinding["severity"
 
 /** Its issuer's name on one line. */
 function issuerOf(certificate: X509Certificate | undefined): string {
-  return JSON.stringify(certificate?.issuer.replaceAll("\n", ", ") ?? "");
+  return JSON.stringify(oneLine(certificate?.issuer ?? ""));
+}
+
+function oneLine(name: string): string {
+  return name.replaceAll("\n", ", ");
 }
 
 /** "2026-08-01 12:00 UTC" */

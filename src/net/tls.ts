@@ -3,6 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
 import { Fault, assert, errorCode } from "../lib/fault.ts";
 import type { TlsConfig } from "./config.ts";
+import { noCertificate, noKey, type NotPem } from "./not-pem.ts";
 
 /**
  * Turns the TLS part of a configuration slice into what `tls.connect` wants. The files are read when
@@ -28,7 +29,7 @@ export function tlsOptions(config: TlsConfig): TlsOptions {
   if (config.caFile !== undefined) {
     const pem = readPem("ca_file", config.caFile);
     parseCertificates("ca_file", config.caFile, pem);
-    options.ca = pem;
+    options.ca = pem.toString("utf8");
   }
   const { certFile, keyFile } = config;
   assert((certFile === undefined) === (keyFile === undefined), "cert_file and key_file come together");
@@ -37,7 +38,7 @@ export function tlsOptions(config: TlsConfig): TlsOptions {
   const [leaf] = parseCertificates("cert_file", certFile, cert);
   const key = readPem("key_file", keyFile);
   if (leaf?.checkPrivateKey(parseKey(keyFile, key)) !== true) throw mismatch(certFile, keyFile);
-  return { ...options, cert, key };
+  return { ...options, cert: cert.toString("utf8"), key: key.toString("utf8") };
 }
 
 /** All in the file, in its order; at least one. Throws a `Fault`: `tls_file_unreadable` or `tls_bad_pem`. */
@@ -45,37 +46,46 @@ export function readCertificates(setting: "ca_file" | "cert_file", path: string)
   return parseCertificates(setting, path, readPem(setting, path));
 }
 
-function readPem(setting: string, path: string): string {
-  let pem: string;
+function readPem(setting: string, path: string): Buffer {
   try {
     const { size } = statSync(path);
-    if (size > maxPemBytes) throw badPem(setting, path, `it is ${size} bytes long`);
-    pem = readFileSync(path, "utf8");
+    if (size > maxPemBytes) throw badPem(setting, path, tooLong(setting, size));
+    return readFileSync(path);
   } catch (error) {
     if (error instanceof Fault) throw error;
     throw unreadable(setting, path, errorCode(error));
   }
-  return pem;
 }
 
-function parseCertificates(setting: string, path: string, pem: string): X509Certificate[] {
-  const blocks = pem.match(pemCertificate) ?? [];
-  if (blocks.length === 0) throw badPem(setting, path, "it holds no BEGIN CERTIFICATE block");
+function tooLong(setting: string, size: number): NotPem {
+  const of = setting === "key_file" ? "a key has a few thousand" : "all authorities of a machine have 220 KB";
+  return {
+    what: `it is ${size} bytes long`,
+    hint: `that is another file (${of}): correct ${setting}`,
+  };
+}
+
+function parseCertificates(setting: string, path: string, pem: Buffer): X509Certificate[] {
+  const blocks = pem.toString("latin1").match(pemCertificate) ?? [];
+  if (blocks.length === 0) throw badPem(setting, path, noCertificate(setting, path, pem));
   return blocks.map((block, index) => {
     try {
       return new X509Certificate(block);
     } catch {
-      throw badPem(setting, path, `certificate ${index + 1} of ${blocks.length} in it does not parse`);
+      throw badPem(setting, path, {
+        what: `certificate ${index + 1} of ${blocks.length} in it does not parse`,
+        hint: "it is damaged: copy it again, whole, with its lines BEGIN and END",
+      });
     }
   });
 }
 
-function parseKey(path: string, pem: string): KeyObject {
+function parseKey(path: string, pem: Buffer): KeyObject {
   try {
     return createPrivateKey(pem);
-  } catch (error) {
-    const encrypted = errorCode(error) === "ERR_MISSING_PASSPHRASE";
-    throw badPem("key_file", path, encrypted ? "the key in it is encrypted" : "it holds no private key");
+  } catch {
+    // OpenSSL has several errors for a key with a passphrase, and none is of that alone.
+    throw badPem("key_file", path, noKey(path, pem));
   }
 }
 
@@ -94,11 +104,7 @@ function unreadable(setting: string, path: string, code: string | undefined): Fa
   });
 }
 
-function badPem(setting: string, path: string, what: string): Fault {
-  const hint =
-    setting === "key_file"
-      ? `key_file must be an unencrypted PEM private key; to remove a passphrase: openssl pkey -in ${path} -out new.key`
-      : `${setting} must be PEM; to convert a DER file: openssl x509 -inform der -in ${path} -out new.pem`;
+function badPem(setting: string, path: string, { what, hint }: NotPem): Fault {
   return new Fault({
     code: "tls_bad_pem",
     layer: "config",

@@ -1,6 +1,6 @@
 /** What a command asks a running daemon: one GET on its control socket, bounded in time and size. */
 import type { IncomingMessage } from "node:http";
-import { once } from "../lib/abort.ts";
+import { afterDelay, once } from "../lib/abort.ts";
 import { errorCode, errorText, type Fault } from "../lib/fault.ts";
 import { http } from "../net/node-http.ts";
 import { controlAccessHint } from "./control-access.ts";
@@ -76,10 +76,10 @@ async function get(socketPath: string, path: string, { signal, timeoutMs }: AskO
   return await new Promise<Answer>((resolve, reject) => {
     // Its own agent, which keeps no connection.
     const request = http.get({ socketPath, path, agent: false });
-    const timer = setTimeout(() => stop(new Unusable("TIMEOUT")), timeoutMs ?? defaultTimeoutMs);
+    const stopWaiting = afterDelay(timeoutMs ?? defaultTimeoutMs, () => stop(new Unusable("TIMEOUT")));
     const stopListening = once(signal, () => stop(new Error("interrupted")));
     function finish(): void {
-      clearTimeout(timer);
+      stopWaiting();
       stopListening();
     }
     function stop(error: Error): void {

@@ -84,9 +84,28 @@ test("each address of a name is tried, and one that answers is enough", async (t
   assert.equal(fault, undefined);
 });
 
-test("of a name with hundreds of addresses, four are tried", async () => {
+test("of a broker, the name is looked up as the client does: in ASCII", async () => {
+  const asked: string[] = [];
+  const lookup = async (host: string): Promise<readonly string[]> => {
+    asked.push(host);
+    return [];
+  };
+  const target = { url: "mqtt://bücher.example", tls: { verify: true }, speaks: "mqtt", timeoutMs } as const;
+  await probe(target, undefined, { lookup, dnsServers: ["127.0.0.1:1"] });
+  assert.deepEqual(asked, ["xn--bcher-kva.example"]);
+});
+
+test("each of six addresses is tried, as a client does", async (t) => {
+  const port = await new ProbeStage(t).http();
+  const six = ["127.0.7.1", "127.0.7.2", "127.0.7.3", "127.0.7.4", "127.0.7.5", "127.0.0.1"];
+  const { fault } = await look({ lookup: async () => six }, port);
+  assert.equal(fault, undefined);
+});
+
+test("of a name with hundreds of addresses, sixteen are tried, and all are told", async () => {
   const many = Array.from({ length: 200 }, (_, index) => `127.0.1.${index + 1}`);
   const { report, fault } = await look({ lookup: async () => many }, 1);
-  assert.equal(report.connect?.attempts.length, 4);
+  assert.equal(report.connect?.attempts.length, 16);
+  assert.equal(report.resolve.addresses.length, 200);
   assert.equal(fault?.code, "connection_refused");
 });

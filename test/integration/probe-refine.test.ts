@@ -118,6 +118,18 @@ test("what was found for a timeout stands for the next one, which took some mill
   assert.equal(refiner.soon(late("within 0.699 s"), 1, never, "answering").code, "flight_timeout");
 });
 
+test("what was found for one fault is not said of another, and stands when a probe after it is aborted", async (t) => {
+  const target = flightAt(await new ProbeStage(t).http());
+  const refiner = new Refiner(target, 1000);
+  assert.equal((await refiner.refined(closed(target), 0, never)).code, "http1_only");
+  const { layer, disposition, message } = closed(target);
+  const late = new Fault({ code: "flight_timeout", layer, disposition, message });
+  assert.equal(refiner.soon(late, 1, never, "connecting"), late);
+  const cut = closed(target);
+  assert.equal(await refiner.refined(cut, 1000, AbortSignal.abort()), cut);
+  assert.equal(refiner.soon(closed(target), 1999, never).code, "http1_only");
+});
+
 test("a process whose files were replaced under it has its faults as they are", async (t) => {
   const dir = mkdtempSync(join(tmpdir(), "flightline-replaced-"));
   t.after(() => rmSync(dir, { recursive: true, force: true }));

@@ -58,6 +58,15 @@ test("TLS: a certificate is followed to the end of its chain, and what is wrong 
       /ca_file/,
       { verify: true },
     ],
+    [
+      "private CA, no ca_file, says where to find it",
+      await https(files.downloadable),
+      "http",
+      "tls_unknown_ca",
+      /CN=Example Root/,
+      /ca_file; if it is a public one, let the server send the whole chain/,
+      { verify: true },
+    ],
     ["CA made anew", good, "http", "tls_unknown_ca", /another key/, /made anew/, anew],
     ["intermediate missing", leaf, "http", "tls_missing_intermediate", /CN=between/, /fullchain/],
     ["root unknown", chain, "http", "tls_unknown_ca", /CN=Example Root/, /ca_file/, otherRoot],
@@ -65,7 +74,7 @@ test("TLS: a certificate is followed to the end of its chain, and what is wrong 
   ]);
 });
 
-test("TLS: the clock of this machine is blamed when the server tells another time", async (t) => {
+test("TLS: the clocks are blamed, and neither of them alone, when the server tells another time", async (t) => {
   const stage = new ProbeStage(t);
   const at = (date: string) => answering(200, { date });
   const in2090 = at("Wed, 01 Mar 2090 12:00:00 GMT");
@@ -74,12 +83,28 @@ test("TLS: the clock of this machine is blamed when the server tells another tim
   const ahead = await stage.https(files.expired, in2020);
   const mayBe = await stage.https(files.expired, in2090);
   await check(t, trusting, [
-    ["clock behind", `https://127.0.0.1:${behind}`, "grpc", "clock_behind", /\d+ days behind/, /timedatectl/],
-    ["clock ahead", `https://127.0.0.1:${ahead}`, "http", "clock_ahead", /\d+ days ahead/, /timedatectl/],
+    ["clock behind", `https://127.0.0.1:${behind}`, "grpc", "clock_behind", /\d+ days behind/, /on both/],
+    ["clock ahead", `https://127.0.0.1:${ahead}`, "http", "clock_ahead", /\d+ days ahead/, /on both/],
     ["expired by both clocks", `https://127.0.0.1:${mayBe}`, "http", "tls_certificate_expired", any, /renew/],
   ]);
   const { report } = await look(`https://127.0.0.1:${ahead}`, "http", trusting);
   assert.equal(report.clock?.theirMs, Date.parse("2020-03-01T12:00:00Z"));
+});
+
+test("TLS: a client certificate is missing where a request is refused, in the protocol that is expected", async (t) => {
+  const stage = new ProbeStage(t);
+  const asking = { ...files.good, requestCert: true, rejectUnauthorized: false };
+  const optional = `https://localhost:${await stage.h2(asking, answering(400, {}), 415)}`;
+  const needed = `https://localhost:${await stage.h2(asking, answering(400, {}), 400)}`;
+  const strange = { ...trusting, certFile: files.clientCert, keyFile: files.clientKey };
+  const missing = "tls_client_certificate_needed";
+  const refused = "tls_client_certificate_refused";
+  await check(t, trusting, [
+    ["optional", optional, "grpc", "", any, any],
+    ["needed", needed, "grpc", missing, any, /cert_file/],
+    ["needed", needed, "http", missing, any, /cert_file/],
+    ["another one needed", needed, "grpc", refused, any, /cert_file/, strange],
+  ]);
 });
 
 test("TLS: a handshake that is refused, cut, or without HTTP/2", async (t) => {

@@ -165,6 +165,54 @@ test("silence, a slow line and a reset end in time, and no connection stays open
   assert.equal(open.size, 0);
 });
 
+test("what stands still itself takes no answer for late: it has been there for long", async (t) => {
+  const stage = new ProbeStage(t);
+  const connected = Promise.withResolvers<void>();
+  const port = await stage.tcp((socket) => {
+    connected.resolve();
+    socket.resume();
+  });
+  const target = { url: `mqtt://127.0.0.1:${port}`, tls: trusting, speaks: "mqtt", timeoutMs: 300 } as const;
+  const running = probe(target);
+  for (let turns = 0; turns < 20; turns += 1) await Promise.resolve();
+  standStill(900);
+  const { connect } = await running;
+  assert.deepEqual(
+    connect?.attempts.map(({ failure }) => failure),
+    [undefined],
+  );
+  await connected.promise;
+});
+
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+test("a server that speaks something else in TLS is named, and one that hangs up there has shaken hands", async (t) => {
+  const made = makeCertificates();
+  t.after(() => made.remove());
+  const stage = new ProbeStage(t);
+  const mute = await stage.tls(files.good, (socket) => void socket.once("data", () => socket.end()));
+  const silent = await stage.tls(files.good, (socket) => void socket.resume());
+  const https = await stage.https(files.good);
+  const at = (port: number): string => `https://127.0.0.1:${port}`;
+  await check(t, trusting, [
+    ["hangs up in TLS", at(mute), "http", "server_hangs_up", /completes the TLS handshake/, /influxdb\.url/],
+    ["HTTPS behind mqtts://", `mqtts://127.0.0.1:${https}`, "mqtt", "server_is_http", /HTTP/, /8883/],
+  ]);
+  const quiet: Case = ["silent in TLS", at(silent), "http", "server_silent", /completes the TLS/, /hangs/];
+  await check(t, trusting, [quiet], hastyMs);
+  const tls = { caFile: made.ca, certFile: made.serverCert, keyFile: made.serverKey };
+  const broker = await requireMosquitto(t, { tls });
+  if (broker?.tlsUrl === undefined) return;
+  const trusted = { verify: true, caFile: made.ca };
+  const url = broker.tlsUrl.replace("mqtts:", "https:");
+  await check(t, trusting, [
+    ["broker in TLS", url, "http", "server_is_mqtt", /MQTT broker/, /8181/, trusted],
+    ["broker in TLS", url, "grpc", "server_is_mqtt", /MQTT broker/, /8181/, trusted],
+  ]);
+});
+
 test("no user name, password or path of the URL is sent", async (t) => {
   const stage = new ProbeStage(t);
   const heard: Buffer[] = [];
@@ -196,6 +244,7 @@ test("an endless answer is read to a limit", async (t) => {
   const answers = report.plaintext?.answers ?? [];
   assert.equal(answers.length, 3);
   assert.deepEqual(new Set(answers.map(({ bytes }) => bytes)), new Set([16 * 1024]));
+  assert.deepEqual(new Set(answers.map(({ end }) => end)), new Set(["answered"]), "none is read any longer");
 });
 
 test("an aborted probe ends at once, and leaves neither timer nor socket", async (t) => {

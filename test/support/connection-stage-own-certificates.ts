@@ -47,7 +47,7 @@ function badFiles({ files, nginx, secureBroker }: ConnectionStage): readonly Cas
       at,
       settings: { ca_file: garbage },
       says: "BEGIN CERTIFICATE",
-      hint: "openssl x509",
+      hint: "BEGIN CERTIFICATE",
       ...bad,
     },
     {
@@ -55,7 +55,7 @@ function badFiles({ files, nginx, secureBroker }: ConnectionStage): readonly Cas
       at,
       settings: { ca_file: damaged },
       says: "does not parse",
-      hint: "openssl x509",
+      hint: "copy it again",
       ...bad,
     },
     {

@@ -24,6 +24,8 @@ export interface ProbeCertificates {
   /** By the authority in between, without that authority's own certificate. */
   readonly leafOnly: Pair;
   readonly wholeChain: Pair;
+  /** By the root, and it says where to find that. */
+  readonly downloadable: Pair;
   readonly wrongName: Pair;
   /** In 2020 only. */
   readonly expired: Pair;
@@ -112,6 +114,12 @@ export function makeProbeCertificates(): ProbeCertificates {
     good: issue("server", "root", names, ...now),
     leafOnly,
     wholeChain: { ...leafOnly, cert: Buffer.concat([leafOnly.cert, pair("between").cert]) },
+    downloadable: issue(
+      "aia",
+      "root",
+      `${names}authorityInfoAccess=caIssuers;URI:http://ca.example/root.crt\n`,
+      ...now,
+    ),
     wrongName: issue("wrong", "root", "subjectAltName=DNS:other.example\n", ...now),
     expired: issue("expired", "root", names, "20200101000000Z", "20201231000000Z"),
     notYetValid: issue("early", "root", names, "20900101000000Z", "20901231000000Z"),

@@ -44,10 +44,11 @@ export class ProbeStage {
   }
 
   /** HTTP/2 in TLS, and HTTP/1.1 for who asks for that, as InfluxDB. */
-  async h2(options: TlsOptions & Pair, listener?: RequestListener): Promise<number> {
+  async h2(options: TlsOptions & Pair, listener?: RequestListener, statusOverHttp2 = 404): Promise<number> {
     const server = createSecureServer({ ...options, allowHTTP1: true });
     server.on("request", (request, response) => {
       if (request.httpVersionMajor === 1) (listener ?? healthy)(request as never, response as never);
+      else response.writeHead(statusOverHttp2).end();
     });
     return (await listening(this.#t, server)).port;
   }

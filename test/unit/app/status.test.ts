@@ -75,10 +75,16 @@ async function configWithSecrets(t: TestContext): Promise<Config> {
     url = "mqtts://broker.example"
     username = "u"
     password = "${secrets[0]}"
+    [[mqtt]]
+    name = "second"
+    url = "mqtts://broker.example:8884"
+    [[mqtt]]
+    name = "third"
+    url = "mqtts://elsewhere.example"
     [journal]
     dir = "/var/lib/somewhere"
     [influxdb]
-    url = "http://127.0.0.1:8181"
+    url = "http://influx.example:8181"
     database = "lorawan"
     token = "${secrets[1]}"
     [[route]]
@@ -314,6 +320,31 @@ describe("the status", () => {
         ["other", undefined],
       ],
     );
+  });
+
+  test("the uplink is not blamed for one host, nor while another one is connected", async (t) => {
+    const wayless = new Fault({
+      code: "host_unreachable",
+      layer: "network",
+      disposition: "retry",
+      message: "",
+    });
+    const of = (name: string, fault?: Fault) => ({
+      ...source(fault === undefined ? "connected" : "waiting", fault),
+      name,
+    });
+    const said = async (...parts: readonly ReturnType<typeof of>[]) => {
+      const one = await teller(t, {
+        sources: () => parts.filter(({ name }) => name !== "lorawan"),
+        destinations: () => [database(parts.find(({ name }) => name === "lorawan")?.status.lastFault)],
+      });
+      return one.status().troubles.map(({ where, behind }) => (behind === undefined ? where : `(${where})`));
+    };
+    const [main, second, lorawan] = ["main", "second", "lorawan"].map((name) => of(name, wayless));
+    assert.ok(main && second && lorawan);
+    assert.deepEqual(await said(main, second), ["main", "second"]);
+    assert.deepEqual(await said(main, lorawan), ["network", "(main)", "(lorawan)"]);
+    assert.deepEqual(await said(main, lorawan, of("third")), ["main", "lorawan"]);
   });
 
   test("where writes go on although nobody answers queries, the network is not to blame", async (t) => {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { getEventListeners } from "node:events";
+import { getEventListeners, once as events } from "node:events";
+import { connect, createServer, type AddressInfo } from "node:net";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { aborted, once, settledWithin, sleep, timerMs } from "../../../src/lib/abort.ts";
+import { aborted, afterDelay, once, settledWithin, sleep, timerMs } from "../../../src/lib/abort.ts";
 
 test("sleep lasts its time, ends at once on abort, and leaves no listener", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
@@ -56,6 +57,46 @@ test("aborted resolves on abort, also when that was before", async () => {
   await turn();
   assert.equal(resolved, true);
   await aborted(stop.signal);
+});
+
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+test("after a standstill, what has arrived meanwhile comes before the end of a delay", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await events(server, "listening");
+  const order: string[] = [];
+  const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const over = new Promise<void>((resolve) => {
+    afterDelay(50, () => {
+      order.push("late");
+      resolve();
+    });
+  });
+  const single = settledWithin(events(socket, "connect"), 50);
+  socket.once("connect", () => order.push("connected"));
+  await Promise.resolve();
+  standStill(120);
+  assert.equal(await single, true);
+  await over;
+  assert.deepEqual(order, ["connected", "late"]);
+  socket.destroy();
+  server.close();
+});
+
+test("a delay lasts as long as it says, a standstill counts for a part of it, and it can be taken back", async () => {
+  const startedMs = performance.now();
+  const called: string[] = [];
+  afterDelay(20, () => called.push("taken back"))();
+  await new Promise<void>((resolve) => {
+    afterDelay(160, resolve);
+    standStill(200);
+  });
+  const tookMs = performance.now() - startedMs;
+  assert.ok(tookMs >= 200 + 130, `it took ${tookMs} ms`);
+  assert.deepEqual(called, []);
+  assert.equal(process.getActiveResourcesInfo().includes("Immediate"), false);
 });
 
 test("settledWithin says whether it settled in time, and passes a rejection on", async (t) => {

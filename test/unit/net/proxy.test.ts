@@ -99,6 +99,15 @@ test("each answer in place of a tunnel is named by its cause, with the proxy and
     ["\u0015\u0003\u0003\u0000\u0002\u0002F", "proxy_bad_answer", /speaks TLS/],
     [`HTTP/1.1 200 OK\r\nX: ${"canary".repeat(5000)}\r\n\r\n`, "proxy_bad_answer", /more than 16384 bytes/],
     ["HTTP/1.1 200 canary\r\n", "proxy_bad_answer", /closed the connection/],
+    ["HTTP/1.1 200 canary\r\nContent-Length: 6\r\n\r\ncanary", "proxy_bad_answer", /a page in place of/],
+    ["HTTP/1.1 200 canary\r\ncontent-length:12\r\n\r\n", "proxy_bad_answer", /a page in place of/],
+    ["HTTP/1.1 200 canary\r\n\r\n<html>canary", "proxy_bad_answer", /a page in place of/],
+    [
+      "HTTP/1.1 200 canary\r\nTransfer-Encoding: chunked\r\n\r\n6\r\ncanary\r\n0\r\n\r\n",
+      "proxy_bad_answer",
+      /a page in place of/,
+    ],
+    ["HTTP/1.1 200 canary\r\n\r\nHTTP/1.1 400 canary\r\n\r\n", "proxy_bad_answer", /a page in place of/],
   ];
   for (const [answer, code, message] of rows) {
     const proxy = await connectProxy(t, { answer: () => answer });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -16,6 +17,18 @@ function write(name: string, text: string): string {
   const path = join(files.dir, name);
   writeFileSync(path, text);
   return path;
+}
+
+/** Issued by `ca`, and an authority itself. */
+function intermediate(): string {
+  const extensions = write("intermediate.ext", "basicConstraints=critical,CA:TRUE\n");
+  const issuer = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
+  execFileSync(
+    "openssl",
+    ["x509", "-req", "-in", "server.csr", ...issuer, "-extfile", extensions, "-out", "intermediate.pem"],
+    { cwd: files.dir, stdio: "pipe" },
+  );
+  return join(files.dir, "intermediate.pem");
 }
 
 /** "setting severity code", of each finding. */
@@ -42,7 +55,46 @@ test("a ca_file that holds only what another authority issued is named, with tha
   assert.equal(leaf?.fault.code, "tls_no_root");
   assert.match(leaf.fault.message, /it holds a server's own certificate and not the root/);
   assert.match(leaf.fault.hint ?? "", /the authority "CN=ca"/);
-  assert.deepEqual(found({ caFile: files.serverCert, verify: false }), [], "it is not used");
+  // An intermediate is no root either, and where nothing is verified none is needed.
+  for (const caFile of [files.serverCert, intermediate()]) {
+    assert.deepEqual(found({ caFile }), ["ca_file error tls_no_root"]);
+    assert.deepEqual(found({ caFile, verify: false }), [], "it is not used");
+  }
+});
+
+test("authorities that have expired are a warning when none is left, a note when some are, and nothing where none is asked", () => {
+  const later = nowMs + 10 * 365 * dayMs;
+  const [over, ...more] = examineTls({ verify: true, caFile: files.ca }, later);
+  assert.deepEqual([over?.severity, over?.fault.code, more.length], ["warning", "tls_authority_expired", 0]);
+  assert.match(
+    over?.fault.message ?? "",
+    /^ca_file .* no certificate that is still valid: .*"CN=ca" expired on \d{4}/,
+  );
+  assert.deepEqual(found({ caFile: files.ca, verify: false }, later), []);
+  execFileSync(
+    "openssl",
+    [
+      "req",
+      "-x509",
+      "-new",
+      "-key",
+      "other.key",
+      "-out",
+      "lasting.pem",
+      "-days",
+      "20",
+      "-subj",
+      "/CN=lasting",
+    ],
+    { cwd: files.dir, stdio: "pipe" },
+  );
+  const both = write(
+    "both.pem",
+    readFileSync(files.ca, "utf8") + readFileSync(join(files.dir, "lasting.pem"), "utf8"),
+  );
+  assert.deepEqual(found({ caFile: both }, nowMs + 10 * dayMs), ["ca_file note tls_authority_expired"]);
+  assert.deepEqual(found({ caFile: both }, nowMs + 30 * dayMs), ["ca_file warning tls_authority_expired"]);
+  assert.deepEqual(found({ caFile: both }), []);
 });
 
 test("each file that cannot be used is found, also when several cannot", () => {
@@ -56,14 +108,8 @@ test("each file that cannot be used is found, also when several cannot", () => {
       ["ca_file error tls_bad_pem", "cert_file error tls_bad_pem"],
     ],
     [{ ...pair, certFile: missing }, ["cert_file error tls_file_unreadable"]],
-    [
-      { ...pair, keyFile: files.otherKey },
-      ["cert_file warning tls_own_certificate_expires_soon", "key_file error tls_key_mismatch"],
-    ],
-    [
-      { ...pair, keyFile: garbage },
-      ["cert_file warning tls_own_certificate_expires_soon", "key_file error tls_bad_pem"],
-    ],
+    [{ ...pair, keyFile: files.otherKey }, ["key_file error tls_key_mismatch"]],
+    [{ ...pair, keyFile: garbage }, ["key_file error tls_bad_pem"]],
   ];
   for (const [config, expected] of rows) assert.deepEqual(found(config), expected);
 });
@@ -72,7 +118,8 @@ test("a client certificate is looked at by the clock: not yet valid, valid, expi
   const end = nowMs + 2 * dayMs;
   const rows: readonly (readonly [number, string])[] = [
     [nowMs - dayMs, "cert_file error tls_own_certificate_not_yet_valid"],
-    [nowMs + 1000, "cert_file warning tls_own_certificate_expires_soon"],
+    // It is valid for two days: the last third has 16 hours.
+    [end - 15 * 3_600_000, "cert_file warning tls_own_certificate_expires_soon"],
     [end + dayMs, "cert_file error tls_own_certificate_expired"],
   ];
   for (const [atMs, expected] of rows) {
@@ -82,7 +129,7 @@ test("a client certificate is looked at by the clock: not yet valid, valid, expi
       / \d{4}-\d\d-\d\d \d\d:\d\d UTC/,
     );
   }
-  // It is valid for two days: it has more than fourteen left only in the past.
+  assert.deepEqual(found(pair, end - 17 * 3_600_000), [], "what is made for days is renewed in days");
   const [over] = examineTls({ verify: true, ...pair }, end + dayMs);
   assert.match(
     over?.fault.message ?? "",

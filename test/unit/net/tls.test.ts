@@ -82,25 +82,11 @@ test("a file that cannot be read is named with its setting", () => {
 test("what is not PEM is refused here and not blamed on the server", () => {
   const garbage = write("garbage.pem", "not a certificate");
   const cut = readFileSync(files.ca, "utf8").replace(/\n.{30}/, "\n");
-  const encrypted = join(files.dir, "encrypted.key");
-  execFileSync("openssl", [
-    "pkey",
-    "-in",
-    files.clientKey,
-    "-aes256",
-    "-passout",
-    "pass:x",
-    "-out",
-    encrypted,
-  ]);
   const cases: readonly (readonly [Omit<TlsConfig, "verify">, RegExp])[] = [
     [{ caFile: garbage }, /^ca_file .*no BEGIN CERTIFICATE/],
     [{ caFile: write("cut.pem", readFileSync(files.otherCert, "utf8") + cut) }, /certificate 2 of 2/],
-    [{ caFile: write("empty.pem", "") }, /no BEGIN CERTIFICATE/],
     [{ caFile: write("huge.pem", "x".repeat(5_000_000)) }, /5000000 bytes/],
-    [{ certFile: files.clientKey, keyFile: files.clientKey }, /^cert_file .*no BEGIN CERTIFICATE/],
     [{ certFile: files.clientCert, keyFile: garbage }, /^key_file .*no private key/],
-    [{ certFile: files.clientCert, keyFile: encrypted }, /^key_file .*encrypted/],
   ];
   for (const [config, message] of cases) {
     const fault = faultOf(config);
@@ -109,6 +95,84 @@ test("what is not PEM is refused here and not blamed on the server", () => {
     assert.match(fault.message, message);
   }
 });
+
+function openssl(...args: readonly string[]): void {
+  execFileSync("openssl", args, { stdio: "ignore" });
+}
+
+test("a key with a passphrase is called that, whatever its kind and form", () => {
+  const kinds = {
+    rsa: ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+    ec: ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    ed: ["-algorithm", "ED25519"],
+  };
+  for (const [kind, options] of Object.entries(kinds)) {
+    const [plain, pkcs8, traditional] = ["plain", "8", "t"].map((form) =>
+      join(files.dir, `${kind}-${form}.key`),
+    );
+    assert.ok(plain !== undefined && pkcs8 !== undefined && traditional !== undefined);
+    const lock = ["-aes256", "-passout", "pass:hunter2"];
+    openssl("genpkey", ...options, "-out", plain);
+    openssl("pkcs8", "-topk8", "-in", plain, "-v2", "aes256", "-passout", "pass:hunter2", "-out", pkcs8);
+    // Ed25519 has no traditional form.
+    if (kind !== "ed") openssl("pkey", "-in", plain, "-traditional", ...lock, "-out", traditional);
+    for (const keyFile of kind === "ed" ? [pkcs8] : [pkcs8, traditional]) {
+      const { message, hint } = faultOf({ certFile: files.clientCert, keyFile });
+      assert.match(message, /^key_file \S+ cannot be used: the key in it has a passphrase$/);
+      assert.match(hint ?? "", /openssl pkey -in \S+ -out/);
+    }
+  }
+});
+
+test("what a file is instead is named, with what to type", () => {
+  const at = (name: string): string => join(files.dir, name);
+  const { ca, clientCert, clientKey } = files;
+  openssl("x509", "-in", ca, "-outform", "der", "-out", at("a.der"));
+  for (const form of ["pem", "der"])
+    openssl("crl2pkcs7", "-nocrl", "-certfile", ca, "-outform", form, "-out", at(`a-${form}.p7b`));
+  const pair = ["-in", clientCert, "-inkey", clientKey];
+  openssl("pkcs12", "-export", ...pair, "-passout", "pass:x", "-out", at("a.p12"));
+  openssl("req", "-new", "-key", clientKey, "-subj", "/CN=a", "-out", at("a.csr"));
+  openssl("pkey", "-in", clientKey, "-outform", "der", "-out", at("key.der"));
+  openssl("pkey", "-in", clientKey, "-pubout", "-out", at("a.pub"));
+  openssl("x509", "-in", ca, "-trustout", "-out", at("trusted.pem"));
+  const pem = readFileSync(ca, "utf8");
+  writeFileSync(at("utf16.pem"), Buffer.from(`\uFEFF${pem}`, "utf16le"));
+  writeFileSync(at("utf16-bare.pem"), Buffer.from(pem, "utf16le"));
+  const authorities: readonly (readonly [string, RegExp, RegExp])[] = [
+    [at("a.der"), /in DER/, /openssl x509 -inform der/],
+    [at("a-pem.p7b"), /PKCS#7/, /openssl pkcs7 -inform pem .*-print_certs/],
+    [at("a-der.p7b"), /PKCS#7/, /openssl pkcs7 -inform der .*-print_certs/],
+    [at("a.p12"), /PKCS#12/, /openssl pkcs12 .*-nokeys/],
+    [at("a.csr"), /request/, /signed/],
+    [at("a.pub"), /public key/, /ca_file/],
+    [at("trusted.pem"), /TRUSTED/, /openssl x509 -in/],
+    [at("utf16.pem"), /UTF-16/, /iconv -f UTF-16 /],
+    [at("utf16-bare.pem"), /UTF-16/, /iconv -f UTF-16LE /],
+    [clientKey, /a private key and no certificate/, /ca_file/],
+    [write("nothing.pem", "\n"), /it is empty/, /disk/],
+    [write("page.pem", "<!DOCTYPE html><title>Log in</title>"), /web page/, /download/],
+    [write("begin.pem", pem.slice(0, 200)), /no end/, /END CERTIFICATE/],
+    [write("long.pem", "x".repeat(5_000_000)), /5000000 bytes/, /another file .*ca_file/],
+    [write("text.pem", "hello"), /no BEGIN CERTIFICATE/, /-----BEGIN CERTIFICATE-----/],
+  ];
+  for (const [caFile, what, hint] of authorities) check(faultOf({ caFile }), what, hint);
+  const keys: readonly (readonly [string, RegExp, RegExp])[] = [
+    [at("key.der"), /no private key in PEM/, /openssl pkey -inform der/],
+    [at("a.p12"), /PKCS#12/, /-nocerts/],
+    [clientCert, /no private key, but CERTIFICATE/, /cert_file/],
+    [write("cut2.key", readFileSync(clientKey, "utf8").slice(0, 100)), /damaged/, /BEGIN to END/],
+    [write("nothing.key", ""), /it is empty/, /disk/],
+  ];
+  for (const [keyFile, what, hint] of keys) check(faultOf({ certFile: clientCert, keyFile }), what, hint);
+});
+
+function check({ code, message, hint = "" }: Fault, what: RegExp, toType: RegExp): void {
+  assert.equal(code, "tls_bad_pem");
+  assert.match(message.split("cannot be used: ")[1] ?? "", what);
+  assert.match(hint, toType);
+  if (!/DER|x509|pkey/.test(toType.source)) assert.doesNotMatch(hint, /inform der -in \S+ -out new\.pem/);
+}
 
 test("no fault repeats what is in a key file", () => {
   const key = write("cut.key", readFileSync(files.clientKey, "utf8").slice(0, 100));

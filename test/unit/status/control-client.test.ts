@@ -32,6 +32,12 @@ function stranger(): Disposable {
 const patient: AskOptions = { signal: new AbortController().signal };
 const hasty: AskOptions = { ...patient, timeoutMs: 30 };
 
+test("what this process finds after a standstill of its own is no silent daemon", async (t) => {
+  const running = askStatus(join(directory(t), "control.sock"), { ...patient, timeoutMs: 200 });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  assert.deepEqual(await running, { found: "not there" });
+});
+
 /** A server that says these bytes to everybody, and closes when they are not the last. */
 async function speaker(t: TestContext, bytes: string | undefined): Promise<string> {
   const path = join(directory(t), "control.sock");
