@@ -4,6 +4,8 @@
  */
 import type { Config } from "../config/config.ts";
 import { loadConfig, type LoadResult } from "../config/load.ts";
+import { filesOf } from "../config/named-files.ts";
+import { examineAccess } from "../doctor/configuration-access.ts";
 import { examineConfiguration, type TlsRemark } from "../doctor/configuration.ts";
 import { examineDaemon, type Judgement } from "../doctor/daemon.ts";
 import { type DoctorLimits, type Part, runDoctor } from "../doctor/doctor.ts";
@@ -36,6 +38,12 @@ export interface DoctorDeps {
   readonly limits?: DoctorLimits;
 }
 
+/**
+ * libuv reads it when it first needs a thread. It looks up names on half of its threads, and a name for which no
+ * DNS server answers holds one for half a minute: with four, two such names have all others wait, localhost too.
+ */
+const threads = "64";
+
 /** Exit code: done without a failure, failed with one, config where the configuration cannot be loaded. */
 export async function doctorCommand(
   options: DoctorOptions,
@@ -43,6 +51,7 @@ export async function doctorCommand(
   deps: DoctorDeps = { partsOf },
 ): Promise<number> {
   const startedMs = clock.uptimeMs();
+  process.env["UV_THREADPOOL_SIZE"] ??= threads;
   const screen = new DoctorScreen(lookFor(options, io));
   // Whoever asks twice does not want to wait for a part that does not stop.
   const { process: hooks } = io;
@@ -83,7 +92,16 @@ function allParts(loaded: LoadResult, options: DoctorOptions, { env }: Io, deps:
   const dataDir = config?.journal.dir;
   const daemon = examineDaemon({ ask, judge: judgementOf, version: version(), dataDir });
   return [
-    { id: "configuration", title: "configuration", examine: examineConfiguration(file, loaded, remarks) },
+    {
+      id: "configuration",
+      title: "configuration",
+      examine: examineConfiguration(
+        file,
+        loaded,
+        remarks,
+        async (signal) => await examineAccess({ mainFile: file, files: filesOf(file, env) }, signal),
+      ),
+    },
     { id: "daemon", title: "daemon", examine: daemon },
     ...deps.partsOf(config, {
       // What cannot be said of it is the daemon part's to tell.

@@ -13,6 +13,8 @@ interface KnownBug {
   readonly since: Version;
   /** The first version without it. */
   readonly fixed: Version;
+  /** What must stand in the broker's configuration for it to matter: nobody tells us whether it does. */
+  readonly onlyWith?: string;
   readonly what: string;
 }
 
@@ -38,21 +40,24 @@ const knownBugs: readonly KnownBug[] = [
     product: "mosquitto",
     since: [2, 0, 12],
     fixed: [2, 0, 23],
-    what: "with per_listener_settings true it keeps no messages for a client that is away",
+    onlyWith: "per_listener_settings true",
+    what: "it keeps no messages for a client that is away",
   },
   {
     // eclipse-mosquitto/mosquitto#2876 and #2879, ChangeLog of 2.0.17.
     product: "mosquitto",
     since: [2, 0, 16],
     fixed: [2, 0, 17],
-    what: "with max_queued_messages 0 it drops all messages, and it ignores max_inflight_messages",
+    onlyWith: "max_queued_messages 0",
+    what: "it drops all messages, and ignores max_inflight_messages",
   },
   {
     // eclipse-mosquitto/mosquitto#3088 and #3244, ChangeLog of 2.0.22.
     product: "mosquitto",
     since: [2, 0, 17],
     fixed: [2, 0, 22],
-    what: "with max_queued_messages 0 it disconnects who publishes much at once",
+    onlyWith: "max_queued_messages 0",
+    what: "it disconnects who publishes much at once",
   },
   {
     // emqx/emqx#13276, changes/v5.7.1.en.md.

@@ -14,6 +14,7 @@ import {
   silentFault,
   unansweredSubscribeFault,
 } from "../mqtt/faults.ts";
+import { behindProxy } from "../net/diagnose.ts";
 import { within } from "../net/probe-socket.ts";
 
 /**
@@ -63,7 +64,7 @@ export class BrokerClient {
   readonly #door: Door;
   readonly #ended = Promise.withResolvers<Fault>();
   #connack: IConnackPacket | undefined;
-  #hasEnded = false;
+  #end: Fault | undefined;
 
   constructor(door: Door, client: MqttClient) {
     this.#door = door;
@@ -89,8 +90,9 @@ export class BrokerClient {
     const client = this.#client;
     const { url } = this.#door.config;
     const end = (fault: Fault): void => {
-      this.#hasEnded = true;
-      this.#ended.resolve(fault);
+      // The first tells the reason; the others are what follows from it.
+      this.#end ??= behindProxy(fault, this.#door.config.proxy);
+      this.#ended.resolve(this.#end);
     };
     // These stay: the library emits errors also after the connection has gone.
     client.on("error", (error) => {
@@ -127,19 +129,21 @@ export class BrokerClient {
     return await this.#until<number>(granted, answerMs, late, signal);
   }
 
-  /** Whether the connection still stands: the broker answers a ping. */
-  async answers(signal: AbortSignal): Promise<boolean> {
-    if (this.#hasEnded) return false;
-    const answer = within({ timeoutMs: answerMs, signal }, false, (settle) => {
+  /** Undefined while the connection stands: the broker answers a ping. */
+  async faultOfPing(signal: AbortSignal): Promise<Fault | undefined> {
+    if (this.#end !== undefined) return this.#end;
+    const { url, proxy } = this.#door.config;
+    const late = behindProxy(silentFault(url, answerMs), proxy);
+    const answer = within<Fault | undefined>({ timeoutMs: answerMs, signal }, late, (settle) => {
       this.#client.on("packetreceive", ({ cmd }) => {
-        if (cmd === "pingresp") settle(true);
+        if (cmd === "pingresp") settle(undefined);
       });
-      void this.ended.then(() => settle(false));
+      void this.ended.then(settle);
     });
     this.#client.sendPing();
-    const isThere = await answer;
+    const fault = await answer;
     signal.throwIfAborted();
-    return isThere;
+    return fault;
   }
 
   /** "forget": the broker need not keep the session; only MQTT 5 can say so. Afterwards nothing is open. */
@@ -165,7 +169,8 @@ export class BrokerClient {
       void this.ended.then(settle);
     });
     signal.throwIfAborted();
-    if (outcome instanceof Fault) throw outcome;
+    if (outcome instanceof Fault)
+      throw outcome === late ? behindProxy(late, this.#door.config.proxy) : outcome;
     return outcome.value;
   }
 }

@@ -101,9 +101,15 @@ export function tellEvents(
   } else if (counted !== undefined && counted.qos1 > 0) {
     lines.ok("qos", `QoS 1: ${count(counted.qos1)} since the daemon started, and none at QoS 0`, figures);
   } else if (heard.qos1 > 0) lines.ok("qos", `QoS 1: ${count(heard.qos1)} in ${seconds}`, figures);
-  else {
+  else if (counted === undefined) {
+    lines.skipped(
+      "qos",
+      `no event came in ${seconds}, as at any quiet site: try again when a device sends, or when the daemon has run`,
+    );
+  } else {
     const hint =
       "wait for a device to send, and try again; if they do, see topics in [[mqtt]] and the broker's ACL: mosquitto's acl_file lets a subscription pass and delivers nothing";
-    lines.warning("qos", `no event came in ${seconds}`, hint, figures);
+    const text = `no event came in ${seconds}, and none since the daemon started`;
+    lines.warning("qos", text, hint, figures);
   }
 }

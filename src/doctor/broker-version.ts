@@ -94,8 +94,16 @@ function tellVersion({ version: text }: Told, product: Product | undefined, line
     lines.ok("version", `${name}, without a known bug that touches delivery`, figures);
     return;
   }
-  const hint = `update it to ${fixed.join(".")} or newer, where that is to be had for this machine`;
-  lines.warning("version", `${name}: ${bugs.map(({ what }) => what).join("; ")}`, hint, figures);
+  const certain = bugs.filter(({ onlyWith }) => onlyWith === undefined);
+  const said = bugs.map(({ what, onlyWith }) =>
+    onlyWith === undefined ? what : `only with ${onlyWith}, ${what}`,
+  );
+  const known = `${name}: ${said.join("; ")}`;
+  if (certain.length === 0) lines.ok("version", `${known}; not from ${fixed.join(".")} on`, figures);
+  else {
+    const hint = `update it to ${fixed.join(".")} or newer, where that is to be had for this machine`;
+    lines.warning("version", known, hint, figures);
+  }
 }
 
 function versionIn(text: string): Version | undefined {

@@ -10,7 +10,7 @@ import { enter, type BrokerClient, type Door } from "./broker-client.ts";
 import { tellConnack } from "./broker-connack.ts";
 import { isProven, tellEvents, type DaemonSource } from "./broker-events.ts";
 import { clientIdBound, clientIdReplaced, noSessions } from "./broker-faults.ts";
-import { forget, isSessionKept, meet, type Met } from "./broker-session.ts";
+import { forget, grantedTo, isSessionKept, meet, type Met } from "./broker-session.ts";
 import { Ear, subscribeTopics } from "./broker-subscribe.ts";
 import { askAbout, tellAbout } from "./broker-version.ts";
 import { tellWay, wayChecks, type Way } from "./broker-way.ts";
@@ -102,8 +102,7 @@ class BrokerExamination {
     }
     this.#hasSession = true;
     try {
-      tellConnack(this.#config, met.version, met.client.connack.properties ?? {}, this.#lines);
-      await this.#examineEvents(met);
+      if (await this.#examineConnack(met)) await this.#examineEvents(met);
     } finally {
       await met.client.leave("forget");
       await this.#forget(met.version);
@@ -189,11 +188,9 @@ class BrokerExamination {
     const listener = await this.#orTell(enter(door, this.#signal));
     if (listener === undefined) return;
     try {
-      // One of the two has lost its place to the other.
-      if (!(await first.answers(this.#signal))) {
-        this.#tellReplaced();
-        return;
-      }
+      const isReplaced = await this.#orTell(this.#isReplaced(first, listener));
+      if (isReplaced === true) this.#tellReplaced();
+      if (isReplaced !== false) return;
       await first.leave("forget");
       const source = { config: this.#config, group: `flightline-dr${this.#unique}` };
       const grants = await this.#orTell(subscribeTopics(listener, source, this.#lines, this.#signal));
@@ -212,6 +209,16 @@ class BrokerExamination {
     }
   }
 
+  /** Whether the one has lost its place to the other. Throws the fault of a connection that failed by itself. */
+  async #isReplaced(first: BrokerClient, listener: BrokerClient): Promise<boolean> {
+    const fault = await first.faultOfPing(this.#signal);
+    if (fault === undefined) return false;
+    if (fault.code === "broker_session_taken_over") return true;
+    const isClosed = fault.code === "broker_connection_lost";
+    if (isClosed && (await listener.faultOfPing(this.#signal)) === undefined) return true;
+    throw fault;
+  }
+
   async #listen(ear: Ear, listener: BrokerClient): Promise<void> {
     const daemon = await this.#daemon();
     const listenMs = isProven(daemon) ? 0 : (this.#deps.listenMs ?? defaultListenMs);
@@ -220,14 +227,25 @@ class BrokerExamination {
     else tellEvents(ear.heard, ear.heardMs, daemon, this.#lines);
   }
 
+  /** False: there is nothing more to examine. */
+  async #examineConnack({ client, version }: Met): Promise<boolean> {
+    const granted =
+      version === 4
+        ? (client.connack.properties ?? {})
+        : await this.#orTell(grantedTo(this.#door("v", version), this.#signal), "protocol");
+    if (granted === undefined) return false;
+    tellConnack(this.#config, version, granted, this.#lines);
+    return true;
+  }
+
   /** What ends the examination is told with the first check that it keeps from being made. */
-  async #orTell<T>(work: Promise<T>): Promise<T | undefined> {
+  async #orTell<T>(work: Promise<T>, check: "protocol" | "subscribe" = "subscribe"): Promise<T | undefined> {
     try {
       return await work;
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      this.#lines.fault("subscribe", error);
-      this.#lines.rest("not tried: no subscription");
+      this.#lines.fault(check, error);
+      this.#lines.rest(`not tried: no ${check === "protocol" ? "second connection" : "subscription"}`);
       return undefined;
     }
   }
@@ -239,7 +257,8 @@ class BrokerExamination {
     }
     try {
       const isKept = await isSessionKept(this.#door("s", version), filter, this.#signal);
-      if (isKept) this.#lines.ok("session", "kept while its client was away, and found again");
+      if (isKept === undefined) this.#lines.skipped("session", "not tried: no topic of its own is granted");
+      else if (isKept) this.#lines.ok("session", "kept while its client was away, and found again");
       else this.#lines.fault("session", noSessions());
     } catch (error) {
       if (!(error instanceof Fault)) throw error;

@@ -16,13 +16,17 @@ export interface TlsRemark {
   readonly code: string;
 }
 
-/** `remarks`: looked up with a configuration that could be loaded. */
+/**
+ * `remarks`: looked up with a configuration that could be loaded. `examineAccess`: whether the service may read it;
+ * asked of such a one only.
+ */
 export function examineConfiguration(
   file: string,
   result: LoadResult,
   remarks: readonly TlsRemark[],
+  examineAccess: (signal: AbortSignal) => Promise<readonly Finding[]> = async () => [],
 ): Examination {
-  return async (report) => {
+  return async (report, signal) => {
     if (!result.ok) {
       for (const finding of ofProblems(result.problems, file)) report(finding);
       report({
@@ -35,13 +39,15 @@ export function examineConfiguration(
     report(loaded(file, result.config, result.files.length));
     for (const remark of remarks) report(ofRemark(remark));
     const files = tlsFiles(result.config);
-    if (remarks.length > 0 || files === 0) return;
-    report({
-      check: "configuration.tls",
-      severity: "ok",
-      text: `${count(files, "file")} for TLS, all usable`,
-      figures: { files },
-    });
+    if (remarks.every(({ severity }) => severity === "note") && files > 0) {
+      report({
+        check: "configuration.tls",
+        severity: "ok",
+        text: `${count(files, "file")} for TLS, all usable`,
+        figures: { files },
+      });
+    }
+    for (const finding of await examineAccess(signal)) report(finding);
   };
 }
 
@@ -75,10 +81,12 @@ function ofProblems(problems: readonly Problem[], mainFile: string): Finding[] {
   });
 }
 
+const severities = { error: "failure", warning: "warning", note: "ok" } as const;
+
 function ofRemark({ severity, problem, code }: TlsRemark): Finding {
   return {
     check: "configuration.tls",
-    severity: severity === "error" ? "failure" : "warning",
+    severity: severities[severity],
     text: sentence(problem),
     hint: problem.hint,
     code,

@@ -2,7 +2,7 @@
 import { Fault } from "../lib/fault.ts";
 import type { InfluxHttp, TimedAnswer } from "./influxdb-http.ts";
 import { shownSpan, type Lines } from "./lines.ts";
-import { jsonIn, type Server } from "./influxdb-server.ts";
+import { jsonIn, memberOf, type Server } from "./influxdb-server.ts";
 import { limitReached } from "./influxdb-write-proof.ts";
 
 /** Lists the databases: the cheapest request of Core and Enterprise that wants a token. Others do not have it. */
@@ -53,12 +53,6 @@ async function ask(
   if (answer instanceof Fault || answer.status !== 200) return undefined;
   const rows = jsonIn(answer.body);
   return Array.isArray(rows) ? (rows as readonly unknown[])[0] : undefined;
-}
-
-function memberOf(row: unknown, key: string): unknown {
-  return typeof row === "object" && row !== null
-    ? (row as Readonly<Record<string, unknown>>)[key]
-    : undefined;
 }
 
 /** "168h0m0s", as InfluxDB 1 wrote it; "0s" keeps everything. */

@@ -9,7 +9,7 @@ import type { InfluxConfig } from "../influx/config.ts";
 import { orFault, send, StaleConnection, type ReceivedAnswer } from "../influx/exchange.ts";
 import { redactor } from "../influx/redact.ts";
 import { Fault } from "../lib/fault.ts";
-import { peerWords } from "../net/diagnose.ts";
+import { behindProxy, peerWords } from "../net/diagnose.ts";
 import { http, https } from "../net/node-http.ts";
 
 export interface Question {
@@ -44,7 +44,8 @@ type HttpConfig = Pick<InfluxConfig, "url" | "token" | "tls" | "proxy" | "writeT
 export function openInfluxHttp(config: HttpConfig, timeoutMs: number): InfluxHttp {
   const token = config.token?.reveal() ?? "";
   const redact = redactor(token);
-  const peer = { target: "write", url: config.url } as const;
+  const { url, proxy } = config;
+  const peer = { target: "write", url, proxy } as const;
   const agentConfig = { ...config, maxInFlight: 1, writeTimeoutMs: timeoutMs };
   const agent = createAgent(agentConfig, () => late("", peer.url, timeoutMs));
   const target = targetOf(config.url);
@@ -86,7 +87,8 @@ export function openInfluxHttp(config: HttpConfig, timeoutMs: number): InfluxHtt
       signal.throwIfAborted();
       const answer = await orFault(twice(question, signal), signal);
       const isLate = answer instanceof Fault && answer.code === "schema_timeout";
-      return isLate ? late(`${question.method} ${question.path}`, peer.url, timeoutMs) : answer;
+      if (!isLate) return answer;
+      return behindProxy(late(`${question.method} ${question.path}`, url, timeoutMs), proxy);
     },
     close() {
       agent.destroy();

@@ -79,9 +79,7 @@ function headerText(value: string | readonly string[] | undefined): string | und
 }
 
 function member(body: string, key: "version" | "product_name"): string | undefined {
-  const json = jsonIn(body);
-  if (typeof json !== "object" || json === null) return undefined;
-  const value: unknown = (json as Readonly<Record<string, unknown>>)[key];
+  const value = memberOf(jsonIn(body), key);
   return typeof value === "string" && value !== "" ? quotable(value) : undefined;
 }
 
@@ -92,6 +90,13 @@ export function jsonIn(body: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** Undefined: there is none, or nothing that could have one. */
+export function memberOf(json: unknown, key: string): unknown {
+  return typeof json === "object" && json !== null
+    ? (json as Readonly<Record<string, unknown>>)[key]
+    : undefined;
 }
 
 function tooOld(version: string): Fault {

@@ -76,6 +76,8 @@ async function tellWhetherNeeded(
 export function tellTokenByWrite(lines: Lines, proof: WriteProof): void {
   if (proof.kind === "taken")
     lines.ok("token", "the write API accepts it; nothing else over HTTP asks for it");
+  else if (proof.kind === "unclear")
+    lines.skipped("token", "nothing here tells whether it is right: see what the write API answers");
   else if (proof.status === 401) lines.skipped("token", "the write API does not accept it: see there");
   else if (proof.status === 403)
     lines.ok("token", "the write API knows it, and does not let it write: see there");

@@ -9,6 +9,7 @@ import type { InfluxConfig } from "../influx/config.ts";
 import { classify } from "../influx/outcome.ts";
 import { Fault, assert } from "../lib/fault.ts";
 import type { InfluxHttp } from "./influxdb-http.ts";
+import { jsonIn, memberOf } from "./influxdb-server.ts";
 
 /** A measurement without fields. */
 const noLine = "flightline_doctor_asks_whether_writes_are_taken";
@@ -16,6 +17,8 @@ const noLine = "flightline_doctor_asks_whether_writes_are_taken";
 export type WriteProof =
   /** The line was refused as one. */
   | { readonly kind: "taken"; readonly api: "v3" | "v2" }
+  /** It was refused, and nothing in the answer says that it was for what it is. */
+  | { readonly kind: "unclear"; readonly api: "v3" | "v2"; readonly status: number; readonly body: string }
   | {
       readonly kind: "failed";
       readonly api: "v3" | "v2";
@@ -34,7 +37,11 @@ export async function proveWrite(
   const first = config.writeApi === "v2" ? "v2" : "v3";
   const proof = await proveApi(first, http, config, signal);
   const mayUseV2 = config.writeApi === "auto" && proof.kind === "failed" && proof.status === 405;
-  return mayUseV2 ? await proveApi("v2", http, config, signal) : proof;
+  if (mayUseV2) return await proveApi("v2", http, config, signal);
+  if (first === "v3" || proof.kind !== "unclear" || !isInvalid(proof.body)) return proof;
+  // Core's v2 API names no line, and has all behind it in common with its v3 API, which does.
+  const inV3 = await proveApi("v3", http, config, signal);
+  return inV3.kind === "taken" ? { kind: "taken", api: "v2" } : proof;
 }
 
 /** As the writer has them (influx/writer.ts). */
@@ -58,10 +65,30 @@ async function proveApi(
   assert(outcome.kind !== "use_v2", "the caller looks for the other API");
   if (outcome.kind === "delivered") return { kind: "failed", api, status, fault: takesAnything() };
   if (outcome.kind === "hold" && outcome.scope === "batch") {
-    if (status === 400) return { kind: "taken", api };
+    if (status === 400 && namesLine(answer.body)) return { kind: "taken", api };
     if (status === 422) return { kind: "failed", api, status, fault: limitReached(database) };
+    if (status === 400) return { kind: "unclear", api, status, body: answer.body };
   }
   return { kind: "failed", api, status, fault: outcome.fault };
+}
+
+/**
+ * Whether line 1 is what was objected to: `{"error", "data": {"error_message", "line_number": 1}}` of the v3 API
+ * (`data` was a list once), `{"code": "invalid", "line": 1, "message"}` of the v2 API of Clustered and Cloud. A
+ * firewall, and a database that is being deleted, answer 400 too.
+ */
+function namesLine(body: string): boolean {
+  const json = jsonIn(body);
+  const data = memberOf(json, "data");
+  const error: unknown = Array.isArray(data) ? data[0] : data;
+  const isV3 = memberOf(error, "line_number") === 1 && typeof memberOf(error, "error_message") === "string";
+  return isV3 || (isInvalid(body) && memberOf(json, "line") === 1);
+}
+
+/** In the form in which InfluxDB's v2 API refuses what it is sent. */
+function isInvalid(body: string): boolean {
+  const json = jsonIn(body);
+  return memberOf(json, "code") === "invalid" && typeof memberOf(json, "message") === "string";
 }
 
 function takesAnything(): Fault {

@@ -4,6 +4,7 @@
  */
 import type { InfluxConfig } from "../influx/config.ts";
 import { createSchemaReader } from "../influx/schema-reader.ts";
+import { serverWords } from "../influx/server-words.ts";
 import { Fault } from "../lib/fault.ts";
 import { peerWords, type Peer } from "../net/diagnose.ts";
 import type { Examination } from "./finding.ts";
@@ -168,6 +169,12 @@ class Look {
       const which = isFallback ? " (there is no v3 one: Clustered, Dedicated or Serverless)" : "";
       const text = `the ${api} write API${which} is there and may be used; nothing was written`;
       this.#lines.ok("write", text, { api });
+    } else if (proof.kind === "unclear") {
+      const said = serverWords(proof.body) || "nothing";
+      const text = `whether the ${api} write API takes lines is not known: the test line was refused, and not as what it is (HTTP ${proof.status}: ${said})`;
+      const hint =
+        "see what that answer says of the database; one that is not InfluxDB's comes from a firewall or proxy that must let writes pass";
+      this.#lines.warning("write", text, hint, { api });
     } else if (api === "v2" && proof.status === 500 && answersRefusalsWith500(server)) {
       const text =
         "the v2 write API answers; before 3.10, whether it takes writes cannot be proven without writing";

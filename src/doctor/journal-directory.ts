@@ -104,14 +104,14 @@ export function judgeDirectory(facts: DirectoryFacts): DirectoryVerdict {
   const { dir, look } = facts;
   if (look === "EACCES") {
     const text = `not tried: ${facts.nearest} does not let this user pass`;
-    return stopped("skipped", text, asOwner("root"));
+    return stopped("skipped", text, asRoot);
   }
   if (typeof look === "string") return judgeMissing(facts, look);
   if (!look.isDirectory) return unwritable(`${dir} is a file and no directory`, inTheWay);
   const owner = facts.accountName(look.owner);
   if (facts.access === "EACCES" && facts.uid !== look.owner) {
     const text = `not tried: ${dir} is for the user ${owner} (mode ${octal(look.mode)})`;
-    return stopped("skipped", text, asOwner(owner));
+    return stopped("skipped", text, asRoot);
   }
   if (facts.access !== undefined) {
     return unwritable(
@@ -122,13 +122,15 @@ export function judgeDirectory(facts: DirectoryFacts): DirectoryVerdict {
   return { finding: judgeOwners(facts, look.owner, look.mode), obstacle: undefined };
 }
 
+/** Its owner could look, but the files that the configuration names are often for root alone. */
+const asRoot = "run this as root: sudo flightline doctor";
 const inTheWay = "a file or a symbolic link to nothing is in the way: move it, or set another [journal] dir";
 const writeHints: Readonly<Record<string, string>> = {
-  EROFS: "its file system is mounted read-only: findmnt -T tells which, the kernel log why (dmesg)",
+  EROFS: "its file system is mounted read-only: findmnt -T tells which, the kernel log why (sudo dmesg)",
 };
 
 function modeHint(dir: string): string {
-  return `let its owner read, write and search it: chmod u+rwx ${dir}`;
+  return `let its owner read, write and search it: sudo chmod u+rwx ${dir}`;
 }
 
 function judgeMissing(facts: DirectoryFacts, errno: string): DirectoryVerdict {
@@ -137,7 +139,7 @@ function judgeMissing(facts: DirectoryFacts, errno: string): DirectoryVerdict {
     return unwritable(`${dir} is not there, and something else is in its place or above it`, inTheWay);
   }
   if (errno !== "ENOENT")
-    return unwritable(`${dir} cannot be looked at (${errno})`, "see the kernel log: dmesg");
+    return unwritable(`${dir} cannot be looked at (${errno})`, "see the kernel log: sudo dmesg");
   if (nearestAccess === "EROFS") {
     return unwritable(`${dir} is not there, and ${nearest} is read-only`, writeHints["EROFS"]);
   }
@@ -176,7 +178,7 @@ function judgeOwners(facts: DirectoryFacts, uid: number, mode: number): Finding 
   }
   if ((mode & 0o002) !== 0) {
     const text = `${dir} (of ${owner}, mode ${octal(mode)}) can be written by everybody on this machine`;
-    return { check, severity: "warning", text, hint: `chmod 750 ${dir}`, figures };
+    return { check, severity: "warning", text, hint: `sudo chmod 750 ${dir}`, figures };
   }
   return { check, severity: "ok", text: `${dir} belongs to ${owner}, mode ${octal(mode)}`, figures };
 }
@@ -190,12 +192,6 @@ function stopped(severity: Finding["severity"], text: string, hint: string | und
 function unwritable(text: string, hint: string | undefined): DirectoryVerdict {
   const finding: Finding = { check, severity: "failure", text, hint, code: "journal_unwritable" };
   return { finding, obstacle: "the directory cannot be written" };
-}
-
-/** What to type where this user may not look. */
-function asOwner(owner: string): string {
-  const who = owner === "root" ? "sudo" : `sudo -u ${owner}`;
-  return `run this as root or as its owner: ${who} flightline doctor`;
 }
 
 function octal(mode: number): string {

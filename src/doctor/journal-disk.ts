@@ -129,7 +129,7 @@ export function judgeMount(mount: Mount | undefined, dir: string): Finding {
       check,
       severity: "failure",
       text: `${dir} is on ${what}, which is mounted read-only`,
-      hint: `a disk with errors is remounted like this: see dmesg; then: mount -o remount,rw ${mountPoint}`,
+      hint: `a disk with errors is remounted like this: see sudo dmesg; then: sudo mount -o remount,rw ${mountPoint}`,
       code: "journal_unwritable",
       figures,
     };

@@ -140,7 +140,7 @@ export function judgeJournal(facts: JournalFileFacts, held: Held, schema: Schema
       check,
       severity: "failure",
       text: `${file} has ${formatBytes(bytes)} and should have ${formatBytes(wholeBytes)}: its end is missing`,
-      hint: `look at the kernel log for disk errors; ${keep}`,
+      hint: `look at the kernel log for disk errors (sudo dmesg); ${keep}`,
       code: "journal_damaged",
       figures,
     };
@@ -209,7 +209,7 @@ export function judgeWal({ file, walBytes, shmBytes }: JournalFileFacts, isHeld:
       check,
       severity: "warning",
       text: `the WAL has ${formatBytes(walBytes)}: somebody reads the journal without end, so that it never begins anew, or the disk is full`,
-      hint: `end the program that has it open: fuser -v ${file}`,
+      hint: `end the program that has it open: sudo fuser -v ${file}`,
       figures,
     };
   }

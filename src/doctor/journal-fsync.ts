@@ -3,27 +3,28 @@
  * that neither what else is examined falsifies it nor a disk that hangs can hold the doctor up.
  */
 import { spawn } from "node:child_process";
-import { readdir, rm } from "node:fs/promises";
-import { extname, join } from "node:path";
+import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { commitDueInMs, groupCountFor } from "../journal/commit-policy.ts";
-import { once, settledWithin } from "../lib/abort.ts";
+import { afterDelay, once, settledWithin } from "../lib/abort.ts";
 import { errorCode } from "../lib/fault.ts";
 import type { Finding } from "./finding.ts";
 import { median, roundedMs, shownMs } from "./lines.ts";
 
-const prefix = ".flightline-doctor-";
 const maxCount = 20;
 const budgetMs = 2000;
 /** One fsync may take longer than the budget. */
 const stepMs = 5000;
-/** For removing the file from a disk that hangs: then the kernel does it later. */
-const removeMs = 1000;
+/** The most for the process to remove its file once nobody listens; on a disk that hangs it does so later. */
+const leaveMs = 1000;
 
 export interface FsyncRun {
   readonly tookMs: readonly number[];
-  /** "ended": as it should; "late": an fsync did not return in time; else what the process said when it failed. */
-  readonly end: "ended" | "late" | "aborted" | { readonly failed: string };
+  /**
+   * "ended": as it should; "late": an fsync did not return in time; else what the process said when it
+   * failed, or the signal that ended it.
+   */
+  readonly end: "ended" | "late" | "aborted" | { readonly failed: string } | { readonly killedBy: string };
 }
 
 interface FsyncOptions {
@@ -32,25 +33,24 @@ interface FsyncOptions {
   readonly program?: string;
 }
 
-/** Leaves no file behind, however it ends. */
+/**
+ * Waits for nothing that a disk can hold up. The file that is made goes with the process, also when the disk comes
+ * back after all; only one that was killed leaves it, to the next one.
+ */
 export async function measureFsync(
   dir: string,
   signal: AbortSignal,
   options: FsyncOptions = {},
 ): Promise<FsyncRun> {
   if (signal.aborted) return { tookMs: [], end: "aborted" };
-  await sweep(dir);
-  const file = join(dir, `${prefix}${process.pid}`);
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(options.stepMs ?? stepMs)]);
+  const late = new AbortController();
+  const stopWaiting = afterDelay(options.stepMs ?? stepMs, () => late.abort());
   try {
-    const run = await runProcess(options.program ?? ownProgram(), file, limit);
+    const limit = AbortSignal.any([signal, late.signal]);
+    const run = await runProcess(options.program ?? ownProgram(), dir, limit);
     return run.end === "aborted" && !signal.aborted ? { ...run, end: "late" } : run;
   } finally {
-    // It has removed it itself, unless it was killed.
-    await settledWithin(
-      rm(file, { force: true }).catch(() => undefined),
-      removeMs,
-    );
+    stopWaiting();
   }
 }
 
@@ -59,26 +59,8 @@ function ownProgram(): string {
   return fileURLToPath(new URL(`./journal-fsync-process${extname(import.meta.filename)}`, import.meta.url));
 }
 
-/** What a doctor has left that was killed together with its child. */
-async function sweep(dir: string): Promise<void> {
-  // What is wrong with the directory shows when it is written to.
-  const names = (await readdir(dir).catch(() => [])).filter((name) => name.startsWith(prefix));
-  for (const name of names) {
-    if (isAlive(Number(name.slice(prefix.length)))) continue;
-    await rm(join(dir, name), { force: true }).catch(() => undefined);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return errorCode(error) === "EPERM";
-  }
-}
-
-async function runProcess(program: string, file: string, limit: AbortSignal): Promise<FsyncRun> {
-  const args = [program, file, String(maxCount), String(budgetMs), String(process.pid)];
+async function runProcess(program: string, dir: string, limit: AbortSignal): Promise<FsyncRun> {
+  const args = [program, dir, String(maxCount), String(budgetMs)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   const { promise, resolve } = Promise.withResolvers<FsyncRun["end"]>();
   let said = "";
@@ -92,16 +74,21 @@ async function runProcess(program: string, file: string, limit: AbortSignal): Pr
   child.on("error", (error) => {
     resolve({ failed: errorCode(error) ?? "it cannot be started" });
   });
-  child.on("close", (code) => {
-    resolve(code === 0 ? "ended" : { failed: /\bE[A-Z0-9]{2,}\b/.exec(complaint)?.[0] ?? "it ended early" });
+  child.on("close", (code, killedBy) => {
+    if (limit.aborted) resolve("aborted");
+    else if (killedBy !== null) resolve({ killedBy });
+    else
+      resolve(
+        code === 0 ? "ended" : { failed: /\bE[A-Z0-9]{2,}\b/.exec(complaint)?.[0] ?? "it ended early" },
+      );
   });
   const stopListening = once(limit, () => {
-    // Not waited for: in the middle of an fsync it dies only when the disk answers.
-    child.kill("SIGKILL");
+    // Not killed, which would leave its file: it ends when it finds nobody listening, and a disk that hangs would
+    // hold up a kill just as long.
     child.unref();
     child.stdout.destroy();
     child.stderr.destroy();
-    resolve("aborted");
+    void settledWithin(promise, leaveMs).then(() => resolve("aborted"));
   });
   try {
     const end = await promise;
@@ -127,10 +114,16 @@ interface FsyncFacts extends FsyncRun {
 export function judgeFsync({ tookMs, end, isInMemory, commitIntervalMs }: FsyncFacts): Finding {
   const check = "journal.fsync";
   const medianMs = median(tookMs);
-  const look = "look at the kernel log for disk errors (dmesg), and at what else writes there (iotop)";
+  const look =
+    "look at the kernel log for disk errors (sudo dmesg), and at what else writes there (sudo iotop)";
   if (end === "late") {
     const text = `an fsync of 4 KiB did not return within ${stepMs / 1000} s: the daemon stands still that long at each commit`;
     return { check, severity: "failure", text, hint: look };
+  }
+  if (typeof end === "object" && "killedBy" in end) {
+    const text = `not measured: the process that does it was ended by ${end.killedBy}`;
+    const hint = "try again; where memory is short the kernel ends processes, see sudo dmesg and free -m";
+    return { check, severity: "warning", text, hint };
   }
   if (typeof end === "object") {
     const full = end.failed === "ENOSPC" || end.failed === "EDQUOT";

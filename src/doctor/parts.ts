@@ -6,6 +6,7 @@ import { journalSchema } from "../journal/config.ts";
 import { defined } from "../lib/schema.ts";
 import type { MqttConfig } from "../mqtt/config.ts";
 import type { ProxyConfig } from "../net/config.ts";
+import { urlHost } from "../net/url-host.ts";
 import type { DaemonStatus } from "../status/daemon-status.ts";
 import { clockSchema } from "../systemd/config.ts";
 import { examineBroker } from "./broker.ts";
@@ -15,7 +16,8 @@ import { examineInfluxdb } from "./influxdb.ts";
 import { examineJournal } from "./journal.ts";
 import { examineSystemd, type SystemdDeps } from "./systemd.ts";
 
-export interface PartsDeps {
+/** Of systemd what tests put others in the place of. */
+export interface PartsDeps extends Pick<SystemdDeps, "systemctl" | "bootedDir"> {
   /** What a running daemon says of itself; undefined where none answers. Never rejects. */
   readonly daemon: (signal: AbortSignal) => Promise<DaemonStatus | undefined>;
   /** How long brokers are listened to; tests do not wait as long. */
@@ -91,5 +93,5 @@ function databaseParts(name: string, influx: InfluxConfig, about: "server" | "da
 
 /** What the connection is made to. */
 function hostOf(url: string, proxy: ProxyConfig | undefined): string {
-  return new URL(proxy?.url ?? url).hostname;
+  return urlHost(proxy?.url ?? url);
 }

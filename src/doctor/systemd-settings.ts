@@ -6,10 +6,8 @@ import { formatBytes } from "../lib/units.ts";
 import type { Finding } from "./finding.ts";
 import { pathList, type Shown, spanMs } from "./systemd-show.ts";
 
-const edit = "sudo systemctl edit flightline";
-
-/** A remark about one setting; undefined: it is as it should be. */
-type Rule = (shown: Shown) => Omit<Finding, "check"> | undefined;
+/** A remark about one setting; undefined: it is as it should be. `edit`: the command that changes this unit. */
+type Rule = (shown: Shown, edit: string) => Omit<Finding, "check"> | undefined;
 
 /** By the check that they belong to; each check gets one line at least. */
 const rules: Readonly<Record<string, readonly Rule[]>> = {
@@ -22,7 +20,7 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
 export function judgeSettings(shown: Shown): Finding[] {
   return Object.entries(rules).flatMap(([name, list]) => {
     const check = `systemd.${name}`;
-    const remarks = list.flatMap((rule) => rule(shown) ?? []);
+    const remarks = list.flatMap((rule) => rule(shown, `sudo systemctl edit ${shown.Id}`) ?? []);
     const fine: Finding = { check, severity: "ok", text: fineTexts[name]?.(shown) ?? "" };
     return remarks.length === 0 ? [fine] : remarks.map((remark): Finding => ({ check, ...remark }));
   });
@@ -50,7 +48,7 @@ function warning(text: string, hint: string): Omit<Finding, "check"> {
   return { severity: "warning", text, hint };
 }
 
-function typeRule({ Type }: Shown): ReturnType<Rule> {
+function typeRule({ Type }: Shown, edit: string): ReturnType<Rule> {
   if (Type === "notify" || Type === "notify-reload") return undefined;
   const hint = `${edit}: [Service] Type=notify`;
   if (Type === "forking" || Type === "oneshot") {
@@ -64,7 +62,7 @@ function typeRule({ Type }: Shown): ReturnType<Rule> {
 }
 
 /** Without a word about it Type=notify means main. */
-function accessRule({ NotifyAccess, WatchdogUSec }: Shown): ReturnType<Rule> {
+function accessRule({ NotifyAccess, WatchdogUSec }: Shown, edit: string): ReturnType<Rule> {
   if (NotifyAccess !== "none") return undefined;
   const hint = `${edit}: [Service] NotifyAccess=main`;
   if (!isTimed(WatchdogUSec)) return warning("NotifyAccess=none: systemd does not hear the daemon", hint);
@@ -83,7 +81,10 @@ function isTimed(span: string): boolean {
 /** A slow SD card holds one fsync up for seconds; and what nobody notices for longer is an outage of its own. */
 const watchdogMs = { least: 30_000, most: 600_000 };
 
-function watchdogRule({ WatchdogUSec, ExecMainStartTimestampMonotonic }: Shown): ReturnType<Rule> {
+function watchdogRule(
+  { WatchdogUSec, ExecMainStartTimestampMonotonic }: Shown,
+  edit: string,
+): ReturnType<Rule> {
   const ms = spanMs(WatchdogUSec);
   const hint = `${edit}: [Service] WatchdogSec=60`;
   // Until a unit is started, systemd shows "infinity" whatever its file says.
@@ -106,13 +107,13 @@ function watchdogRule({ WatchdogUSec, ExecMainStartTimestampMonotonic }: Shown):
   return warning(`WatchdogSec= is ${WatchdogUSec}: a daemon that is stuck stays so for that long`, hint);
 }
 
-function restartRule({ Restart }: Shown): ReturnType<Rule> {
+function restartRule({ Restart }: Shown, edit: string): ReturnType<Rule> {
   if (Restart === "always" || Restart === "on-failure") return undefined;
   const hint = `${edit}: [Service] Restart=always`;
   return warning(`Restart=${Restart}: after ${Restart === "no" ? "any" : "some"} crash it stays down`, hint);
 }
 
-function preventRule({ RestartPreventExitStatus, Restart }: Shown): ReturnType<Rule> {
+function preventRule({ RestartPreventExitStatus, Restart }: Shown, edit: string): ReturnType<Rule> {
   if (Restart === "no" || RestartPreventExitStatus.split(" ").includes("78")) return undefined;
   return warning(
     "RestartPreventExitStatus= lacks 78: a bad configuration is started again and again, which mends nothing",
@@ -120,7 +121,7 @@ function preventRule({ RestartPreventExitStatus, Restart }: Shown): ReturnType<R
   );
 }
 
-function limitRule({ StartLimitIntervalUSec, StartLimitBurst }: Shown): ReturnType<Rule> {
+function limitRule({ StartLimitIntervalUSec, StartLimitBurst }: Shown, edit: string): ReturnType<Rule> {
   if (spanMs(StartLimitIntervalUSec) === 0 || StartLimitBurst === "0") return undefined;
   return warning(
     `after ${StartLimitBurst} starts within ${StartLimitIntervalUSec} systemd gives up, and nobody starts it again`,
@@ -128,7 +129,7 @@ function limitRule({ StartLimitIntervalUSec, StartLimitBurst }: Shown): ReturnTy
   );
 }
 
-function killRule({ KillMode }: Shown): ReturnType<Rule> {
+function killRule({ KillMode }: Shown, edit: string): ReturnType<Rule> {
   if (KillMode === "mixed" || KillMode === "control-group") return undefined;
   const hint = `${edit}: [Service] KillMode=mixed`;
   return warning(`KillMode=${KillMode}: a child that hangs outlives the daemon`, hint);
@@ -137,14 +138,14 @@ function killRule({ KillMode }: Shown): ReturnType<Rule> {
 /** The daemon's own deadline is 10 s; after that come the databases. */
 const leastStopMs = 15_000;
 
-function stopRule({ TimeoutStopUSec }: Shown): ReturnType<Rule> {
+function stopRule({ TimeoutStopUSec }: Shown, edit: string): ReturnType<Rule> {
   const ms = spanMs(TimeoutStopUSec);
   if (ms === undefined || ms >= leastStopMs) return undefined;
   const text = `TimeoutStopSec= is ${TimeoutStopUSec}: it may be killed before its databases are closed, which takes 10 s and more`;
   return warning(text, `${edit}: [Service] TimeoutStopSec=20`);
 }
 
-function oomRule({ OOMPolicy }: Shown): ReturnType<Rule> {
+function oomRule({ OOMPolicy }: Shown, edit: string): ReturnType<Rule> {
   if (OOMPolicy !== "stop" && OOMPolicy !== "kill") return undefined;
   return warning(
     `OOMPolicy=${OOMPolicy}: when the kernel takes the process that queries InfluxDB, the daemon goes with it`,
@@ -155,14 +156,14 @@ function oomRule({ OOMPolicy }: Shown): ReturnType<Rule> {
 /** 106 MB at rest, 170 MB with the streams process at work, and room for a burst. */
 const leastMemoryBytes = 256 * 1024 * 1024;
 
-function memoryRule({ MemoryMax }: Shown): ReturnType<Rule> {
+function memoryRule({ MemoryMax }: Shown, edit: string): ReturnType<Rule> {
   const bytes = Number(MemoryMax);
   if (!(bytes > 0 && bytes < leastMemoryBytes)) return undefined;
   const text = `MemoryMax= is ${formatBytes(bytes)}: a burst of uplinks can need 250 MB, and the kernel kills the daemon for it`;
   return warning(text, `${edit}: [Service] MemoryMax=512M`);
 }
 
-function userRule({ User, DynamicUser }: Shown): ReturnType<Rule> {
+function userRule({ User, DynamicUser }: Shown, edit: string): ReturnType<Rule> {
   const hint = `${edit}: [Service] User=flightline, DynamicUser=no`;
   if (DynamicUser === "yes") {
     return warning(
@@ -174,7 +175,7 @@ function userRule({ User, DynamicUser }: Shown): ReturnType<Rule> {
   return warning("it runs as root, and needs no right of root's", hint);
 }
 
-function privilegesRule({ NoNewPrivileges, ProtectSystem, DropInPaths }: Shown): ReturnType<Rule> {
+function privilegesRule({ Id, NoNewPrivileges, ProtectSystem, DropInPaths }: Shown): ReturnType<Rule> {
   const off = [
     ...(NoNewPrivileges === "no" ? ["NoNewPrivileges=no"] : []),
     ...(ProtectSystem === "no" ? ["ProtectSystem=no"] : []),
@@ -184,6 +185,6 @@ function privilegesRule({ NoNewPrivileges, ProtectSystem, DropInPaths }: Shown):
   const text = `${off.join(" and ")}: ${where} takes away what limits a daemon that parses what a network sends`;
   return warning(
     text,
-    "systemctl cat flightline shows where; sudo systemctl revert flightline takes all drop-ins back",
+    `systemctl cat ${Id} shows where; sudo systemctl revert ${Id} takes all drop-ins back`,
   );
 }

@@ -17,10 +17,18 @@ export interface UnitContext {
   readonly starts: readonly StartStatus[];
 }
 
-/** Undefined: the unit is known to systemd. */
-export function judgeLoad({ Id, LoadState }: Shown): Finding | undefined {
+/** Undefined: the unit is known to systemd. `daemonPid`: as in `UnitContext`. */
+export function judgeLoad(
+  { Id, LoadState }: Shown,
+  daemonPid: UnitContext["daemonPid"],
+): Finding | undefined {
   const check = "systemd.unit";
   if (LoadState === "loaded") return undefined;
+  if (LoadState === "not-found" && daemonPid !== undefined) {
+    // The manager of a user, a container's, or a shell: it cannot be told from here, and may be meant.
+    const text = `${Id} is not installed; the daemon that answers (pid ${daemonPid}) was started by something else, which must start it again when it ends`;
+    return { check, severity: "skipped", text };
+  }
   if (LoadState === "not-found") {
     const text = `${Id} is not installed: nothing starts flightline at boot, and nobody watches it`;
     return {

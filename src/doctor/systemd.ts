@@ -2,7 +2,8 @@
  * What systemd does for Flightline on this machine, the clock, and the neighbours that systemd runs too. It only
  * asks: no unit is started, stopped or read anew.
  */
-import { stat } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
 import type { DaemonStatus } from "../status/daemon-status.ts";
 import { clockSyncProbe } from "../systemd/clock-sync.ts";
@@ -11,7 +12,7 @@ import { readUnits } from "../systemd/units.ts";
 import type { Examination, Finding } from "./finding.ts";
 import { shownSpan } from "./lines.ts";
 import { accountNames } from "./journal-directory.ts";
-import { judgeUnitDirectory } from "./systemd-directory.ts";
+import { judgeUnitDirectory, settingPaths } from "./systemd-directory.ts";
 import { judgeSettings } from "./systemd-settings.ts";
 import { type Shown, showUnit } from "./systemd-show.ts";
 import { judgeLoad, judgeNeighbours, judgeUnit, needsHere } from "./systemd-state.ts";
@@ -69,7 +70,7 @@ async function examineUnit(
   { dataDir, persistentLogDir = "/var/log/journal" }: SystemdDeps,
   report: Report,
 ): Promise<void> {
-  const unloaded = judgeLoad(shown);
+  const unloaded = judgeLoad(shown, daemon?.pid);
   if (unloaded !== undefined) {
     report(unloaded);
     return;
@@ -83,7 +84,8 @@ async function examineUnit(
   for (const finding of [...state, ...judgeSettings(shown)]) report(finding);
   const found = await stat(dataDir).catch(() => undefined);
   const owner = found === undefined ? undefined : (await accountNames())(found.uid);
-  report(judgeUnitDirectory(shown, { dataDir, owner, ownerId: found?.uid }));
+  const realPaths = await realPathsOf([dataDir, ...settingPaths(shown)]);
+  report(judgeUnitDirectory(shown, { dataDir, owner, ownerId: found?.uid, realPaths }));
   // Only where there is something to look up in it.
   if (state.every(({ severity }) => severity === "ok") || (await exists(persistentLogDir))) return;
   report({
@@ -92,6 +94,17 @@ async function examineUnit(
     text: "the log is kept in memory only: why flightline ended is forgotten at the next restart of the machine",
     hint: `sudo mkdir -p ${persistentLogDir} && sudo systemctl restart systemd-journald, if the flash can bear it`,
   });
+}
+
+async function realPathsOf(paths: readonly string[]): Promise<Map<string, string>> {
+  return new Map(await Promise.all(paths.map(async (path) => [path, await realPathOf(path)] as const)));
+}
+
+/** Also of one that is not there yet. */
+async function realPathOf(path: string): Promise<string> {
+  const real = await realpath(path).catch(() => undefined);
+  if (real !== undefined || path === dirname(path)) return real ?? path;
+  return join(await realPathOf(dirname(path)), basename(path));
 }
 
 async function examineNeighbours(deps: SystemdDeps, report: Report, signal: AbortSignal): Promise<void> {

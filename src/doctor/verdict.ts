@@ -33,11 +33,13 @@ interface NetworkFailure {
 export function networkFailure(peers: readonly PeerFindings[]): NetworkFailure | undefined {
   const complaints = peers.flatMap(({ part, host, findings }) =>
     findings.flatMap((finding) =>
-      // Two parts that complain of one host are one complaint, however their sentences call it.
-      isComplaint(finding) ? [{ where: part, fault: { code: finding.code, message: host }, finding }] : [],
+      isComplaint(finding) ? [{ where: part, host, fault: { code: finding.code }, finding }] : [],
     ),
   );
-  const cause = commonCause(complaints);
+  const cause = commonCause(
+    complaints,
+    peers.filter(isReached).map(({ host }) => host),
+  );
   if (cause === undefined) return undefined;
   return { finding: ofNetwork(cause.fault), behind: new Set(cause.behind.map(({ finding }) => finding)) };
 }
@@ -52,6 +54,13 @@ export function isNetworkKnown(peers: readonly PeerFindings[]): boolean {
 
 function isComplaint(finding: Finding): finding is Finding & { readonly code: string } {
   return finding.severity === "failure" && finding.code !== undefined;
+}
+
+/** A connection came about, or all that was examined there is well. */
+function isReached({ findings, isOver }: PeerFindings): boolean {
+  const well = findings.filter(({ severity }) => severity === "ok" || severity === "warning");
+  if (well.some(({ check }) => /\.(?:tcp|proxy)$/.test(check))) return true;
+  return isOver && well.length > 0 && findings.every(({ severity }) => severity !== "failure");
 }
 
 function ofNetwork({ code, message, hint }: Fault): Finding {

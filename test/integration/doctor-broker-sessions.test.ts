@@ -5,11 +5,12 @@ import { join } from "node:path";
 import { after, before, describe, test, type TestContext } from "node:test";
 import { Aedes } from "aedes";
 import mqtt, { type MqttClient } from "mqtt";
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { examineBroker, type BrokerDeps } from "../../src/doctor/broker.ts";
 import type { Finding } from "../../src/doctor/finding.ts";
 import type { MqttConfig } from "../../src/mqtt/config.ts";
 import { type Mosquitto, requireMosquitto } from "../support/mosquitto.ts";
+import { startScriptedBroker } from "../support/mqtt-script.ts";
 import { mqttConfig, runSource } from "../support/mqtt-source.ts";
 import { publishAll } from "../support/publisher.ts";
 import { listening } from "../support/tcp-server.ts";
@@ -202,6 +203,105 @@ test("aedes keeps no session and no subscription of it", async (t) => {
     readonly persistence: { countOffline(): Promise<{ subsCount: number; clientsCount: number }> };
   };
   assert.deepEqual(await persistence.countOffline(), { subsCount: 1, clientsCount: 1 });
+});
+
+describe("a kill leaves a broker nothing that grows", () => {
+  /** What is known of each connection to a broker that a kill could leave a session of. */
+  interface Seen {
+    readonly keptS: number;
+    /** A session that is kept for longer than a minute was there when it came. */
+    readonly besideLong: boolean;
+    readonly filters: string[];
+    farewellS?: number | undefined;
+  }
+
+  async function seenBy(t: TestContext, topics: readonly string[], refused = ""): Promise<Seen[]> {
+    const seen: Seen[] = [];
+    const known = new Map<Socket, Seen>();
+    const url = await startScriptedBroker(t, (packet, answer, socket) => {
+      const mine = known.get(socket);
+      if (packet.cmd === "connect") {
+        const keptS = packet.properties?.sessionExpiryInterval ?? 0;
+        const besideLong = seen.some((other) => other.keptS > 60 && other.farewellS !== 0);
+        const one = { keptS, besideLong, filters: [] };
+        known.set(socket, one);
+        seen.push(one);
+        const sessionPresent = packet.clean !== true && seen.some(({ filters }) => filters.length > 0);
+        answer({ cmd: "connack", reasonCode: 0, sessionPresent });
+      } else if (packet.cmd === "subscribe") {
+        const filters = packet.subscriptions.map(({ topic }) => topic);
+        if (filters.some((filter) => refused !== "" && filter.includes(refused))) {
+          socket.destroy();
+          return;
+        }
+        mine?.filters.push(...filters);
+        answer({ cmd: "suback", messageId: packet.messageId ?? 0, granted: filters.map(() => 1) });
+      } else if (packet.cmd === "pingreq") answer({ cmd: "pingresp" });
+      else if (packet.cmd === "disconnect") {
+        if (mine !== undefined) mine.farewellS = packet.properties?.sessionExpiryInterval;
+        socket.end();
+      }
+    });
+    const findings = await examine(mqttConfig({ url, topics: [...topics], protocol: "5" }));
+    assert.deepEqual(failures(findings), []);
+    assert.equal(findings.find(({ check }) => check.endsWith(".session"))?.severity, "ok");
+    return seen;
+  }
+
+  test("the session that is tried has a topic of its own, within those that are granted", async (t) => {
+    const rows: readonly (readonly [string, RegExp])[] = [
+      ["application/+/device/+/event/+", /^application\/ID\/device\/ID\/event\/ID$/],
+      ["$share/site/eu868/#", /^\$share\/flightline-dr\w+\/eu868\/ID$/],
+      ["one/topic", /^one\/topic\/ID$/],
+    ];
+    for (const [topic, expected] of rows) {
+      const seen = await seenBy(t, [topic]);
+      const kept = seen.filter(({ keptS, filters }) => keptS > 0 && filters.length > 0);
+      const filters = kept.flatMap((one) =>
+        one.filters.map((filter) => filter.replaceAll(/[\w-]+-dr\w{8}s/g, "ID")),
+      );
+      assert.equal(filters.length, 1);
+      assert.match(filters[0] ?? "", expected);
+    }
+  });
+
+  test("where the broker hangs up on that, it is one of those that are granted, for a minute", async (t) => {
+    const seen = await seenBy(t, ["application/#"], "application/flightline");
+    const kept = seen.filter(({ keptS, filters }) => keptS > 0 && filters.length > 0);
+    assert.deepEqual(
+      kept.map(({ keptS, filters }) => [keptS, ...filters]),
+      [[60, "application/#"]],
+    );
+  });
+
+  test("no session is asked for that lasts longer than a minute, but one that is ended at once", async (t) => {
+    const seen = await seenBy(t, ["application/#"]);
+    const long = seen.filter(({ keptS }) => keptS > 60);
+    assert.ok(
+      seen.every(({ besideLong }) => !besideLong),
+      "nothing else is done while it is there",
+    );
+    assert.deepEqual(long, [{ keptS: 3600, besideLong: false, filters: [], farewellS: 0 }]);
+    assert.ok(seen.some(({ keptS }) => keptS === 60));
+  });
+
+  test("mosquitto keeps nothing for a session that is left in MQTT 3.1.1, and drops nothing", async (t) => {
+    const broker = await requireMosquitto(t, { extraLines: ["max_queued_messages 1", "sys_interval 1"] });
+    if (broker === undefined) return;
+    const { url } = broker;
+    await examine(mqttConfig({ url, protocol: "3.1.1" }));
+    // What it subscribed to last, with a session, as a kill would leave it.
+    const filters = [...broker.log().matchAll(/^\S+: \t(application\S+) \(QoS 1\)$/gm)].map(
+      ([, filter = ""]) => filter,
+    );
+    const own = filters.filter((filter) => ours.test(filter));
+    assert.equal(own.length, 1, filters.join());
+    await absent(url, "left-behind", own[0] ?? "");
+    await publish(url, ["one", "two", "three"]);
+    const findings = await examine(mqttConfig({ url, protocol: "3.1.1" }));
+    const queue = findings.find(({ check }) => check.endsWith(".queue"));
+    assert.equal(queue?.severity, "ok", JSON.stringify(queue));
+  });
 });
 
 describe("an abort", () => {

@@ -6,9 +6,11 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, describe, test, type TestContext } from "node:test";
+import { Aedes } from "aedes";
 import { doctorCommand, type DoctorDeps, type DoctorOptions } from "../../src/cli/doctor.ts";
 import { exitCode } from "../../src/cli/io.ts";
-import { partsOf } from "../../src/doctor/parts.ts";
+import type { Part } from "../../src/doctor/doctor.ts";
+import { partsOf, type PartsDeps } from "../../src/doctor/parts.ts";
 import type { Shown } from "../../src/doctor/verdict.ts";
 import { Secret } from "../../src/lib/secret.ts";
 import { type InfluxStandInOptions, startInfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
@@ -156,6 +158,33 @@ describe("before a daemon ever ran", { concurrency: 2 }, () => {
     assert.equal(existsSync(place.dataDir), false, "the journal's directory is the daemon's to make");
   });
 
+  test("a daemon is asked once, however many parts want to know", async (t) => {
+    const folder = await temporaryFolder("doctor");
+    t.after(() => folder.remove());
+    const serviceSocket = join(folder.path, "control.sock");
+    let asked = 0;
+    const server = createServer((socket) => {
+      asked += 1;
+      socket.on("error", () => {}).end();
+    });
+    await new Promise<void>((resolve) => server.listen(serviceSocket, resolve));
+    t.after(() => server.close());
+    const place = await site(t, "mqtt://127.0.0.1:1", "http://127.0.0.1:1");
+    const answers: unknown[] = [];
+    const part = (id: string): Part => ({
+      id,
+      title: id,
+      examine: async (_report, signal) => void answers.push(await deps.daemon(signal)),
+    });
+    let deps: PartsDeps = { daemon: () => assert.fail("not this one") };
+    const partsOf: DoctorDeps["partsOf"] = (_config, given) => {
+      deps = given;
+      return [part("one"), part("other")];
+    };
+    await examine(place, { serviceSocket }, { partsOf });
+    assert.deepEqual([answers.length, asked], [2, 1]);
+  });
+
   test("as JSON: one document with everything that was found", async (t) => {
     const broker = await requireMosquitto(t);
     if (broker === undefined) return;
@@ -278,6 +307,30 @@ describe("the end", { concurrency: 2 }, () => {
       assert.match(finding(report, `${part}.finished`).text, /^not finished after 0\.5 s: /);
     }
     assert.equal(finding(report, "journal.directory").severity, "ok", "what is here has been looked at");
+  });
+
+  test("the end of its terminal ends it too, and leaves no session at a broker of MQTT 3.1.1", async (t) => {
+    const broker = await Aedes.createBroker();
+    t.after(() => broker.close());
+    const { port } = await listening(t, createServer(broker.handle));
+    const place = await site(t, `mqtt://127.0.0.1:${port}`, `http://127.0.0.1:${await blackHole(t)}`);
+    let hungUp = 0;
+    broker.authorizeSubscribe = (client, subscription, answer) => {
+      // The session that is kept: in the middle of the trial.
+      if (client?.id.endsWith("s")) {
+        hungUp += 1;
+        child.kill("SIGHUP");
+      }
+      answer(null, subscription);
+    };
+    const { child, done } = start("-c", place.config);
+    const { code, err } = await done;
+    assert.equal(hungUp, 1);
+    assert.deepEqual([code, err], [exitCode.failed, "interrupted: not everything has been looked at\n"]);
+    const { persistence } = broker as unknown as {
+      readonly persistence: { countOffline(): Promise<{ subsCount: number; clientsCount: number }> };
+    };
+    assert.deepEqual(await persistence.countOffline(), { subsCount: 0, clientsCount: 0 });
   });
 
   test("an interrupt ends it at once, with 1, in the middle of what it was doing", async (t) => {

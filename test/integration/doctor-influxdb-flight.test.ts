@@ -10,6 +10,7 @@ import { Secret } from "../../src/lib/secret.ts";
 import { startInfluxStandIn, type InfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
 import { connectProxy } from "../support/connect-proxy.ts";
 import { flushIntervalMs } from "../support/stand-in.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { listening } from "../support/tcp-server.ts";
 import { freePort, waitFor } from "../support/wait.ts";
 
@@ -102,6 +103,26 @@ describe("against the stand-in", () => {
     server.flightFaults.cloudErrors = true;
     const cloud = await examine(configOf(server.url, { token: new Secret("apiv3_other") }));
     assertFailure(cloud.of("token"), "flight_forbidden", /read permission/);
+  });
+
+  test("query_token alone is a token too, which a way in plaintext must not show", async (t) => {
+    const server = await standIn(t);
+    const { url } = await connectProxy(t);
+    const proxy = { url, setting: "influxdb.proxy" };
+    const { token: _, ...more } = configOf("http://127.0.0.1:1", { flightUrl: server.url, proxy });
+    const queries = await examine({ ...more, queryToken: new Secret(token) });
+    assert.equal(queries.of("tls").severity, "warning");
+    assert.match(queries.of("tls").text, /^the token travels in plaintext/);
+    assert.equal((await examine(more)).of("tls").severity, "ok");
+  });
+
+  test("no connection outlives it", async (t) => {
+    const proxy = await TcpProxy.start((await standIn(t)).port);
+    t.after(() => proxy.stop());
+    const { of } = await examine(configOf(`http://127.0.0.1:${proxy.port}`));
+    assert.equal(of("round_trip").severity, "ok");
+    assert.ok(proxy.accepted > 0);
+    await waitFor(() => proxy.open === 0, { what: "the connections to end" });
   });
 
   test("a database that is missing is a warning: it may be yet to be created", async (t) => {

@@ -279,7 +279,10 @@ describe("what is no InfluxDB 3", () => {
 
 describe("servers of other kinds and versions", () => {
   const listed = json(200, [{ "iox::database": "farm" }]);
-  const refusesLine = json(400, { error: "line protocol parsing error", data: {} });
+  const refusesLine = json(400, {
+    error: "line protocol parsing error",
+    data: { original_line: "flightline_doctor_as", line_number: 1, error_message: "no fields" },
+  });
 
   test("the newest release has no known bugs, and tells the retention", async (t) => {
     const { url } = await planted(t, {
@@ -298,7 +301,7 @@ describe("servers of other kinds and versions", () => {
     const cloud = (status: number) =>
       planted(t, {
         "POST /api/v3/write_lp": json(405, {}),
-        "POST /api/v2/write": json(status, { code: "invalid", message: "unable to parse" }),
+        "POST /api/v2/write": json(status, { code: "invalid", line: 1, message: "unable to parse" }),
       });
     const taken = await examine(configOf((await cloud(400)).url));
     assert.deepEqual([taken.of("token").severity, taken.of("write").severity], ["ok", "ok"]);
@@ -315,7 +318,7 @@ describe("servers of other kinds and versions", () => {
     const refuse = (status: number): Answers[string] => {
       return (request, response) => {
         request.on("data", (chunk: Buffer) => sent.push(`${request.url} ${chunk.toString()}`));
-        request.on("end", () => response.writeHead(status).end("{}"));
+        request.on("end", () => response.writeHead(status).end('{"code":"invalid","line":1,"message":"x"}'));
       };
     };
     const { url } = await planted(t, {
@@ -330,6 +333,66 @@ describe("servers of other kinds and versions", () => {
       /^\/api\/v3\/write_lp\?db=farm%2Fweek&precision=nanosecond&accept_partial=false [a-z_]+$/,
     );
     assert.match(sent[1] ?? "", /^\/api\/v2\/write\?bucket=farm%2Fweek&precision=ns [a-z_]+$/);
+  });
+
+  test("a refusal that is not the parser's proves nothing, and is quoted", async (t) => {
+    const error = "cannot write to soft-deleted database 'farm' - it is marked for deletion";
+    const otherLine = { error_message: "x", line_number: 2 };
+    const line = { code: "invalid", line: 1, message: "x" };
+    const refusals = [
+      ["Request blocked by policy", /HTTP 400: Request blocked by policy/],
+      [JSON.stringify({ error }), /soft-deleted database 'farm'/],
+      [JSON.stringify({ code: "invalid", message: error }), /soft-deleted database 'farm'/],
+      [JSON.stringify({ error: "partial", data: otherLine }), /partial: line 2: x/],
+      [JSON.stringify({ ...line, line: 2 }), /HTTP 400: x/],
+      [JSON.stringify({ ...line, code: "blocked" }), /HTTP 400: x/],
+      ["", /HTTP 400: nothing/],
+    ] as const;
+    for (const writeApi of ["v3", "v2"] as const) {
+      for (const [body, quoted] of refusals) {
+        const refuse: Answers[string] = (_request, response) => response.writeHead(400).end(body);
+        const { url } = await planted(t, {
+          "POST /api/v3/write_lp": refuse,
+          "POST /api/v2/write": refuse,
+        });
+        const { of } = await examine(configOf(url, { writeApi }));
+        assert.deepEqual([of("write").severity, of("token").severity], ["warning", "skipped"], body);
+        assert.match(of("write").text, quoted);
+      }
+    }
+  });
+
+  test("the v2 API of Core names no line: its v3 API proves for both, where v2 answers as InfluxDB", async (t) => {
+    const core = (message: unknown) =>
+      planted(t, {
+        "GET /ping": pong("3.12.2"),
+        "GET /api/v3/configure/database": listed,
+        "POST /api/v3/write_lp": refusesLine,
+        "POST /api/v2/write": json(400, message),
+      });
+    const { url, asked } = await core({ code: "invalid", message: "line protocol parse failed: x" });
+    const { of } = await examine(configOf(url, { writeApi: "v2" }));
+    assert.deepEqual([of("write").severity, of("write").figures], ["ok", { api: "v2" }]);
+    assert.ok(asked.includes("POST /api/v3/write_lp"));
+    const blocked = await core("blocked");
+    const found = await examine(configOf(blocked.url, { writeApi: "v2" }));
+    assert.equal(found.of("write").severity, "warning");
+    assert.ok(!blocked.asked.includes("POST /api/v3/write_lp"));
+  });
+
+  test("a list of databases that is refused as malformed is a token that is not understood", async (t) => {
+    const ask = (ping: Answers[string]) =>
+      planted(t, {
+        "GET /ping": ping,
+        "GET /api/v3/configure/database": json(400, { error: "Authorization header was malformed" }),
+        "POST /api/v3/write_lp": refusesLine,
+      });
+    const { of } = await examine(configOf((await ask(json(401, { error: "no" }))).url));
+    assertFailure(of("token"), "write_unauthorized", /token_file/);
+    assert.equal(of("write").text, "not tried: the token comes first");
+    // Who answers /ping to everybody has another reason.
+    const open = await examine(configOf((await ask(pong("3.12.2"))).url));
+    assert.deepEqual([open.of("token").severity, open.of("write").severity], ["ok", "ok"]);
   });
 
   test("Core that makes no further database says so to the write, too", async (t) => {

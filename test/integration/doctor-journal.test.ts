@@ -215,7 +215,7 @@ test("beside a running daemon it looks on, and changes nothing of what the daemo
 const run = promisify(execFile);
 
 async function examineElsewhere(dir: string): Promise<Finding[]> {
-  const { stdout } = await run(process.execPath, [doctor, dir]);
+  const { stdout } = await run(process.execPath, [doctor, dir], { timeout: 60_000, killSignal: "SIGKILL" });
   return JSON.parse(stdout) as Finding[];
 }
 
@@ -272,3 +272,29 @@ test("on ext4 an fsync is measured, and read-only it is a failure that names the
   assert.match(readOnly["journal.filesystem"]?.hint ?? "", new RegExp(`remount,rw ${path}$`));
   assert.match(readOnly["journal.fsync"]?.text ?? "", /^not tried: the directory cannot be written$/);
 });
+
+test("on a disk that is frozen it ends, and what it could not remove goes with the thaw", async (t) => {
+  const disk = mountPowerCutDisk(t);
+  if (disk === undefined) return;
+  const busy = { env: { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` } };
+  execFileSync("fsfreeze", ["--freeze", disk.path], busy);
+  try {
+    const findings = await examineElsewhere(disk.path);
+    const fsync = findings.find(({ check }) => check === "journal.fsync");
+    assert.match(fsync?.text ?? "", /did not return within 5 s/);
+  } finally {
+    execFileSync("fsfreeze", ["--unfreeze", disk.path], busy);
+  }
+  // It is made only now, by who was held up, and removed again.
+  const isOver = (): boolean => readdirSync("/proc").every((pid) => !commandOf(pid).includes(disk.path));
+  await waitFor(isOver, { timeoutMs: 10_000, what: "the end of who measures" });
+  assert.deepEqual(readdirSync(disk.path), ["lost+found"]);
+});
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -210,6 +210,9 @@ describe("planted faults", () => {
     server.faults.writeApi = "v2only";
     assert.equal((await write(server, "m f=1 1"))[0], 405);
     assert.deepEqual(await writeV2(server, "m f=1 1", "?bucket=farm"), [204, ""]);
+    const [status, body] = await writeV2(server, "m f=1 1\nm\n", "?bucket=farm");
+    const { code, line } = JSON.parse(body) as { readonly code: unknown; readonly line: unknown };
+    assert.deepEqual([status, code, line], [400, "invalid", 2]);
   });
 
   test("a client that gives up in the middle of a body harms nobody", async (t) => {

@@ -103,7 +103,7 @@ export async function handleWrite(
   if (fault?.kind === "hang") return { fate: "hang" };
   if (fault?.kind === "reset") return { fate: "destroy" };
 
-  const refuse = api === "v3" ? refuseV3 : refuseV2;
+  const refuse = api === "v3" ? refuseV3 : deps.faults.writeApi === "v2only" ? refuseClustered : refuseV2;
   const ingested = await accept(deps, parameters, body, requestId).catch((error: unknown) => {
     throw refuse(error);
   });
@@ -177,6 +177,14 @@ function refuseV2(error: unknown): Refused {
     return v2Error(400, `write buffer error: catalog update error: ${error.message}`);
   }
   return v2Error(400, `write buffer error: ${serverFailure(error)}`);
+}
+
+/** Clustered and Cloud name the line. */
+function refuseClustered(error: unknown): Refused {
+  if (!(error instanceof LineRefused)) return refuseV2(error);
+  const { line_number: line, error_message: why } = error.line;
+  const message = `failed to parse line protocol:\n  errors encountered on line(s):\n  error parsing line ${line} (1-based): ${why}`;
+  return new Refused({ status: 400, body: JSON.stringify({ code: "invalid", line, message }) });
 }
 
 function serverFailure(error: unknown): string {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { checkCommand } from "../../../src/cli/check.ts";
@@ -9,6 +10,23 @@ import { ConfigDirectory, minimal } from "../config/fixture.ts";
 
 const files = makeCertificates();
 after(() => files.remove());
+
+/** Of the client: made long ago, and valid for five days from now. */
+function ending(): string {
+  const cnf =
+    "[ca]\ndefault_ca=c\n[c]\nnew_certs_dir=.\ndatabase=index.txt\nrand_serial=yes\ndefault_md=sha256\n" +
+    "policy=p\n[p]\ncommonName=supplied\n";
+  writeFileSync(join(files.dir, "ca.cnf"), cnf);
+  writeFileSync(join(files.dir, "index.txt"), "");
+  const end = new Date(Date.now() + 5 * 86_400_000).toISOString().replaceAll(/[-:T]|\.\d+/g, "");
+  const time = ["-startdate", "20250101000000Z", "-enddate", end];
+  const signer = ["-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca.key"];
+  const args = ["ca", "-batch", "-notext", ...signer, ...time, "-in", "client.csr", "-out", "ending.pem"];
+  execFileSync("openssl", args, { cwd: files.dir, stdio: "pipe" });
+  return join(files.dir, "ending.pem");
+}
+
+const endingCert = ending();
 
 const secure = minimal.replace("http:", "https:");
 
@@ -29,7 +47,7 @@ test("check looks into TLS files and names the line of the key, also of a table 
   directory.write({
     "flightline.toml": `${secure}ca_file = "ca.pem"\n`,
     "ca.pem": "garbage",
-    "conf.d/10.toml": `\n[[mqtt]]\nurl = "mqtts://b"\ncert_file = "${files.clientCert}"\nkey_file = "${files.otherKey}"\n`,
+    "conf.d/10.toml": `\n[[mqtt]]\nurl = "mqtts://b"\ncert_file = "${endingCert}"\nkey_file = "${files.otherKey}"\n`,
   });
   const { code, text } = await check(directory);
   assert.equal(code, 78);
@@ -45,7 +63,7 @@ test("check looks into TLS files and names the line of the key, also of a table 
     `${directory.main}:7: influxdb.ca_file: ${caFile} cannot be used: it holds no BEGIN CERTIFICATE block`,
   );
   assert.ok(
-    lines[2]?.startsWith(`${inConfd}:4: mqtt[1].cert_file: warning: ${files.clientCert} expires on `),
+    lines[2]?.startsWith(`${inConfd}:4: mqtt[1].cert_file: warning: ${endingCert} expires on `),
     text,
   );
   const { ok, problems, remarks } = JSON.parse((await check(directory, true)).text) as {
@@ -70,7 +88,7 @@ test("a client certificate that has expired is a problem, one that will soon is 
   const old = await check(directory);
   assert.equal(old.code, 78);
   assert.match(old.text, /:8: influxdb\.cert_file: \S+old\.pem expired on \d{4}-\d\d-\d\d/);
-  directory.write({ "flightline.toml": text(files.clientCert) });
+  directory.write({ "flightline.toml": text(endingCert) });
   const soon = await check(directory);
   assert.equal(soon.code, 0);
   assert.match(soon.text, /:8: influxdb\.cert_file: warning: .* expires on .*\n.*\n.*: ok \(1 source/);

@@ -68,12 +68,17 @@ describe("a configuration that is right", () => {
     const [, ...said] = await examine(directory, {}, remarks);
     assert.deepEqual(
       said.map(({ severity, text: words, hint, code }) => [severity, words, hint, code]),
-      ["failure", "warning", "warning"].map((severity) => [
+      ["failure", "warning", "ok"].map((severity) => [
         severity,
         `${directory.main}:4: influxdb.ca_file: is bad`,
         "mend it",
         "c",
       ]),
+    );
+    const [, ...noted] = await examine(directory, {}, remarks.slice(2));
+    assert.deepEqual(
+      noted.map(({ text: words }) => words),
+      [`${directory.main}:4: influxdb.ca_file: is bad`, "3 files for TLS, all usable"],
     );
   });
 });

@@ -188,6 +188,23 @@ describe("the end", () => {
     assert.equal(found[0]?.text, "not finished after 0.03 s: nothing is known of it");
   });
 
+  test("unless told otherwise it stops the parts after 25 s, and is over within 30", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const part = new Led("deaf");
+    const { done } = examine([part]);
+    t.mock.timers.tick(24_999);
+    await turn();
+    assert.equal(part.signal?.aborted, false);
+    t.mock.timers.tick(1);
+    await turn();
+    assert.equal(part.signal.aborted, true);
+    t.mock.timers.tick(3000);
+    await turn();
+    const over = "over";
+    assert.notEqual(await Promise.race([done, turn(over)]), over);
+    assert.match((await done)[0]?.text ?? "", /^not finished after 25 s: /);
+  });
+
   test("an interrupt tells all parts to stop, and ends it although one does not", async () => {
     const [deaf, polite] = [new Led("deaf"), new Led("polite")];
     const stop = new AbortController();

@@ -50,14 +50,17 @@ test("files of another owner are a failure with the chown that cures it", () => 
 });
 
 test("everybody may not write to it", () => {
-  assert.match(judged({ look: { owner: 999, mode: 0o777, isDirectory: true } }), /^warning: .*chmod 750/);
+  assert.match(
+    judged({ look: { owner: 999, mode: 0o777, isDirectory: true } }),
+    /^warning: .*; sudo chmod 750/,
+  );
 });
 
 test("what this user may not see is skipped, and the rest with it, with what to type", () => {
   const other = { access: "EACCES", uid: 1000, files: [] };
   assert.match(
     judged(other),
-    /^skipped: not tried: .* is for the user flightline \(mode 700\); .*sudo -u flightline/,
+    /^skipped: not tried: .* is for the user flightline \(mode 700\); .*: sudo flightline doctor; /,
   );
   assert.match(judged(other), /; the directory cannot be looked into$/);
   assert.match(
@@ -67,7 +70,7 @@ test("what this user may not see is skipped, and the rest with it, with what to 
 });
 
 test("its owner who may not write is a failure, and so is a read-only disk", () => {
-  assert.match(judged({ access: "EACCES", uid: 999 }), /^failure: .*\(EACCES\); .*chmod u\+rwx/);
+  assert.match(judged({ access: "EACCES", uid: 999 }), /^failure: .*\(EACCES\); .*: sudo chmod u\+rwx/);
   assert.match(judged({ access: "EROFS" }), /^failure: .*\(EROFS\); .*read-only/);
 });
 

@@ -174,7 +174,10 @@ test("a WAL that is out of all proportion is a warning that names fuser", (t) =>
     isExpected: true,
   };
   const { severity, hint } = judgeWal(facts, true);
-  assert.deepEqual([severity, hint], ["warning", "end the program that has it open: fuser -v /d/journal.db"]);
+  assert.deepEqual(
+    [severity, hint],
+    ["warning", "end the program that has it open: sudo fuser -v /d/journal.db"],
+  );
   assert.equal(judgeWal({ ...facts, walBytes: 8 * 1024 * 1024 }, true).severity, "ok");
   assert.match(judgeWal({ ...facts, walBytes: 0 }, false).text, /^no WAL/);
   t.diagnostic(`SQLite ${sqliteVersion()}`);

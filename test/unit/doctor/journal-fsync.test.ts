@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { judgeFsync, measureFsync } from "../../../src/doctor/journal-fsync.ts";
 import { temporaryFolder, waitFor } from "../../support/wait.ts";
 
@@ -46,24 +49,50 @@ describe("the time of an fsync", () => {
     assert.equal(of("late").severity, "failure");
     assert.equal(of({ failed: "ENOSPC" }).code, "journal_full");
     assert.equal(of({ failed: "EIO" }).code, "journal_unwritable");
+    assert.deepEqual(
+      [of({ killedBy: "SIGKILL" }).severity, of({ killedBy: "SIGKILL" }).code],
+      ["warning", undefined],
+    );
+    assert.match(of({ killedBy: "SIGKILL" }).text, /was ended by SIGKILL$/);
     assert.equal(of("aborted").severity, "skipped");
     assert.equal(judged([]), "skipped: not tried: stopped before the first fsync");
   });
 });
 
 describe("measuring", () => {
-  /** A program in the place of ours: makes its file, and hangs as a dead disk does. */
-  const hanging = `
-    import { writeFileSync } from "node:fs";
-    writeFileSync(process.argv[2], "");
-    process.stdout.write("1.5\\n");
-    setInterval(() => {}, 1000);`;
+  const own = join(import.meta.dirname, "../../../src/doctor/journal-fsync-process.ts");
 
-  async function hangingProgram(folder: string): Promise<string> {
+  /** In the place of ours: makes its file, and hangs as a disk does, until there is a file `thawed` beside it. */
+  function hangingProgram(folder: string): { program: string; thaw: () => void } {
     const program = join(folder, "hanging.mjs");
-    writeFileSync(program, hanging);
+    const thawed = join(folder, "thawed");
+    writeFileSync(
+      program,
+      `import { existsSync, rmSync, writeFileSync } from "node:fs";
+      const file = process.argv[2] + "/.flightline-doctor-" + process.pid;
+      writeFileSync(file, "");
+      process.stdout.write("1.5\\n");
+      const cell = new Int32Array(new SharedArrayBuffer(4));
+      for (let n = 0; n < 600 && !existsSync(${JSON.stringify(thawed)}); n += 1) Atomics.wait(cell, 0, 0, 50);
+      rmSync(file);`,
+    );
+    return { program, thaw: () => writeFileSync(thawed, "") };
+  }
+
+  /** Ours, on a disk that takes a million fsyncs within a minute. */
+  function endlessProgram(folder: string): string {
+    const program = join(folder, "endless.mjs");
+    const url = JSON.stringify(pathToFileURL(own).href);
+    writeFileSync(program, `process.argv.splice(3, 2, "1000000", "60000"); await import(${url});`);
     return program;
   }
+
+  const appears = async (folder: string): Promise<void> => {
+    await waitFor(() => readdirSync(folder).length > 0, { what: "the file" });
+  };
+  const goes = async (folder: string): Promise<void> => {
+    await waitFor(() => readdirSync(folder).length === 0, { what: "an empty directory" });
+  };
 
   test("syncs some twenty times, and leaves nothing", async () => {
     await using folder = await temporaryFolder("doctor-fsync");
@@ -74,57 +103,99 @@ describe("measuring", () => {
     assert.deepEqual(readdirSync(folder.path), []);
   });
 
-  test("the program removes its file itself, for when nobody is there to do it, and measures for its own parent only", async () => {
-    await using folder = await temporaryFolder("doctor-fsync");
-    const program = join(import.meta.dirname, "../../../src/doctor/journal-fsync-process.ts");
-    const measure = (parent: number): string =>
-      execFileSync(process.execPath, [
-        program,
-        join(folder.path, "x"),
-        "3",
-        "1000",
-        String(parent),
-      ]).toString();
-    assert.match(measure(process.pid), /^(?:\d+\.\d{4}\n){3}$/);
-    assert.equal(measure(process.pid + 1), "");
-    assert.deepEqual(readdirSync(folder.path), []);
-  });
-
-  test("a disk that hangs is left after the time for one step, and the file goes", async () => {
+  test("a disk that hangs is left after the time for one step, and the file goes when it comes back", async () => {
     await using folder = await temporaryFolder("doctor-fsync");
     await using elsewhere = await temporaryFolder("doctor-fsync-program");
-    const program = await hangingProgram(elsewhere.path);
+    const { program, thaw } = hangingProgram(elsewhere.path);
+    const startMs = performance.now();
     const run = await measureFsync(folder.path, never, { program, stepMs: 700 });
     assert.deepEqual(run, { tookMs: [1.5], end: "late" });
-    assert.deepEqual(readdirSync(folder.path), []);
+    assert.ok(performance.now() - startMs < 5000);
+    assert.equal(readdirSync(folder.path).length, 1, "it hangs");
+    thaw();
+    await goes(folder.path);
+  });
+
+  test("who has left a disk that hangs can end", async () => {
+    await using folder = await temporaryFolder("doctor-fsync");
+    await using elsewhere = await temporaryFolder("doctor-fsync-program");
+    const { program, thaw } = hangingProgram(elsewhere.path);
+    const module = join(import.meta.dirname, "../../../src/doctor/journal-fsync.ts");
+    const code = `import { measureFsync } from ${JSON.stringify(pathToFileURL(module).href)};
+      const options = ${JSON.stringify({ program, stepMs: 500 })};
+      console.log(JSON.stringify(await measureFsync(${JSON.stringify(folder.path)}, new AbortController().signal, options)));`;
+    const args = ["--input-type=module", "--eval", code];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 15_000 });
+    assert.match(stdout, /"end":"late"/);
+    assert.equal(readdirSync(folder.path).length, 1, "it hangs");
+    thaw();
+    await goes(folder.path);
   });
 
   test("an abort ends it at once, and the file goes", async () => {
     await using folder = await temporaryFolder("doctor-fsync");
     await using elsewhere = await temporaryFolder("doctor-fsync-program");
-    const program = await hangingProgram(elsewhere.path);
     const stop = new AbortController();
-    const running = measureFsync(folder.path, stop.signal, { program });
-    await waitFor(() => readdirSync(folder.path).length > 0, { what: "the file" });
+    const running = measureFsync(folder.path, stop.signal, { program: endlessProgram(elsewhere.path) });
+    await appears(folder.path);
     stop.abort();
     assert.equal((await running).end, "aborted");
     assert.deepEqual(readdirSync(folder.path), []);
     assert.deepEqual(await measureFsync(folder.path, stop.signal), { tookMs: [], end: "aborted" });
   });
 
-  test("what a killed doctor has left is swept, what belongs to a living one or to others is not", async () => {
+  test("the process removes its file when its parent is killed, and whatever the terminal sends", async () => {
     await using folder = await temporaryFolder("doctor-fsync");
-    const dead = join(folder.path, ".flightline-doctor-4194399");
-    const living = join(folder.path, ".flightline-doctor-1");
-    for (const file of [dead, living, join(folder.path, "journal.db")]) writeFileSync(file, "");
+    const args = [own, folder.path, "1000000", "60000"];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    child.stdout.resume();
+    await appears(folder.path);
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) child.kill(signal);
+    // What the kernel does of a parent that is gone.
+    child.stdout.destroy();
+    assert.deepEqual(await once(child, "exit"), [0, null]);
+    assert.deepEqual(readdirSync(folder.path), []);
+  });
+
+  test("one that is killed is said to be, and the next one sweeps its file", async () => {
+    await using folder = await temporaryFolder("doctor-fsync");
+    await using elsewhere = await temporaryFolder("doctor-fsync-program");
+    const running = measureFsync(folder.path, never, { program: endlessProgram(elsewhere.path) });
+    await appears(folder.path);
+    const [name = ""] = readdirSync(folder.path);
+    process.kill(Number(name.slice(name.lastIndexOf("-") + 1)), "SIGKILL");
+    assert.deepEqual((await running).end, { killedBy: "SIGKILL" });
+    assert.deepEqual(readdirSync(folder.path), [name]);
     await measureFsync(folder.path, never);
-    assert.equal(existsSync(dead), false);
-    assert.deepEqual(readdirSync(folder.path).toSorted(), [".flightline-doctor-1", "journal.db"]);
+    assert.deepEqual(readdirSync(folder.path), []);
+  });
+
+  test("what belongs to a living one or to others is not swept", async () => {
+    await using folder = await temporaryFolder("doctor-fsync");
+    const others = [".flightline-doctor-1", ".flightline-doctor-4194399.old", ".flightline-doctor-notes"];
+    for (const name of [...others, ".flightline-doctor-4194399", "journal.db"])
+      writeFileSync(join(folder.path, name), "");
+    await measureFsync(folder.path, never);
+    assert.deepEqual(readdirSync(folder.path).toSorted(), [...others, "journal.db"]);
+  });
+
+  test("nor is one in the way that a process of the same number has left, as in a container", async () => {
+    await using folder = await temporaryFolder("doctor-fsync");
+    await using elsewhere = await temporaryFolder("doctor-fsync-program");
+    const program = join(elsewhere.path, "again.mjs");
+    writeFileSync(
+      program,
+      `import { writeFileSync } from "node:fs";
+      writeFileSync(process.argv[2] + "/.flightline-doctor-" + process.pid, "");
+      await import(${JSON.stringify(pathToFileURL(own).href)});`,
+    );
+    assert.equal((await measureFsync(folder.path, never, { program })).end, "ended");
+    assert.deepEqual(readdirSync(folder.path), []);
   });
 
   test("a directory that cannot be written is said by its errno", async () => {
     const run = await measureFsync("/proc/self", never);
-    assert.ok(typeof run.end === "object");
+    assert.ok(typeof run.end === "object" && "failed" in run.end);
     assert.match(run.end.failed, /^E(?:NOENT|ACCES|PERM)$/);
   });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { Finding } from "../../../src/doctor/finding.ts";
@@ -8,8 +8,10 @@ import { judgeSettings } from "../../../src/doctor/systemd-settings.ts";
 import { pathList, parseShown, showUnit, spanMs } from "../../../src/doctor/systemd-show.ts";
 import { judgeLoad, judgeNeighbours, judgeUnit, needsHere } from "../../../src/doctor/systemd-state.ts";
 import { examineSystemd, judgeClock, type SystemdDeps } from "../../../src/doctor/systemd.ts";
+import type { DaemonStatus, UnitStatus } from "../../../src/status/daemon-status.ts";
 import type { Unit } from "../../../src/systemd/units.ts";
 import { temporaryFolder } from "../../support/wait.ts";
+import { daemonStatus } from "../status/fixture.ts";
 import { recorded } from "./systemd-samples.ts";
 
 const never = new AbortController().signal;
@@ -74,6 +76,23 @@ describe("the settings", () => {
     assert.match(of({ DynamicUser: "yes" })[3] ?? "", /^warning: DynamicUser/);
   });
 
+  test("the borders: half a minute to ten for the watchdog, 15 s for a stop, 256 MiB", () => {
+    const of = (changes: Partial<typeof recorded.active>): Set<string> =>
+      new Set(judgeSettings({ ...recorded.active, ...changes }).map(({ severity }) => severity));
+    for (const WatchdogUSec of ["30s", "10min"]) assert.deepEqual(of({ WatchdogUSec }), new Set(["ok"]));
+    for (const WatchdogUSec of ["29s", "10min 1s"]) assert.ok(of({ WatchdogUSec }).has("warning"));
+    assert.deepEqual(of({ TimeoutStopUSec: "15s" }), new Set(["ok"]));
+    assert.ok(of({ TimeoutStopUSec: "14s" }).has("warning"));
+    assert.deepEqual(of({ MemoryMax: String(256 * 1024 * 1024) }), new Set(["ok"]));
+    assert.ok(of({ MemoryMax: String(256 * 1024 * 1024 - 1) }).has("warning"));
+  });
+
+  test("are cured in the unit that has them, whatever its name", () => {
+    const hints = judgeSettings({ ...recorded.weak, Id: "lora@a.service" }).map(({ hint = "" }) => hint);
+    assert.ok(hints.length > 0);
+    for (const hint of hints) assert.match(hint, /systemctl (?:edit|revert) lora@a\.service/);
+  });
+
   test("the watchdog of a unit that was never started is not known, and not taken for none", () => {
     assert.equal(recorded.never.WatchdogUSec, "infinity");
     assert.deepEqual(severities(judgeSettings(recorded.never))["systemd.watchdog"], ["skipped"]);
@@ -93,10 +112,20 @@ describe("the unit", () => {
   });
 
   test("that is not there, masked or broken is told apart", () => {
-    assert.equal(judgeLoad(recorded.active), undefined);
-    assert.deepEqual(judgeLoad(recorded.unknown)?.severity, "warning");
-    assert.match(judgeLoad(recorded.masked)?.hint ?? "", /unmask/);
-    assert.match(judgeLoad({ ...recorded.active, LoadState: "bad-setting" })?.text ?? "", /bad-setting/);
+    assert.equal(judgeLoad(recorded.active, undefined), undefined);
+    assert.deepEqual(judgeLoad(recorded.unknown, undefined)?.severity, "warning");
+    assert.match(judgeLoad(recorded.masked, undefined)?.hint ?? "", /unmask/);
+    assert.match(
+      judgeLoad({ ...recorded.active, LoadState: "bad-setting" }, undefined)?.text ?? "",
+      /bad-setting/,
+    );
+  });
+
+  test("that is not there is none of our business where a daemon answers", () => {
+    const { severity, text, hint } = judgeLoad(recorded.unknown, 4711) ?? assert.fail();
+    assert.deepEqual([severity, hint], ["skipped", undefined]);
+    assert.match(text, /the daemon that answers \(pid 4711\) was started by something else/);
+    assert.equal(judgeLoad(recorded.masked, 4711)?.severity, "failure");
   });
 
   test("that waits for its restart is a failure with what ended it", () => {
@@ -193,9 +222,75 @@ describe("the directory of the journal", () => {
 
   test("is never where the unit cannot see it", () => {
     const open = { ReadWritePaths: "/home/pi/data /tmp/data" };
-    assert.match(judged(open, "/home/pi/data", "flightline"), /^failure: .*ProtectHome=yes/);
+    for (const dir of ["/home/pi/data", "/root/data", "/run/user/1000/data"])
+      for (const ProtectHome of ["yes", "tmpfs"])
+        assert.match(judged({ ...open, ProtectHome }, dir, "flightline"), /^failure: .*\(ProtectHome=/, dir);
+    assert.match(judged(open, "/homes/data", "flightline"), /^failure: .*\(ProtectSystem=strict\)/);
     assert.match(judged(open, "/tmp/data", "flightline"), /^failure: .*PrivateTmp=yes/);
+    assert.match(judged(open, "/var/tmp/data", "flightline"), /^failure: .*PrivateTmp=yes/);
     assert.match(judged({ ...open, PrivateTmp: "no" }, "/tmp/data", "flightline"), /^ok: /);
+    const hidden = { ReadWritePaths: "/srv/a/b", InaccessiblePaths: "-/srv/a" };
+    assert.match(
+      judged(hidden, "/srv/a/b", "flightline"),
+      /^failure: the unit does not see \/srv\/a\/b \(InaccessiblePaths=\/srv\/a\)/,
+    );
+  });
+
+  test("is where a mount brings it to what the unit has for itself", () => {
+    const bound = { ProtectHome: "tmpfs", BindPaths: "/home/pi/data:/home/pi/data:rbind" };
+    assert.match(judged(bound, "/home/pi/data", "flightline"), /^ok: /);
+    assert.match(judged(bound, "/home/pi/other", "flightline"), /^failure: /);
+    assert.match(judged({ ...bound, ProtectHome: "yes" }, "/home/pi/data", "flightline"), /^failure: /);
+  });
+
+  test("among homes that are only read it needs to be opened; without their protection it is open", () => {
+    const dir = "/home/pi/flightline";
+    const ProtectHome = "read-only";
+    assert.match(
+      judged({ ProtectHome }, dir, "flightline"),
+      /^failure: .*may not write.*\(ProtectHome=read-only\).*ReadWritePaths=\/home\/pi\/flightline$/,
+    );
+    assert.match(judged({ ProtectHome, ReadWritePaths: dir }, dir, "flightline"), /^ok: /);
+    assert.match(judged({ ProtectHome: "no" }, dir, "flightline"), /^ok: /);
+  });
+
+  test("is judged by the innermost path that a setting names, and of one path by the strictest", () => {
+    const loose = { ProtectSystem: "no" };
+    const outer = { ...loose, ReadOnlyPaths: "/srv", ReadWritePaths: "/srv/a" };
+    assert.match(judged(outer, "/srv/a/b", "flightline"), /^ok: /);
+    assert.match(judged(outer, "/srv/b", "flightline"), /^failure: .*\(ReadOnlyPaths=\/srv\)/);
+    const inner = { ...loose, ReadOnlyPaths: "/srv/a", ReadWritePaths: "/srv" };
+    assert.match(judged(inner, "/srv/a/b", "flightline"), /^failure: .*ReadWritePaths=\/srv\/a\/b$/);
+    const same = { ReadOnlyPaths: "/srv/a", ReadWritePaths: "/srv/a" };
+    assert.match(judged(same, "/srv/a", "flightline"), /^failure: .*take that path out/);
+    assert.match(judged({ ...loose, ReadOnlyPaths: "/" }, "/home/a", "flightline"), /^failure: /);
+  });
+
+  test("may be any of the directories that systemd makes for the unit", () => {
+    assert.match(
+      judged({ CacheDirectory: "lora" }, "/var/cache/lora/data", "root"),
+      /^ok: .*CacheDirectory= gives/,
+    );
+    assert.match(judged({}, "/var/cache/lora", "flightline"), /^failure: /);
+  });
+
+  test("is where its symbolic links lead, and so are the paths of the settings", () => {
+    const unit = { ...recorded.active, ReadWritePaths: "/mnt/ssd" };
+    const at = (dataDir: string, links: Record<string, string>): string =>
+      judgeUnitDirectory(unit, {
+        dataDir,
+        owner: "flightline",
+        realPaths: new Map(Object.entries(links)),
+      }).severity;
+    assert.equal(at("/srv/data", { "/srv/data": "/mnt/ssd/flightline" }), "ok");
+    assert.equal(at("/srv/data", {}), "failure");
+    assert.equal(at("/mnt/ssd/data", { "/mnt/ssd/data": "/srv/data" }), "failure");
+    assert.equal(at("/srv/data", { "/mnt/ssd": "/srv" }), "ok");
+    const other = judgeUnitDirectory(
+      { ...unit, Id: "lora@a.service" },
+      { dataDir: "/srv/x", owner: "flightline" },
+    );
+    assert.equal(other.hint, "sudo systemctl edit lora@a.service: [Service] ReadWritePaths=/srv/x");
   });
 });
 
@@ -336,6 +431,58 @@ describe("examining", () => {
     assert.deepEqual(new Set(findings.map(({ severity }) => severity)), new Set(["ok", "skipped"]));
     assert.ok(findings.some(({ check }) => check === "systemd.directory"));
     assert.ok(!findings.some(({ check }) => check === "systemd.log"));
+  });
+
+  test("the unit is that of the daemon of this directory, and no other daemon's", async () => {
+    const ours: UnitStatus = {
+      unit: "lora@a.service",
+      isOurs: true,
+      activeState: "active",
+      subState: "running",
+      result: "success",
+      restarts: 0,
+      lastExit: undefined,
+      sinceAtMs: undefined,
+      isLooping: false,
+    };
+    const units = [{ ...ours, unit: "mosquitto.service", isOurs: false }, ours];
+    const ofDaemon = async (dataDir: string): Promise<string> => {
+      const daemon = async (): Promise<DaemonStatus> => daemonStatus({ dataDir, units });
+      // Says for which unit it was asked.
+      const script = `case "$*" in *mosquitto*) ;; *) for unit; do :; done; echo "Id=$unit"; echo LoadState=masked ;; esac`;
+      return textOf(await examine(script, { daemon }), / is masked: /).text;
+    };
+    assert.match(await ofDaemon("/var/lib/flightline"), /^lora@a\.service /);
+    assert.match(await ofDaemon("/srv/another"), /^flightline\.service /);
+  });
+
+  test("a unit that is not installed is skipped only where the daemon of this directory answers", async () => {
+    const ofDaemon = async (dataDir: string): Promise<string | undefined> => {
+      const daemon = async (): Promise<DaemonStatus> => daemonStatus({ dataDir, units: [] });
+      const findings = await examine(answering(recorded.unknown), { daemon });
+      return findings.find(({ check }) => check === "systemd.unit")?.severity;
+    };
+    assert.equal(await ofDaemon("/var/lib/flightline"), "skipped");
+    assert.equal(await ofDaemon("/srv/another"), "warning");
+  });
+
+  test("a directory that is a link is judged by where it leads", async () => {
+    await using folder = await temporaryFolder("doctor-link");
+    const data = join(folder.path, "data");
+    mkdirSync(join(folder.path, "disk"));
+    symlinkSync(join(folder.path, "disk"), data);
+    const unit = {
+      ...recorded.active,
+      User: String(process.geteuid?.()),
+      PrivateTmp: "no",
+      ReadWritePaths: join(folder.path, "disk"),
+    };
+    const of = async (dataDir: string): Promise<string | undefined> =>
+      (await examine(answering(unit), { dataDir })).find(({ check }) => check === "systemd.directory")
+        ?.severity;
+    assert.equal(await of(data), "ok");
+    assert.equal(await of(join(folder.path, "elsewhere")), "failure");
+    assert.notEqual(await of(join(data, "not", "yet")), "failure");
   });
 
   test("a log that is kept in memory matters only after an end that it would explain", async () => {

@@ -40,6 +40,20 @@ describe("the lowest failing layer", () => {
     );
   });
 
+  test("where another part has a connection to somewhere else, the uplink is not down", () => {
+    const ways = [peer("a", "10.9.9.9", "host_unreachable"), peer("b", "10.9.9.8", "host_unreachable")];
+    const line = (check: string, severity: Severity): Finding => ({ check, severity, text: "" });
+    const beside = (host: string, isOver: boolean, ...findings: readonly Finding[]): string | undefined =>
+      causeOf(...ways, { part: "c", host, findings, isOver });
+    const refused: Finding = { ...line("broker.c.connect", "failure"), code: "broker_bad_credentials" };
+    assert.equal(beside("10.9.9.7", true, line("broker.c.tcp", "ok"), refused), undefined);
+    assert.equal(beside("10.9.9.7", true, line("flight.c.query", "ok")), undefined);
+    assert.equal(beside("127.0.0.1", true, line("broker.c.tcp", "ok")), "uplink_down");
+    assert.equal(beside("10.9.9.7", true, line("broker.c.name", "ok"), refused), "uplink_down");
+    assert.equal(beside("10.9.9.7", true, line("broker.c.tcp", "skipped")), "uplink_down");
+    assert.equal(beside("10.9.9.7", false, line("broker.c.name", "ok")), "uplink_down");
+  });
+
   test("a warning is no complaint", () => {
     const doubt: Finding = { check: "b.x", severity: "warning", text: "b", code: "name_lookup_failed" };
     const doubtful: PeerFindings = { part: "b", host: "i", findings: [doubt], isOver: true };
