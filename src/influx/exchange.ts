@@ -2,7 +2,7 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import { once } from "../lib/abort.ts";
 import { Fault, errorCode } from "../lib/fault.ts";
 import { causes } from "../net/causes.ts";
-import { diagnose, faultOfCause, type Peer } from "../net/diagnose.ts";
+import { behindProxy, diagnose, faultOfCause, type Peer } from "../net/diagnose.ts";
 import type { Answer } from "./outcome.ts";
 
 /**
@@ -48,7 +48,7 @@ export async function send(exchange: Exchange): Promise<ReceivedAnswer> {
   const { request, body, peer, timeoutMs, maxAnswerBytes, signal } = exchange;
   return await new Promise<ReceivedAnswer>((resolve, reject) => {
     const phase = watchPhase(request);
-    const timer = setTimeout(() => stop(timedOut(phase(), exchange)), timeoutMs);
+    const timer = setTimeout(() => stop(behindProxy(timedOut(phase(), exchange), peer.proxy)), timeoutMs);
     const stopListening = once(signal, () => stop(signal.reason));
 
     function finish(): void {
@@ -61,7 +61,7 @@ export async function send(exchange: Exchange): Promise<ReceivedAnswer> {
         finish();
         resolve(answer);
       } catch (error) {
-        stop(diagnose(error, peer));
+        stop(behindProxy(diagnose(error, peer), peer.proxy));
       }
     }
     function stop(reason: unknown): void {
@@ -128,9 +128,9 @@ function failed(error: Error, request: ClientRequest, peer: Peer, phase: Phase):
   const closed = code === "ECONNRESET" || code === "EPIPE";
   // Of a handshake that ends by FIN, Node.js says so itself.
   if (closed && phase === "connecting" && peer.url.startsWith("https:")) {
-    return faultOfCause(causes.closedInHandshake, peer, "");
+    return behindProxy(faultOfCause(causes.closedInHandshake, peer, ""), peer.proxy);
   }
-  const fault = diagnose(error, peer);
+  const fault = behindProxy(diagnose(error, peer), peer.proxy);
   return closed && request.reusedSocket ? new StaleConnection(fault) : fault;
 }
 

@@ -74,7 +74,7 @@ export function createTransport(
   const token = config.token?.reveal() ?? "";
   assert(/^[\x21-\x7e]*$/.test(token), "the configuration let a token through that no header can carry");
   const redact = redactor(token);
-  const peer: Peer = { target: "write", url: config.url };
+  const peer: Peer = { target: "write", url: config.url, proxy: config.proxy };
   const open = requestMaker(config, token, use.errand);
   const underWay = new Set<ClientRequest>();
   const closing = new AbortController();

@@ -180,7 +180,7 @@ export const mqttSchema = table(shape)
       connectTimeoutMs: source.connect_timeout,
       stateTopic: source.state_topic,
       tls: compileTls(source),
-      proxy: compileProxy(source, source.name === undefined ? "mqtt" : `mqtt.${source.name}`),
+      proxy: compileProxy(source, "mqtt"),
     }),
   );
 

@@ -81,6 +81,25 @@ const reasons: Readonly<Record<number, Reason>> = {
     message: "the broker refused a packet as too large",
     hint: "raise the broker's maximum packet size",
   },
+  // An account, a plan or a rule of the broker's allows only so much at a time.
+  151: {
+    code: "broker_refused",
+    disposition: "retry",
+    message: "the broker says that a quota is exceeded (reason code 151)",
+    hint: "raise the limit of connections, sessions or messages of this user in the broker, or let others use less; see its log for which one it is",
+  },
+  157: {
+    code: "broker_refused",
+    disposition: "retry",
+    message: "the broker has moved to another address for good (reason code 157)",
+    hint: "ask whoever runs it for the new address, and name that as url in [[mqtt]]",
+  },
+  159: {
+    code: "broker_refused",
+    disposition: "retry",
+    message: "the broker takes no more connections for now: too many came in a short time (reason code 159)",
+    hint: "it is tried again, ever less often; when it goes on, see in the broker's log who connects again and again, or raise its limit (EMQX: max_conn_rate of the listener)",
+  },
 };
 
 /** The broker does not speak the protocol version that we asked for (CONNACK 1, or 132 in MQTT 5). */

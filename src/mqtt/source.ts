@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import { Fault } from "../lib/fault.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import type { Beat } from "../lib/pulse.ts";
+import { behindProxy } from "../net/diagnose.ts";
 import { Outages } from "../net/probe-outage.ts";
 import type { MqttConfig } from "./config.ts";
 import type { ProtocolVersion } from "./connect-options.ts";
@@ -159,7 +160,7 @@ export class Source {
         return "fall_back";
       }
       if (isUnsupportedVersion(error)) return connectFault(error, config.url);
-      if (error instanceof Fault) return error;
+      if (error instanceof Fault) return behindProxy(error, config.proxy);
       throw error;
     }
   }

@@ -221,6 +221,49 @@ describe("a prepared statement", () => {
     }
   });
 
+  test("of which the server says what cannot be read is closed there, and the fault names the request", async () => {
+    const unreadable: MessageInitShape<typeof ActionCreatePreparedStatementResultSchema>[] = [
+      { datasetSchema: bytes("schema") },
+      { parameterSchema: bytes("schema") },
+    ];
+    for (const init of unreadable) {
+      const { said, answers } = statements((old) => old);
+      await using on = await sqlStage({
+        action: (type, body, reply) =>
+          type === "CreatePreparedStatement"
+            ? created({ preparedStatementHandle: bytes("h"), ...init })
+            : (answers.action?.(type, body, reply) ?? assert.fail("there are answers")),
+      });
+      const made = on.client.sql.prepare("SELECT 1", { requestId: "r-8" });
+      await assert.rejects(made, isFault("flight_bad_stream", /\(request r-8\)$/));
+      assert.deepEqual(said, ["close h"]);
+    }
+    await using on = await sqlStage({ action: () => new Uint8Array(0) });
+    const made = on.client.sql.prepare("SELECT 1", { requestId: "r-8" });
+    await assert.rejects(made, isFault("flight_bad_answer", /\(request r-8\)$/));
+  });
+
+  test("that is closed while it is bound closes the handle that the binding gives", async () => {
+    const { said, answers } = statements((old) => `${old}+1`);
+    const asked = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    await using on = await sqlStage({
+      ...answers,
+      put: async (puts, reply) => {
+        asked.resolve();
+        await goOn.promise;
+        await answers.put?.(puts, reply);
+      },
+    });
+    const statement = await on.client.sql.prepare("SELECT $1");
+    const binding = statement.bind({ 1: 1 });
+    await asked.promise;
+    const closing = statement.close();
+    goOn.resolve();
+    await Promise.all([binding, closing]);
+    assert.deepEqual(said.slice(1), ["bind h", "close h+1"]);
+  });
+
   test("is made although the server is just starting, but not against the caller's will", async () => {
     let calls = 0;
     await using on = await sqlStage({

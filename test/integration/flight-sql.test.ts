@@ -15,11 +15,18 @@ import {
 import type { FlightStream } from "../../src/influx/flight/api.ts";
 import type { Reply } from "../support/flight-server.ts";
 import { at, encapsulated, here, sqlStage, unpackCommand } from "../support/flight-sql-stage.ts";
+import { waitFor } from "../support/wait.ts";
 import { batchMessage, isFault, messages, rowsFrom, schemaMessage } from "../unit/influx/flight/fixture.ts";
 
 async function send(reply: Reply, ...batches: readonly number[]): Promise<void> {
   for (const message of messages(...batches)) await reply.send(message);
 }
+
+async function untilOver({ signal }: Reply): Promise<void> {
+  await new Promise((resolve) => signal.addEventListener("abort", resolve));
+}
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 const readsAll = { doGet: async (_: Uint8Array, reply: Reply) => await send(reply, 3) };
 
@@ -127,6 +134,20 @@ describe("a question", () => {
     const long = "x".repeat(4 * 1024 * 1024);
     await assert.rejects(on.client.sql.statement(long).all(), isFault("flight_bad_parameter", /bytes long/));
     await assert.rejects(on.client.sql.prepare("\ud83d"), isFault("flight_bad_parameter"));
+    const half = "x\ud800";
+    const { sql } = on.client;
+    const asked: FlightStream[] = [
+      sql.schemas({ catalog: half }),
+      sql.schemas({ pattern: half }),
+      sql.tables({ tablePattern: half }),
+      sql.tables({ schemaPattern: half }),
+      sql.tables({ types: ["VIEW", half] }),
+      sql.primaryKeys({ table: half }),
+      sql.importedKeys({ table: "room", schema: half }),
+      sql.crossReference({ table: "room" }, { table: "other", catalog: half }),
+    ];
+    const refused = isFault("flight_bad_parameter", /"x\ufffd" contains half a character/);
+    for (const stream of asked) await assert.rejects(stream.all(), refused);
     assert.deepEqual(on.methods, []);
   });
 });
@@ -143,6 +164,39 @@ describe("an answer", () => {
     });
     assert.deepEqual(await on.client.sql.statement("SELECT 1").rows().collect(), rowsFrom(0, 10));
     assert.deepEqual(on.methods, ["GetFlightInfo", "DoGet", "DoGet", "DoGet"]);
+  });
+
+  test("has no silence before a later part of it begins, only in it", async () => {
+    await using on = await sqlStage({
+      info: () => here("a", "b"),
+      doGet: async (ticket, reply, call) => {
+        if (text(ticket) === "b") await sleep(300);
+        await reply.send(schemaMessage);
+        await reply.send(batchMessage(5, call === 1 ? 0 : 5));
+        if (call === 4) await untilOver(reply);
+      },
+    });
+    const asked = { silenceMs: 100, retry: "never" } as const;
+    assert.deepEqual(await on.client.sql.statement("SELECT 1", asked).rows().collect(), rowsFrom(0, 10));
+    const stalled = isFault("flight_stalled", /after 10 rows/);
+    await assert.rejects(on.client.sql.statement("SELECT 1", asked).all(), stalled);
+  });
+
+  test("whose reader leaves in the middle ends on the server", async () => {
+    await using on = await sqlStage({
+      info: () => here("a", "b"),
+      doGet: async (ticket, reply) => {
+        await send(reply, 5);
+        if (text(ticket) === "b") await untilOver(reply);
+      },
+    });
+    let rows = 0;
+    for await (const _ of on.client.sql.statement("SELECT 1").rows()) {
+      rows += 1;
+      if (rows > 5) break;
+    }
+    await waitFor(() => on.server.cancels === 1, { what: "the end of the call" });
+    assert.deepEqual(on.methods, ["GetFlightInfo", "DoGet", "DoGet"]);
   });
 
   test("of which a later part has no schema is not taken for all of it", async () => {

@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import * as tls from "node:tls";
 import { inspect } from "node:util";
+import { examineBroker } from "../../src/doctor/broker.ts";
+import type { Finding } from "../../src/doctor/finding.ts";
 import { Secret } from "../../src/lib/secret.ts";
 import { Wakeup } from "../../src/lib/wakeup.ts";
 import type { MqttConfig } from "../../src/mqtt/config.ts";
@@ -35,7 +37,7 @@ const mosquittoTls = { caFile: files.ca, certFile: files.serverCert, keyFile: fi
 const canary = "proxy-canary";
 
 function through({ url }: { readonly url: string }): { readonly proxy: ProxyConfig } {
-  return { proxy: { url, setting: "mqtt.farm.proxy", username: "barn", password: new Secret(canary) } };
+  return { proxy: { url, setting: "mqtt.proxy", username: "barn", password: new Secret(canary) } };
 }
 
 /** Timers and sockets of this process, those of the servers in it among them. */
@@ -80,6 +82,26 @@ test("messages come through the tunnel, in plaintext and in mutual TLS, and the 
     assert.equal(proxy.tunnelled().includes("mqtt-canary"), isPlain, "TLS hides it, plaintext does not");
     assert.equal(proxy.tunnelled().charCodeAt(0), isPlain ? 0x10 : 0x16, "CONNECT, or a TLS handshake");
     assert.ok(!proxy.tunnelled().includes(canary), "the broker is told nothing of the proxy's");
+  }
+});
+
+test("a proxy that says that there is a tunnel and passes nothing on is named beside the broker", async (t) => {
+  const ok = "HTTP/1.1 200 Connection established\r\n\r\n";
+  const closes = (await connectProxy(t, { answer: () => ok })).url;
+  const { port } = await listening(
+    t,
+    net.createServer((socket) => void socket.once("data", () => socket.write(ok))),
+  );
+  for (const url of [closes, `http://127.0.0.1:${port}`]) {
+    const config = mqttConfig({ url: "mqtt://broker.example", connectTimeoutMs: 300, ...through({ url }) });
+    const fault = await firstFault(runSource(t, { config }));
+    assert.equal(fault.code, "broker_silent");
+    assert.match(fault.hint ?? "", /; or the proxy http:\S+ .*: see mqtt\.proxy$/);
+    const findings: Finding[] = [];
+    await examineBroker(config)((finding) => findings.push(finding), new AbortController().signal);
+    const connect = findings.find(({ severity }) => severity === "failure");
+    assert.equal(connect?.code, "broker_silent");
+    assert.match(connect.hint ?? "", /; or the proxy http:\S+ .*: see mqtt\.proxy$/);
   }
 });
 
@@ -158,7 +180,7 @@ test("each way in which a proxy fails has its cause, names the key of the source
         assert.equal(fault.code, code, inspect(fault));
         assert.ok(fault.message.startsWith(`the proxy ${url} `), fault.message);
         assert.match(fault.message, words);
-        if (!url.includes(".invalid")) assert.match(fault.hint ?? "", /mqtt\.farm\.proxy/);
+        if (!url.includes(".invalid")) assert.match(fault.hint ?? "", /mqtt\.proxy/);
         if (isSilent) assert.ok(tookMs >= 290 && tookMs < 2000, `${tookMs} ms`);
         const basic = Buffer.from(`barn:${canary}`).toString("base64");
         for (const secret of [canary, basic])

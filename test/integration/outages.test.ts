@@ -5,7 +5,6 @@ import { createServer as createHttp } from "node:http";
 import * as net from "node:net";
 import { after, test, type TestContext } from "node:test";
 import { inspect } from "node:util";
-import * as tls from "node:tls";
 import { outagesOf } from "../../src/influx/transport.ts";
 import { createWriter, type LineWriter } from "../../src/influx/writer.ts";
 import { Fault } from "../../src/lib/fault.ts";
@@ -15,9 +14,9 @@ import { makeCertificates } from "../support/certificates.ts";
 import { connectProxy } from "../support/connect-proxy.ts";
 import { ask, faultOf, flightChannel } from "../support/flight-channel.ts";
 import { influxConfig, line, never, noContent, serve, writer } from "../support/influx-http.ts";
-import { requireMosquitto } from "../support/mosquitto.ts";
 import { mqttConfig, runSource } from "../support/mqtt-source.ts";
 import { listening } from "../support/tcp-server.ts";
+import { tlsShell } from "../support/tls-shell.ts";
 import { waitFor } from "../support/wait.ts";
 import { ask as askOnce, FakeClient } from "../unit/cli/query-fixture.ts";
 
@@ -36,17 +35,6 @@ async function failure(to: LineWriter): Promise<Fault> {
 
 async function untilSaid(by: LineWriter, code: string): Promise<void> {
   await waitFor(async () => (await failure(by)).code === code, { what: code });
-}
-
-/** A port that speaks TLS, until it leads to another one in plaintext. */
-async function shell(t: TestContext, inside: number): Promise<{ port: number; isSecure: boolean }> {
-  const secure = tls.createServer(pair, (socket) => void socket.on("error", () => {}).resume());
-  const server = net.createServer((socket) => {
-    if (made.isSecure) secure.emit("connection", socket);
-    else socket.pipe(net.connect(inside, "127.0.0.1").on("error", () => {})).pipe(socket);
-  });
-  const made = { port: (await listening(t, server)).port, isSecure: true };
-  return made;
 }
 
 /** Takes connections, says nothing, and counts them. */
@@ -134,7 +122,7 @@ test("an answer ends the outage: what was found is not said of the next one", as
   const server = await serve(t, (response) => {
     response.writeHead(204, { connection: "close" }).end();
   });
-  const front = await shell(t, Number(new URL(server.url).port));
+  const front = await tlsShell(t, Number(new URL(server.url).port), pair);
   const influx = writer(t, `http://127.0.0.1:${front.port}`);
   const first = await failure(influx);
   await untilSaid(influx, "server_is_tls");
@@ -239,20 +227,4 @@ test("behind a proxy nothing is probed", async (t) => {
   });
   await waitFor(() => source.log.faults.length > 0, { what: "a fault of the source" });
   assert.equal(hole.count(), 0);
-});
-
-test("a broker that is found again is not said to be what it was", async (t) => {
-  const broker = await requireMosquitto(t);
-  if (broker === undefined) return;
-  const front = await shell(t, broker.port);
-  const run = runSource(t, {
-    config: mqttConfig({ url: `mqtt://127.0.0.1:${front.port}` }),
-    random: () => 0.02,
-  });
-  const fault = await run.faulted("server_is_tls");
-  assert.match(fault.hint ?? "", /use mqtts:\/\/ in mqtt\.url/);
-  assert.equal(run.source.status.lastFault, fault);
-  front.isSecure = false;
-  await run.subscribed();
-  assert.equal(run.source.status.lastFault, undefined);
 });

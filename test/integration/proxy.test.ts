@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import * as http2 from "node:http2";
+import * as net from "node:net";
 import { after, test } from "node:test";
 import { inspect } from "node:util";
 import { createFlightClient } from "../../src/influx/flight/client.ts";
@@ -123,6 +124,31 @@ test("each way in which a proxy fails has one cause, for writes and for queries,
       assert.ok(fault.message.startsWith(`the proxy ${proxy} `), fault.message);
       assert.ok(fault.message.includes(words), fault.message);
       assert.ok(!inspect([outcome, fault]).includes("proxy-canary"));
+    }
+  }
+});
+
+test("a proxy that says that there is a tunnel and passes nothing on is named beside the server", async (t) => {
+  const ok = "HTTP/1.1 200 Connection established\r\n\r\n";
+  const closes = (await connectProxy(t, { answer: () => ok })).url;
+  const silent = await listening(
+    t,
+    net.createServer((socket) => void socket.once("data", () => socket.write(ok))),
+  );
+  for (const url of [closes, `http://127.0.0.1:${silent.port}`]) {
+    for (const scheme of ["http", "https"]) {
+      const more = { tls, ...through({ url }) };
+      const target = `${scheme}://127.0.0.1:${await freePort()}`;
+      const outcome = await writer(t, target, { ...more, writeTimeoutMs: 400 }).write(line, never);
+      const fault = await faultOf(ask(flightChannel(t, target, more), "ask", { timeoutMs: 400 }));
+      assert.ok("fault" in outcome, inspect(outcome));
+      for (const one of [outcome.fault, fault]) {
+        assert.match(
+          one.hint ?? "",
+          new RegExp(`; or the proxy ${url} .*: see influxdb\\.proxy$`),
+          inspect(one),
+        );
+      }
     }
   }
 });

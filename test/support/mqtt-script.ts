@@ -16,6 +16,8 @@ export async function startScriptedBroker(
     sockets.add(socket);
     socket.on("error", () => undefined);
     const parser = mqttPacket.parser(version);
+    // A probe asks for other protocols too.
+    parser.on("error", () => socket.destroy());
     parser.on("packet", (packet: Packet) => {
       script(packet, (reply) => socket.write(mqttPacket.generate(reply, version)), socket);
     });

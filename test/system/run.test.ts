@@ -245,3 +245,13 @@ test("demo: one line of JSON, nothing lost, nothing doubled, nothing left behind
   assert.deepEqual(readdirSync(folder.path), []);
   assert.deepEqual(processesWithMark(mark), []);
 });
+
+test("demo: the end of its terminal leaves nothing behind either", async () => {
+  await using folder = await temporaryFolder("run-demo");
+  await using demo = new Program({ args: ["demo", "--for", "1m"], env: { TMPDIR: folder.path } });
+  await waitFor(() => demo.stdout !== "" || !demo.isRunning, { timeoutMs: deadlineMs, what: "the demo" });
+  assert.equal(readdirSync(folder.path).length, 1, demo.stdout + demo.stderr);
+  demo.signal("SIGHUP");
+  assert.equal((await demo.ended).signal, null, "it has ended by itself");
+  assert.deepEqual(readdirSync(folder.path), []);
+});

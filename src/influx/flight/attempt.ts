@@ -14,6 +14,12 @@ import { answerTo } from "./wait.ts";
 /** What a way of reading makes of the batches of a schema. */
 export type Shape<T> = (schema: Schema) => (batch: RecordBatch, appMetadata: Uint8Array) => T;
 
+/** The messages of one answer, wherever they come from. */
+export interface AnswerCall extends FlightCall {
+  /** The server plans what comes next, and sends no keep-alives meanwhile; of a call in one part: undefined. */
+  readonly isBetweenParts?: boolean;
+}
+
 export interface ReadLimits {
   /** Of the messages as received and of what they are decompressed to, together. */
   maxBytes: number;
@@ -30,7 +36,7 @@ interface Opened<T> extends AnswerHead {
 }
 
 interface AttemptOptions<T> {
-  readonly call: FlightCall;
+  readonly call: AnswerCall;
   readonly limits: ReadLimits;
   readonly shape: Shape<T>;
   readonly signal: AbortSignal;
@@ -112,8 +118,12 @@ export class Attempt<T extends object> {
   async #receive(): Promise<FlightMessage | undefined> {
     const { call, limits, signal } = this.#options;
     const { silenceMs } = limits;
-    // Planning has no keep-alives: until the schema is there, only the deadline counts.
-    const silence = this.#opened && { limitMs: silenceMs, fault: () => stalled(silenceMs, this.#rows) };
+    // Planning has no keep-alives: until the schema is there, of each part, only the deadline counts.
+    const silence = this.#opened && {
+      limitMs: silenceMs,
+      counts: () => call.isBetweenParts !== true,
+      fault: () => stalled(silenceMs, this.#rows),
+    };
     const message = await answerTo(async () => await call.next(), signal, silence);
     this.#bytes += message?.bytes ?? 0;
     this.#holdToBudget();

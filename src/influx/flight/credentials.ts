@@ -3,7 +3,7 @@ import { isIP, type Socket } from "node:net";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { errorCode, type Fault } from "../../lib/fault.ts";
 import { causes } from "../../net/causes.ts";
-import { diagnose, faultOfCause, type Peer } from "../../net/diagnose.ts";
+import { behindProxy, diagnose, faultOfCause, type Peer } from "../../net/diagnose.ts";
 import type { ProxyConfig, TlsConfig } from "../../net/config.ts";
 import { isBeforeConnection, openTunnel, proxySilent, proxyUnreachable } from "../../net/proxy.ts";
 import { tlsOptions } from "../../net/tls.ts";
@@ -66,7 +66,11 @@ export class FlightCredentials extends ChannelCredentials {
   /** What a fault of connecting is where grpc-js connects to a proxy, as which it does not know it. */
   atProxy(fault: Fault): Fault {
     const { proxy } = this.#to;
-    if (proxy === undefined || fault === this.#lastFault) return fault;
+    return proxy === undefined ? fault : behindProxy(this.#toProxy(fault, proxy), proxy);
+  }
+
+  #toProxy(fault: Fault, proxy: ProxyConfig): Fault {
+    if (fault === this.#lastFault) return fault;
     if (this.#isAtProxy) return this.#lastFault ?? fault;
     if (fault.code === "flight_timeout") return this.#lastFault ?? proxyUnreachable(proxy, "connect_timeout");
     return isBeforeConnection(fault.code) ? proxyUnreachable(proxy, fault.code) : fault;

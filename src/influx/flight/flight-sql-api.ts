@@ -69,7 +69,7 @@ export interface PreparedStatement {
   bind(params: Readonly<Record<string, QueryParam>>, options?: ShortOptions): Promise<void>;
   /** With what is bound now. */
   query(options?: ReadOptions): FlightStream;
-  /** Lets the server forget the statement, as far as it can be reached; never rejects. Harmless when repeated. */
+  /** After its bindings, lets the server forget the statement, as far as it can be reached; never rejects. Harmless when repeated. */
   close(): Promise<void>;
 }
 

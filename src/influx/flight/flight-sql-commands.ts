@@ -21,13 +21,22 @@ import {
 import type { IpcMessage } from "../arrow/decoder.ts";
 import type { Exchange } from "./call.ts";
 import { badAnswer, messageTooBig } from "./faults.ts";
-import { checkRequest } from "./params.ts";
+import { checkRequest, checkText } from "./params.ts";
 
 /** Handles, tickets and schemas; a table of 10,000 columns takes 1 MB. */
 const maxShortAnswerBytes = 8 * 1024 * 1024;
 
+/** Of a text that stands in a fault. */
+const maxShownChars = 64;
+
 /** In the envelope that Flight SQL wants. Throws the fault `flight_bad_parameter`. */
 export function packed<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Uint8Array {
+  // protobuf-es would send another character in its place.
+  for (const text of Object.values(init).flat()) {
+    if (typeof text === "string") {
+      checkText(text, `the text ${JSON.stringify(text.slice(0, maxShownChars).toWellFormed())}`);
+    }
+  }
   const bytes = toBinary(AnySchema, anyPack(schema, create(schema, init)));
   checkRequest(bytes.length);
   return bytes;

@@ -7,11 +7,11 @@ import {
   ActionCreatePreparedStatementRequestSchema,
   CommandPreparedStatementQuerySchema,
 } from "../../proto/flight/flight_sql_pb.js";
-import { assert } from "../../lib/fault.ts";
+import { assert, Fault } from "../../lib/fault.ts";
 import { columnsOf } from "../arrow/columns.ts";
 import { readSchemaMessage } from "../arrow/schema-message.ts";
 import type { Column } from "./api.ts";
-import { decoding } from "./faults.ts";
+import { decoding, labelled } from "./faults.ts";
 import type { PreparedStatement, ShortOptions } from "./flight-sql-api.ts";
 import { actionExchange, bindExchange, createdStatement, packed } from "./flight-sql-commands.ts";
 import { commandRequest, type FlightSqlDeps } from "./flight-sql-request.ts";
@@ -32,23 +32,35 @@ export async function prepare(
   checkText(text, "the query");
   const body = packed(ActionCreatePreparedStatementRequestSchema, { query: text });
   const exchange = actionExchange("CreatePreparedStatement", body);
-  const created = createdStatement(await shortCall(exchange, deps.complete(options), deps.streamDeps));
-  const { database } = options;
-  return statementOf({
-    handle: created.preparedStatementHandle,
-    columns: columnsIn(created.datasetSchema),
-    parameters: columnsIn(created.parameterSchema),
-    defaults: database === undefined ? {} : { database },
-    deps,
-  });
+  const request = deps.complete(options);
+  const answer = await shortCall(exchange, request, deps.streamDeps);
+  const { database, signal } = options;
+  const defaults = database === undefined ? {} : { database };
+  let handle: Uint8Array | undefined;
+  try {
+    const created = createdStatement(answer);
+    handle = created.preparedStatementHandle;
+    return statementOf({
+      handle,
+      columns: columnsIn(created.datasetSchema),
+      parameters: columnsIn(created.parameterSchema),
+      defaults,
+      deps,
+    });
+  } catch (error) {
+    if (handle !== undefined) await forget(handle, { ...defaults, ...(signal && { signal }) }, deps);
+    throw error instanceof Fault ? labelled(error, request.requestId, 1) : error;
+  }
 }
+
+/** A statement stays in the database that it was made in. */
+type Defaults = Pick<ShortOptions, "database">;
 
 interface Created {
   readonly handle: Uint8Array;
   readonly columns: readonly Column[] | undefined;
   readonly parameters: readonly Column[] | undefined;
-  /** A statement stays in the database that it was made in. */
-  readonly defaults: Pick<ShortOptions, "database">;
+  readonly defaults: Defaults;
   readonly deps: FlightSqlDeps;
 }
 
@@ -82,17 +94,26 @@ function statementOf({ handle: first, columns, parameters, defaults, deps }: Cre
     close: async () => {
       if (isClosed) return;
       isClosed = true;
-      const request = deps.complete({ ...defaults, retry: "never" as const });
-      try {
-        const body = packed(ActionClosePreparedStatementRequestSchema, { preparedStatementHandle: handle });
-        const timeoutMs = Math.min(request.timeoutMs, longestCloseMs);
-        const exchange = actionExchange("ClosePreparedStatement", body);
-        await shortCall(exchange, { ...request, timeoutMs }, deps.streamDeps);
-      } catch {
-        // A server that cannot be told forgets it with the connection, or never held it.
-      }
+      // A binding under way may still give another handle.
+      await turns.take(async () => await forget(handle, defaults, deps));
     },
   };
+}
+
+/** Tells the server that the handle is of no use any more, if that can be done soon. Never rejects. */
+async function forget(
+  preparedStatementHandle: Uint8Array,
+  options: Defaults & Pick<ShortOptions, "signal">,
+  { complete, streamDeps }: FlightSqlDeps,
+): Promise<void> {
+  const request = complete({ ...options, retry: "never" as const });
+  try {
+    const body = packed(ActionClosePreparedStatementRequestSchema, { preparedStatementHandle });
+    const timeoutMs = Math.min(request.timeoutMs, longestCloseMs);
+    await shortCall(actionExchange("ClosePreparedStatement", body), { ...request, timeoutMs }, streamDeps);
+  } catch {
+    // A server that cannot be told forgets it with the connection, or never held it.
+  }
 }
 
 function columnsIn(schema: Uint8Array): readonly Column[] | undefined {

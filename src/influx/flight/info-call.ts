@@ -6,6 +6,7 @@
 import type { FlightInfo } from "../../proto/flight/flight_pb.js";
 import { badStream } from "../arrow/faults.ts";
 import { schemaHeader } from "../arrow/schema-message.ts";
+import type { AnswerCall } from "./attempt.ts";
 import type { FlightCall, FlightMessage, ServerCall } from "./call.ts";
 import type { CallOptions, FlightChannel } from "./channel.ts";
 import { badAnswer, cancelled } from "./faults.ts";
@@ -20,7 +21,7 @@ interface InfoCallOptions {
   readonly ownUrl: string;
 }
 
-export class InfoCall implements FlightCall {
+export class InfoCall implements AnswerCall {
   readonly #options: InfoCallOptions;
   readonly #asking: ServerCall<FlightInfo>;
   /** Begun by the first pull. */
@@ -40,6 +41,10 @@ export class InfoCall implements FlightCall {
 
   get trailers(): Readonly<Record<string, string>> {
     return this.#current.trailers;
+  }
+
+  get isBetweenParts(): boolean {
+    return !this.#partHasBegun;
   }
 
   async next(): Promise<FlightMessage | undefined> {

@@ -10,8 +10,7 @@ import { isDeepStrictEqual } from "node:util";
 import { once, sleep, timerMs } from "../../lib/abort.ts";
 import { Fault, assert } from "../../lib/fault.ts";
 import type { Column, FlightEnd, ReadOptions } from "./api.ts";
-import { Attempt, type AnswerHead, type ReadLimits, type Shape } from "./attempt.ts";
-import type { FlightCall } from "./call.ts";
+import { Attempt, type AnswerCall, type AnswerHead, type ReadLimits, type Shape } from "./attempt.ts";
 import type { CallOptions, FlightChannel } from "./channel.ts";
 import { closed, labelled, schemaChanged, timedOut } from "./faults.ts";
 import { retryDelayMs } from "./retry.ts";
@@ -26,7 +25,7 @@ const deadlineGraceMs = 5;
 /** What is asked and how, with what the client adds to it. */
 export interface ReadRequest extends ReadOptions {
   /** Begins one attempt: the call whose messages are the answer. Throws a `Fault`. */
-  readonly open: (channel: FlightChannel, options: CallOptions) => FlightCall;
+  readonly open: (channel: FlightChannel, options: CallOptions) => AnswerCall;
   readonly requestId: string;
   readonly database: string;
   readonly timeoutMs: number;

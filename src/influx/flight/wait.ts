@@ -10,6 +10,8 @@ const slices = 4;
 
 export interface Silence {
   readonly limitMs: number;
+  /** Asked with each slice; while it does not, nothing is measured. Default: always. */
+  readonly counts?: () => boolean;
   readonly fault: () => Fault;
 }
 
@@ -21,8 +23,8 @@ export async function answerTo<T>(ask: () => Promise<T>, signal: AbortSignal, si
     const stopListening = once(signal, () => fail(signal.reason));
     const watch = silence && setInterval(listen, timerMs(silence.limitMs / slices), silence);
 
-    function listen({ fault }: Silence): void {
-      slicesLeft -= 1;
+    function listen({ counts = () => true, fault }: Silence): void {
+      slicesLeft = counts() ? slicesLeft - 1 : slices;
       if (slicesLeft === 0) fail(fault());
     }
     function settle(): void {

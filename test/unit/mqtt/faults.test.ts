@@ -38,7 +38,22 @@ test("reason codes of both versions of MQTT have one name for one cause", () => 
 });
 
 test("a reason code without a name of its own is quoted", () => {
-  assert.match(reasonFault(151, url).message, /151/);
+  assert.match(reasonFault(152, url).message, /152/);
+});
+
+test("a quota, a broker that has moved and one that takes no more connections say what to do", () => {
+  const rows: readonly (readonly [number, RegExp, RegExp])[] = [
+    [151, /quota is exceeded/, /raise the limit/],
+    [157, /moved to another address/, /name that as url in \[\[mqtt\]\]/],
+    [159, /takes no more connections/, /tried again.*max_conn_rate/],
+  ];
+  for (const [reasonCode, says, hint] of rows) {
+    const fault = reasonFault(reasonCode, url);
+    assert.equal(fault.code, "broker_refused");
+    assert.match(fault.message, says);
+    assert.match(fault.hint ?? "", hint);
+    assert.doesNotMatch(fault.hint ?? "", /specification/);
+  }
 });
 
 test("only the two codes for it mean that the version is not supported", () => {

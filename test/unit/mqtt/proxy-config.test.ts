@@ -15,14 +15,14 @@ function configOf(text: string): Config {
   return result.config;
 }
 
-test("each source has a proxy of its own, whose key faults call by the name of the source", () => {
+test("each source has a proxy of its own, whose key faults call as they do the other keys: mqtt.url", () => {
   const named = `[[mqtt]]\nname = "farm"\nurl = "mqtts://farm"\n${proxy}`;
   const { mqtt, influx } = configOf(`${broker}${proxy}${account}${named}${broker}`);
   assert.deepEqual(
     mqtt.map((source) => [source.proxy?.url, source.proxy?.setting]),
     [
       ["http://proxy.example:3128", "mqtt.proxy"],
-      ["http://proxy.example:3128", "mqtt.farm.proxy"],
+      ["http://proxy.example:3128", "mqtt.proxy"],
       [undefined, undefined],
     ],
   );

@@ -23,8 +23,21 @@ const config = plainConfigOf({
   timeoutMs: 1000,
 });
 
+const behindProxy = plainConfigOf({
+  url: "http://influx.example.net",
+  database: "lorawan",
+  tls: { verify: false },
+  proxy: {
+    url: "http://proxy:3128",
+    setting: "influxdb.proxy",
+    username: "barn",
+    password: new Secret("abc"),
+  },
+  timeoutMs: 1000,
+});
+
 const toProcess: readonly ToProcess[] = [
-  { kind: "configure", id: 1, connections: { main: config } },
+  { kind: "configure", id: 1, connections: { main: config, barn: behindProxy } },
   {
     kind: "query",
     id: 2,
