@@ -26,7 +26,8 @@ test("the daemon under systemd", async (t) => {
   const facts = JSON.parse(text) as Facts;
   const seen = <T>(played: Played<T>): T => {
     if ("seen" in played) return played.seen;
-    return assert.fail(`${played.failure}\n${machine.journal}`);
+    // Who reads only the end of a log must see it.
+    return assert.fail(`${machine.journal}\n${played.failure}`);
   };
 
   await t.test("it is READY within 1.5 s of its start, with a STATUS, and is not restarted", (t) => {
