@@ -49,14 +49,15 @@ export class IntervalSet {
     return { merged, absorbed: this.#replace(place, [merged]) };
   }
 
-  remove(lo: number, hi: number): void {
-    if ((this.atOrAfter(lo)?.lo ?? Infinity) > hi) return;
+  /** Removes [lo, hi]; returns the intervals that had numbers of it, as they were. */
+  remove(lo: number, hi: number): readonly Interval[] {
+    if ((this.atOrAfter(lo)?.lo ?? Infinity) > hi) return [];
     const place = this.#touching(lo, hi);
     const { first, last } = place;
     const kept: Interval[] = [];
     if (first !== undefined && first.lo < lo) kept.push({ lo: first.lo, hi: lo - 1 });
     if (last !== undefined && last.hi > hi) kept.push({ lo: hi + 1, hi: last.hi });
-    this.#replace(place, kept);
+    return this.#replace(place, kept);
   }
 
   has(value: number): boolean {

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { Fault } from "../lib/fault.ts";
+import { isLoopback } from "./loopback.ts";
 
 /**
  * When several parts complain because the network is gone, one fault says so, and theirs stand behind it. Pure.
@@ -71,10 +72,6 @@ const lookups: readonly string[] = ["name_lookup_failed", "name_not_found"];
 /** A URL has brackets around addresses of IPv6. */
 function isAddress(host: string): boolean {
   return isIP(host.replace(/^\[|\]$/g, "")) !== 0;
-}
-
-function isLoopback(host: string): boolean {
-  return /^(?:(?:.*\.)?localhost|\[?::1\]?)$/i.test(host) || (isAddress(host) && host.startsWith("127."));
 }
 
 function uplinkDown(behind: readonly Complaint[]): Fault {

@@ -1,4 +1,5 @@
 import { Fault, errorCode, errorText, type Layer } from "../lib/fault.ts";
+import { oneLine } from "../lib/one-line.ts";
 import { causes, opensslCauses, type Cause, type PeerWords } from "./causes.ts";
 import type { ProxyConfig } from "./config.ts";
 import { urlHost, urlHostAndPort } from "./url-host.ts";
@@ -171,9 +172,4 @@ function certificateNames(certificate: unknown): string {
   if (typeof certificate !== "object" || certificate === null) return "no name";
   const names = "subjectaltname" in certificate ? certificate.subjectaltname : undefined;
   return typeof names === "string" && names !== "" ? oneLine(names, 200) : "no name";
-}
-
-function oneLine(text: string, maxChars: number): string {
-  const line = text.replaceAll(/\p{Cc}+/gu, " ").trim();
-  return line.length <= maxChars ? line : `${line.slice(0, maxChars)}…`;
 }

@@ -1,4 +1,4 @@
-import { withoutControls } from "../lib/one-line.ts";
+import { oneLine } from "../lib/one-line.ts";
 import type { Answer, Asked, HttpAnswer } from "./probe-report.ts";
 
 /** The first bytes that a server gives, read as the protocols that a port of ours may speak. Pure. */
@@ -103,9 +103,8 @@ function looksLikeHtml(head: string, body: string): boolean {
   );
 }
 
+/** Of what somebody else says. Undefined: nothing. */
 export function quotable(text: string | undefined, maxChars: number): string | undefined {
-  const line = withoutControls(text ?? "")
-    .replaceAll(/\s+/g, " ")
-    .trim();
-  return line === "" ? undefined : line.slice(0, maxChars).toWellFormed();
+  const line = oneLine(text ?? "", maxChars);
+  return line === "" ? undefined : line;
 }

@@ -1,5 +1,5 @@
 import { isIPv6, Socket } from "node:net";
-import { once, timerMs } from "../lib/abort.ts";
+import { afterDelay, once } from "../lib/abort.ts";
 import { Fault } from "../lib/fault.ts";
 import type { ProxyConfig } from "./config.ts";
 import { diagnose } from "./diagnose.ts";
@@ -120,7 +120,7 @@ async function settled(
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const listeners = Object.entries(listenersOf(resolve, reject));
   for (const [event, listener] of listeners) socket.on(event, listener);
-  const timer = setTimeout(() => reject(late), timerMs(timeoutMs));
+  const forgetDeadline = afterDelay(timeoutMs, () => reject(late));
   const stopListening = once(signal, () => reject(signal.reason));
   try {
     await promise;
@@ -130,7 +130,7 @@ async function settled(
     socket.on("error", () => {}).destroy();
     throw error;
   } finally {
-    clearTimeout(timer);
+    forgetDeadline();
     stopListening();
     for (const [event, listener] of listeners) socket.off(event, listener);
   }

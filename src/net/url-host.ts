@@ -1,3 +1,5 @@
+import type { ProxyConfig } from "./config.ts";
+
 /**
  * The host of a URL as DNS and certificates have it, IPv6 without brackets: "xn--bcher-kva.example", "::1". Pure.
  *
@@ -11,6 +13,16 @@ export function urlHost(url: string): string {
 export function urlHostAndPort(url: string): string {
   const parsed = new URL(url);
   return asciiHost(parsed) + (parsed.port === "" ? "" : `:${parsed.port}`);
+}
+
+interface Road {
+  readonly url: string;
+  readonly proxy?: Pick<ProxyConfig, "url"> | undefined;
+}
+
+/** What a connection is made to: the server, or the proxy in front of it. */
+export function hostOf({ url, proxy }: Road): string {
+  return urlHost(proxy?.url ?? url);
 }
 
 function asciiHost({ hostname }: URL): string {

@@ -1,6 +1,7 @@
 import Database from "better-sqlite3";
-import { existsSync, renameSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { assert, errorCode, Fault } from "../lib/fault.ts";
+import { isCorruption, type Mark, markOf, moveAside } from "./damage.ts";
 
 /**
  * Opening a SQLite file of ours: pragmas, identity, migrations; and what to do when the file is not what
@@ -37,23 +38,93 @@ export function openDatabase<T>(options: OpenOptions<T>): T {
   }
 }
 
+export interface LookOptions<T> extends Pick<OpenOptions<T>, "file" | "schema"> {
+  /** As in `OpenOptions`; the connection is a reading one. */
+  use(database: Database.Database): T;
+}
+
+/**
+ * For somebody who only looks at the file, while no daemon has it: nothing is renamed, migrated or written, but for the
+ * `-wal` and `-shm` that SQLite itself makes beside every WAL database. Fault: journal_unreadable (fatal).
+ */
+export function openToLook<T>(options: LookOptions<T>): T {
+  const { file } = options;
+  const mark = markOf(file);
+  if (mark !== undefined) throw unreadableFault(file, mark.why, damagedHint);
+  try {
+    return openReadOnly(options);
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    if (error instanceof OlderFile || error instanceof NewerFile)
+      throw unreadableFault(file, error.message, error.hint);
+    const why = unusableReason(error);
+    if (why !== undefined) throw unreadableFault(file, why, damagedHint, error);
+    const code = errorCode(error);
+    if (code === undefined) throw error;
+    throw unreadableFault(file, `cannot be opened (${code})`, ownerHint, error);
+  }
+}
+
+function openReadOnly<T>(options: LookOptions<T>): T {
+  const { file, schema } = options;
+  if (sizeOf(file) === 0) {
+    // Even a reading connection would delete the WAL.
+    if (sizeOf(`${file}-wal`) > 0) throw new UnusableFile(withoutFileText);
+    throw unreadableFault(file, "is empty or not there", "start flightline: it begins a new one");
+  }
+  const database = new Database(file, { readonly: true, fileMustExist: true, timeout: 1000 });
+  try {
+    const version = ownVersion(database, schema);
+    if (version < schema.migrations.length) throw new OlderFile(version, schema.migrations.length);
+    return options.use(database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+const damagedHint =
+  "nothing was touched; the next start of flightline moves it aside, begins a new one, and sends on what can be read of a journal";
+const ownerHint = "run this as the user that runs flightline: ls -la on the directory tells who that is";
+
+/** A file that can be read no further; see `openToLook`. */
+export function unreadableFault(file: string, why: string, hint = damagedHint, cause?: unknown): Fault {
+  return new Fault({
+    code: "journal_unreadable",
+    layer: "journal",
+    disposition: "fatal",
+    message: `${file} ${why}`,
+    hint,
+    cause,
+  });
+}
+
 function openOrReplace<T>(options: OpenOptions<T>): T {
+  const mark = markOf(options.file);
+  if (mark !== undefined) return replace(options, mark, undefined);
   try {
     return openAndMigrate(options, undefined);
   } catch (error) {
-    const reason = unusableReason(error);
-    if (reason === undefined) throw error;
-    const movedTo = moveAside(options.file, options.nowMs);
-    const movedAside = new Fault({
-      code: "database_moved_aside",
-      layer: "journal",
-      disposition: "quarantine",
-      message: `${options.file} ${reason}: it was moved to ${movedTo} and a new file was started`,
-      hint: "keep the moved file: what it holds can still be read with sqlite3",
-      cause: error,
-    });
-    return openAndMigrate(options, movedAside);
+    const why = unusableReason(error);
+    if (why === undefined) throw error;
+    return replace(options, { why }, error);
   }
+}
+
+function replace<T>(options: OpenOptions<T>, mark: Mark, cause: unknown): T {
+  const { file, nowMs } = options;
+  const movedTo = moveAside(file, mark, nowMs);
+  const movedAside = new Fault({
+    code: "database_moved_aside",
+    layer: "journal",
+    disposition: "quarantine",
+    message: `${file} ${mark.why}: it was moved to ${movedTo} and a new file was started`,
+    hint: isNewer(cause)
+      ? "nothing in it was touched; the newer Flightline, installed again, takes over what the moved file holds"
+      : "keep the moved file: what can be read of a journal is sent on in the background, and sqlite3 reads the rest",
+    cause,
+  });
+  return openAndMigrate(options, movedAside);
 }
 
 function unopenableFault(file: string, cause: unknown): Fault {
@@ -68,26 +139,42 @@ function unopenableFault(file: string, cause: unknown): Fault {
   });
 }
 
-/** What belongs to one database; apart they are worth nothing. */
-const suffixes = ["", "-wal", "-shm"];
-
 class UnusableFile extends Error {
-  override readonly name = "UnusableFile";
+  override readonly name: string = "UnusableFile";
+}
+
+class NewerFile extends UnusableFile {
+  override readonly name = "NewerFile";
+  readonly hint =
+    "nothing was touched; use the flightline that wrote it: this one moves it aside when it is started";
+}
+
+class OlderFile extends Error {
+  override readonly name = "OlderFile";
+  readonly hint = "nothing was touched; start flightline, which brings it up to date";
+
+  constructor(version: number, known: number) {
+    super(`was written by an older Flightline (schema ${version}, this one writes ${known})`);
+  }
+}
+
+const withoutFileText = "is empty or gone while its WAL is not";
+
+function isNewer(error: unknown): boolean {
+  return error instanceof NewerFile;
 }
 
 function unusableReason(error: unknown): string | undefined {
   if (error instanceof UnusableFile) return error.message;
-  const code = errorCode(error);
-  if (code === "SQLITE_NOTADB") return "is not a SQLite database";
-  if (code?.startsWith("SQLITE_CORRUPT") === true) return "is damaged";
-  return undefined;
+  if (!isCorruption(error)) return undefined;
+  return errorCode(error) === "SQLITE_NOTADB" ? "is not a SQLite database" : "is damaged";
 }
 
 function openAndMigrate<T>(options: OpenOptions<T>, movedAside: Fault | undefined): T {
   const { file, schema, synchronous } = options;
   const isNew = sizeOf(file) === 0;
   // SQLite would delete the WAL of an empty file without a word, and it may hold the newest commits.
-  if (isNew && sizeOf(`${file}-wal`) > 0) throw new UnusableFile("is empty or gone while its WAL is not");
+  if (isNew && sizeOf(`${file}-wal`) > 0) throw new UnusableFile(withoutFileText);
   const database = new Database(file, { timeout: 1000 });
   try {
     // First of all, so that a file that is not ours stays as it is.
@@ -106,6 +193,7 @@ function openAndMigrate<T>(options: OpenOptions<T>, movedAside: Fault | undefine
     // Checkpoints are started by us, after acknowledgements are out, never inside a commit.
     database.pragma("wal_autocheckpoint = 0");
     migrate(database, schema, version);
+    startWalAnew(database);
     return options.use(database, movedAside);
   } catch (error) {
     database.close();
@@ -126,7 +214,7 @@ function ownVersion(database: Database.Database, schema: Schema): number {
   }
   const version = Number(database.pragma("user_version", { simple: true }));
   if (version > schema.migrations.length) {
-    throw new UnusableFile(
+    throw new NewerFile(
       `was written by a newer Flightline (schema ${version}, this one knows ${schema.migrations.length})`,
     );
   }
@@ -142,23 +230,25 @@ function migrate(database: Database.Database, schema: Schema, version: number): 
   })();
 }
 
+/**
+ * What an unclean stop has left in the WAL goes into the file. Its last process may have ended because an fsync
+ * failed: then pages of the WAL are in the kernel's memory and not on the disk, the kernel takes them for clean,
+ * and what is written behind them would be lost with them in a power cut.
+ */
+function startWalAnew(database: Database.Database): void {
+  if (sizeOf(`${database.name}-wal`) === 0) return;
+  try {
+    database.pragma("wal_checkpoint(TRUNCATE)");
+  } catch (error) {
+    // A full disk, whose messages can still be sent.
+    if (errorCode(error) !== "SQLITE_FULL") throw error;
+  }
+}
+
 /** What a changed row adds to the WAL: its page and, now and then, one above it. */
 export const changedRowBytes = 4096 + 1024;
 
 /** How much WAL the last process has left, in pages. */
 export function walPages(file: string): number {
   return Math.ceil(sizeOf(`${file}-wal`) / 4096);
-}
-
-function moveAside(file: string, nowMs: number): string {
-  const stamp = new Date(nowMs).toISOString().replaceAll(/[:.]/g, "-");
-  let target = `${file}.unusable-${stamp}`;
-  // A machine that boots in the same wrong minute each time must not overwrite what it moved before.
-  for (let n = 2; suffixes.some((suffix) => existsSync(target + suffix)); n += 1) {
-    target = `${file}.unusable-${stamp}-${n}`;
-  }
-  for (const suffix of suffixes) {
-    if (existsSync(file + suffix)) renameSync(file + suffix, target + suffix);
-  }
-  return target;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { diagnose } from "../../../src/net/diagnose.ts";
-import { urlHost, urlHostAndPort } from "../../../src/net/url-host.ts";
+import { hostOf, urlHost, urlHostAndPort } from "../../../src/net/url-host.ts";
 
 test("the host is what DNS has, in every scheme; IPv6 is without brackets", () => {
   const rows: readonly (readonly [string, string, string])[] = [
@@ -15,6 +15,12 @@ test("the host is what DNS has, in every scheme; IPv6 is without brackets", () =
     assert.equal(urlHost(url), host);
     assert.equal(urlHostAndPort(url), hostAndPort);
   }
+});
+
+test("a connection is made to the proxy where there is one", () => {
+  const url = "https://influx.example:8181";
+  assert.equal(hostOf({ url }), "influx.example");
+  assert.equal(hostOf({ url, proxy: { url: "http://[::1]:3128" } }), "::1");
 });
 
 test("a fault names the host as it was looked up", () => {
