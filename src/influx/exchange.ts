@@ -1,4 +1,5 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
+import { isIP } from "node:net";
 import { once } from "../lib/abort.ts";
 import { Fault, errorCode } from "../lib/fault.ts";
 import { causes } from "../net/causes.ts";
@@ -43,16 +44,26 @@ export class StaleConnection extends Error {
   }
 }
 
+/**
+ * A TCP connection is given up after this time, in which the kernel has sent three SYNs (at 0, 1 and 3 s): where
+ * packets vanish, a server that is back is found by the next attempt, and not a whole write timeout later. Finding
+ * the address and the TLS handshake are not bounded by it: they may take longer on a slow link, and succeed.
+ */
+const connectPatienceMs = 4000;
+
 /** Rejects with a `Fault`, a `StaleConnection`, or the signal's reason. */
 export async function send(exchange: Exchange): Promise<ReceivedAnswer> {
   const { request, body, peer, timeoutMs, maxAnswerBytes, signal } = exchange;
   return await new Promise<ReceivedAnswer>((resolve, reject) => {
     const phase = watchPhase(request);
-    const timer = setTimeout(() => stop(behindProxy(timedOut(phase(), exchange), peer.proxy)), timeoutMs);
+    const late = (): void => stop(behindProxy(timedOut(phase(), exchange), peer.proxy));
+    const timer = setTimeout(late, timeoutMs);
+    const stopWatching = watchConnecting(request, late);
     const stopListening = once(signal, () => stop(signal.reason));
 
     function finish(): void {
       clearTimeout(timer);
+      stopWatching();
       stopListening();
     }
     async function take(response: IncomingMessage): Promise<void> {
@@ -121,6 +132,27 @@ function watchPhase(request: ClientRequest): () => Phase {
     });
   });
   return () => phase;
+}
+
+/** Calls `late` when its TCP connection is not there in time. Returns what ends that. */
+function watchConnecting(request: ClientRequest, late: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let isOver = false;
+  const end = (): void => {
+    isOver = true;
+    clearTimeout(timer);
+  };
+  const start = (): void => {
+    // An address may be found after whoever asked has gone.
+    if (!isOver) timer = setTimeout(late, connectPatienceMs);
+  };
+  request.once("socket", (socket) => {
+    if (!socket.connecting) return;
+    socket.once("connect", end);
+    if (isIP(request.host) === 0) socket.once("lookup", start);
+    else start();
+  });
+  return end;
 }
 
 function failed(error: Error, request: ClientRequest, peer: Peer, phase: Phase): Error {

@@ -1,4 +1,5 @@
 import { oneLine } from "../lib/one-line.ts";
+import { readJson } from "./refusal-json.ts";
 
 /**
  * The reason that stands in an error answer, as one short line for a person. Nothing decides by it.
@@ -8,8 +9,12 @@ import { oneLine } from "../lib/one-line.ts";
  */
 
 const maxChars = 300;
+/** A page says what it is at its beginning. More of it would only be searched for tags that are never closed. */
+const maxHtmlChars = 8192;
 /** Of up to 100 refused lines that a server names, as many as a person reads. */
 const maxLines = 3;
+/** `data`, its array and an item of it are 2; a body of brackets alone would take the stack. */
+const maxDepth = 8;
 
 /** "" when the body says nothing. */
 export function serverWords(body: string): string {
@@ -23,22 +28,22 @@ export function looksLikeHtml(body: string): boolean {
 }
 
 function jsonWords(text: string): string | undefined {
-  if (!text.startsWith("{") && !text.startsWith("[")) return undefined;
-  try {
-    return words(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
+  const { value } = readJson(text);
+  return value === undefined ? undefined : words(value, 0);
 }
 
-function words(json: unknown): string | undefined {
-  if (Array.isArray(json)) return joined(json.slice(0, maxLines).map(words), "; ");
+function words(json: unknown, depth: number): string | undefined {
+  if (depth > maxDepth) return undefined;
+  if (Array.isArray(json)) {
+    const items = json.slice(0, maxLines).map((item) => words(item, depth + 1));
+    return joined(items, "; ");
+  }
   if (typeof json === "string") return json;
   if (typeof json !== "object" || json === null) return undefined;
   const own = text(json, "error_message") ?? text(json, "error") ?? text(json, "message");
   const line = "line_number" in json && typeof json.line_number === "number" ? json.line_number : undefined;
   const said = line === undefined || own === undefined ? own : `line ${line}: ${own}`;
-  return joined([said, "data" in json ? words(json.data) : undefined], ": ");
+  return joined([said, "data" in json ? words(json.data, depth + 1) : undefined], ": ");
 }
 
 function text(json: object, key: "error_message" | "error" | "message"): string | undefined {
@@ -52,7 +57,8 @@ function joined(parts: readonly (string | undefined)[], separator: string): stri
 }
 
 /** The title where there is one, else what is left without tags. */
-function htmlText(html: string): string {
+function htmlText(page: string): string {
+  const html = page.slice(0, maxHtmlChars);
   const title = /<title[^>]*>([^<]+)<\/title>/i.exec(html)?.[1];
-  return title ?? html.replaceAll(/<(?:style|script)\b[^]*?<\/(?:style|script)>|<[^>]*>/gi, " ");
+  return title ?? html.replaceAll(/<(?:style|script)\b[^]*?(?:<\/(?:style|script)>|$)|<[^<>]*>/gi, " ");
 }

@@ -41,7 +41,7 @@ export function createWriter(config: InfluxConfig, outages: Outages = outagesOf(
   async function writeTo(used: "v3" | "v2", lines: string, signal: AbortSignal): Promise<WriteOutcome> {
     const attempt = await attemptOf(client.write(lines, paths[used], signal), signal);
     const mayUseV2 = used === "v3" && config.writeApi === "auto";
-    const outcome = classify(attempt, { api: used, mayUseV2, nowMs: Date.now() });
+    const outcome = classify(attempt, { api: used, mayUseV2, nowMs: Date.now(), written: lines });
     if (outcome.kind !== "use_v2") return outcome;
     api = "v2";
     return await writeTo("v2", lines, signal);

@@ -1,6 +1,6 @@
 import { status as grpcCode, type Channel, type Metadata } from "@grpc/grpc-js";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { timerMs } from "../../lib/abort.ts";
+import { afterDelay } from "../../lib/abort.ts";
 import { Fault, assert, errorText } from "../../lib/fault.ts";
 import type { GrpcStatus } from "../../net/grpc-status.ts";
 import type { GrpcPhase } from "../../net/grpc-rows.ts";
@@ -77,7 +77,7 @@ export class RunningCall<M> implements ServerCall<M> {
   readonly #deps: CallDeps;
   readonly #exchange: Exchange<M>;
   readonly #grpc: GrpcCall;
-  readonly #timer: NodeJS.Timeout;
+  readonly #forgetDeadline: () => void;
   #phase: GrpcPhase = "connecting";
   #pull: PromiseWithResolvers<M | undefined> | undefined;
   /** The first message, if it came before it was asked for. */
@@ -98,7 +98,7 @@ export class RunningCall<M> implements ServerCall<M> {
     this.#deps = deps;
     // No deadline for grpc-js: it would set a timer by the clock of the day.
     this.#grpc = deps.grpc.createCall(servicePath + exchange.method, Infinity, null, null, null);
-    this.#timer = setTimeout(() => this.#overdue(), timerMs(deps.deadlineMs - performance.now()));
+    this.#forgetDeadline = afterDelay(deps.deadlineMs - performance.now(), () => this.#overdue());
   }
 
   get trailers(): Readonly<Record<string, string>> {
@@ -203,7 +203,7 @@ export class RunningCall<M> implements ServerCall<M> {
 
   #finish(fault: Fault | undefined, isHeard = false): void {
     this.#end = { fault };
-    clearTimeout(this.#timer);
+    this.#forgetDeadline();
     const pull = this.#pull;
     this.#pull = undefined;
     if (fault === undefined) pull?.resolve(undefined);

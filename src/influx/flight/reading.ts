@@ -7,7 +7,7 @@
  * rejects too. From then on it owns no call, timer or listener.
  */
 import { isDeepStrictEqual } from "node:util";
-import { once, sleep, timerMs } from "../../lib/abort.ts";
+import { afterDelay, once, sleep } from "../../lib/abort.ts";
 import { Fault, assert } from "../../lib/fault.ts";
 import type { Column, FlightEnd, ReadOptions } from "./api.ts";
 import { Attempt, type AnswerCall, type AnswerHead, type ReadLimits, type Shape } from "./attempt.ts";
@@ -20,7 +20,7 @@ const defaultSilenceMs = 20_000;
 /** The server measures the deadline with a clock of its own. */
 const deadlineSlackMs = 100;
 /** A call has the same deadline, and is to see it first: it knows whether there was a connection, and acts on it. */
-const deadlineGraceMs = 5;
+const deadlineGraceMs = 50;
 
 /** What is asked and how, with what the client adds to it. */
 export interface ReadRequest extends ReadOptions {
@@ -138,11 +138,11 @@ export class Reading<T extends object> {
     const { signal, timeoutMs } = request;
     this.#state = "begun";
     this.#deadlineMs = performance.now() + timeoutMs;
-    const deadline = setTimeout(() => this.fail(this.#timedOut()), timerMs(timeoutMs + deadlineGraceMs));
+    const forgetDeadline = afterDelay(timeoutMs + deadlineGraceMs, () => this.fail(this.#timedOut()));
     const stopListening = signal && once(signal, () => this.abort(signal.reason));
     deps.underWay.add(this);
     this.#release = () => {
-      clearTimeout(deadline);
+      forgetDeadline();
       stopListening?.();
       deps.underWay.delete(this);
     };
