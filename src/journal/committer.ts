@@ -2,14 +2,15 @@ import { sleep } from "../lib/abort.ts";
 import type { Clock } from "../lib/clock.ts";
 import { Fault } from "../lib/fault.ts";
 import { backoffMs } from "../lib/backoff.ts";
-import type { IntervalSet } from "../lib/intervals.ts";
+import type { Interval, IntervalSet } from "../lib/intervals.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import { Wakeup } from "../lib/wakeup.ts";
 import { type Beat, idleWaitMs } from "../lib/pulse.ts";
 import { commitDueInMs, stallCount } from "./commit-policy.ts";
-import { evictedFault, unprojectedFault } from "./faults.ts";
+import { Chores, type Stored } from "./chores.ts";
 import type { Journal } from "./journal.ts";
-import { contentBytes, type IncomingMessage, type JournalMessage } from "./message.ts";
+import { Losses } from "./losses.ts";
+import { contentBytes, countWithin, type IncomingMessage, type JournalMessage } from "./message.ts";
 import { Tail } from "./tail.ts";
 
 /** A source stops reading its socket above this and goes on below half of it. */
@@ -48,6 +49,7 @@ export interface CommitterDeps {
  */
 export class Committer {
   readonly #deps: CommitterDeps;
+  readonly #chores: Chores;
   readonly #tail = new Tail();
   readonly #work = new Wakeup();
   /** Notified when the pressure on sources has ended. */
@@ -62,19 +64,16 @@ export class Committer {
   #recentTookMs: readonly number[] = [];
   #settlementDueMs: number | undefined;
   #draining = false;
-  readonly #groupBytes: number;
   readonly #throttle = new FaultThrottle(repeatFaultMs);
-  /** How many have been said. */
-  #evictedSaid: number;
-  #unprojectedSaid: number;
-
+  readonly #losses: Losses;
   #trouble: Fault | undefined;
 
   constructor(deps: CommitterDeps) {
     this.#deps = deps;
-    this.#groupBytes = deps.journal.groupBytes;
-    this.#evictedSaid = deps.journal.evicted;
-    this.#unprojectedSaid = deps.journal.unprojected;
+    this.#chores = new Chores(deps.journal, deps.clock, () => {
+      this.#work.notify();
+    });
+    this.#losses = new Losses(deps.journal);
   }
 
   submit(message: IncomingMessage, committed: () => void): void {
@@ -90,6 +89,11 @@ export class Committer {
       count === this.#deps.groupCount() ||
       this.#waitingBytes >= this.#groupBytes;
     if (mayBeDue) this.#work.notify();
+  }
+
+  /** Of the quota, which a full disk makes smaller. */
+  get #groupBytes(): number {
+    return this.#deps.journal.groupBytes;
   }
 
   /** Sources must not submit more until `relieved`. */
@@ -134,8 +138,7 @@ export class Committer {
    */
   settle(lo: number, hi: number, mayWait = false): void {
     this.#deps.journal.settle(lo, hi);
-    const delayMs = mayWait ? lazySettlementDelayMs : settlementDelayMs;
-    const dueMs = this.#deps.clock.uptimeMs() + delayMs;
+    const dueMs = this.#deps.clock.uptimeMs() + (mayWait ? lazySettlementDelayMs : settlementDelayMs);
     if (this.#settlementDueMs !== undefined && this.#settlementDueMs <= dueMs) return;
     this.#settlementDueMs = dueMs;
     this.#work.notify();
@@ -146,27 +149,57 @@ export class Committer {
     this.#deps.journal.keepFrom(seq);
   }
 
+  /**
+   * Puts messages back into the log, in transactions of their own that no group waits for; after each one `each`
+   * is told. Resolves when all are durable. Rejects with a fault (journal_full, journal_busy) when the rest could
+   * not be stored, and with the signal's reason when stopping: what `each` was not told of, the caller keeps.
+   */
+  async requeue(messages: readonly JournalMessage[], each?: Stored): Promise<JournalMessage[]> {
+    return messages.length === 0 ? [] : await this.#chores.requeue(messages, each);
+  }
+
+  /**
+   * Messages of these runs that are settled and still in the log are owed again. Resolves with their number when that
+   * is durable; rejects like `requeue`, and then some of them may be owed again all the same.
+   */
+  async unsettleAll(runs: readonly Interval[]): Promise<number> {
+    return await this.#chores.unsettleAll(runs);
+  }
+
   /** Commits until aborted; then once more, so that what was submitted is durable and acknowledged. */
   async run(signal: AbortSignal, beat?: Beat): Promise<void> {
+    try {
+      await this.#run(signal, beat);
+      this.#chores.end(signal.reason);
+    } catch (error) {
+      this.#chores.end(error);
+      throw error;
+    }
+  }
+
+  async #run(signal: AbortSignal, beat?: Beat): Promise<void> {
     let failures = 0;
     for (;;) {
       beat?.();
       const version = this.#work.version;
       this.#draining = signal.aborted;
       const dueInMs = this.#dueInMs();
+      const choreDueInMs = signal.aborted ? undefined : this.#chores.dueInMs(dueInMs);
+      if (choreDueInMs === 0) {
+        await this.#doChore();
+        continue;
+      }
       if (dueInMs === undefined || dueInMs > 0) {
         if (signal.aborted) return;
-        await this.#work.changedSince(version, signal, idleWaitMs(beat, dueInMs));
+        const waitMs = idleWaitMs(beat, earlier(dueInMs, choreDueInMs));
+        await this.#work.changedSince(version, signal, waitMs);
         continue;
       }
       try {
         this.#commit();
         failures = 0;
         this.#trouble = undefined;
-        // Others get their turn between two commits even when the next one is due at once. PUBACKs leave in
-        // it, before anybody looks at the messages: a message that kills its reader must not come again.
-        await new Promise((resolve) => setImmediate(resolve));
-        this.#deps.committed.notify();
+        await this.#announce();
       } catch (error) {
         if (!(error instanceof Fault) || error.disposition !== "retry") throw error;
         this.#trouble = error;
@@ -178,6 +211,28 @@ export class Committer {
         await sleep(delayMs, signal);
       }
     }
+  }
+
+  async #doChore(): Promise<void> {
+    this.#tail.push(this.#chores.step());
+    // It saves what was settled, too.
+    if (!this.#deps.journal.hasUnsavedSettlement) this.#settlementDueMs = undefined;
+    this.#afterWriting();
+    await this.#announce();
+  }
+
+  #afterWriting(): void {
+    this.#losses.tell((fault, key) => this.#sayFault(fault, key));
+    this.#deps.journal.checkpointWhenDue();
+  }
+
+  /**
+   * Others get their turn between two commits, however soon the next is due. PUBACKs leave in it, before anybody
+   * looks at the messages: a message that kills its reader must not come again.
+   */
+  async #announce(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#deps.committed.notify();
   }
 
   #dueInMs(): number | undefined {
@@ -200,8 +255,7 @@ export class Committer {
       },
       nowMs,
     );
-    if (messagesDue === undefined) return settleDue;
-    return settleDue === undefined ? messagesDue : Math.min(messagesDue, settleDue);
+    return earlier(messagesDue, settleDue);
   }
 
   #settlementDueInMs(nowMs: number): number | undefined {
@@ -215,10 +269,7 @@ export class Committer {
     const { journal, clock } = this.#deps;
     const group = this.#group();
     const startMs = clock.uptimeMs();
-    const stored = journal.commit(
-      group.map(({ message }) => message),
-      clock.nowMs(),
-    );
+    const stored = journal.commit(group.map(({ message }) => message));
     this.#lastEndMs = clock.uptimeMs();
     this.#lastTookMs = this.#lastEndMs - startMs;
     this.#recentTookMs = [...this.#recentTookMs.slice(-3), this.#lastTookMs];
@@ -228,30 +279,13 @@ export class Committer {
     this.#tail.push(stored);
     for (const { committed } of group) committed();
     this.relieved.notify();
-    this.#sayLosses();
-    journal.checkpointWhenDue();
+    this.#afterWriting();
   }
 
   /** What waits, oldest first; of a flood only as much as one transaction should hold, but at least one. */
   #group(): readonly Waiting[] {
-    let groupBytes = 0;
-    const end = this.#waiting.findIndex(({ bytes }, index) => {
-      groupBytes += bytes;
-      return index > 0 && groupBytes > this.#groupBytes;
-    });
-    return end === -1 ? this.#waiting : this.#waiting.slice(0, end);
-  }
-
-  #sayLosses(): void {
-    const { evicted, unprojected } = this.#deps.journal;
-    const newlyEvicted = evicted - this.#evictedSaid;
-    if (newlyEvicted > 0 && this.#sayFault(evictedFault(newlyEvicted), "evicted")) {
-      this.#evictedSaid = evicted;
-    }
-    const newlyUnprojected = unprojected - this.#unprojectedSaid;
-    if (newlyUnprojected > 0 && this.#sayFault(unprojectedFault(newlyUnprojected), "unprojected")) {
-      this.#unprojectedSaid = unprojected;
-    }
+    const sizes = this.#waiting.values().map(({ bytes }) => bytes);
+    return this.#waiting.slice(0, countWithin(sizes, this.#groupBytes));
   }
 
   #sayFault(fault: Fault, key: string): boolean {
@@ -260,4 +294,8 @@ export class Committer {
     log.fault(fault, { waiting: this.#waiting.length });
     return true;
   }
+}
+
+function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 }

@@ -36,7 +36,7 @@ const shape = {
   when_full: oneOf(
     ["drop_oldest", "stop_acking"],
     "drop_oldest",
-    "drop_oldest counts and drops; stop_acking leaves new messages to the broker",
+    "drop_oldest drops and counts logs, txacks and statistics, then the oldest; stop_acking leaves new messages to the broker",
   ),
 };
 

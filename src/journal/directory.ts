@@ -1,5 +1,6 @@
 import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { Fault } from "../lib/fault.ts";
 import { unwritableFault } from "./lock.ts";
 
 /** For the owner, and for reading by the group. */
@@ -28,6 +29,17 @@ function makeDirectory(dir: string): void {
     // Somebody else may have made it in between.
     if (!isDirectory(dir)) throw error;
   }
+}
+
+/** `journal.id` says that there was a journal, and it is not this one. */
+export function vanishedFault(dir: string): Fault {
+  return new Fault({
+    code: "journal_vanished",
+    layer: "journal",
+    disposition: "drop",
+    message: `the journal in ${dir} was replaced or emptied from outside; what it held is gone`,
+    hint: "check the file system for damage, and that nothing else cleans this directory",
+  });
 }
 
 function isDirectory(path: string): boolean {

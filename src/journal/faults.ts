@@ -1,4 +1,7 @@
+import { closeSync, openSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { errorCode, Fault } from "../lib/fault.ts";
+import { isCorruption, markDamaged } from "../sqlite/damage.ts";
 
 export type FullReason =
   /** The file system has no space left, whoever took it. */
@@ -35,7 +38,7 @@ export function evictedFault(count: number): Fault {
     code: "journal_full",
     layer: "journal",
     disposition: "drop",
-    message: `the journal is full: ${count} unsent messages were dropped, the oldest first`,
+    message: `the journal is full: ${count} unsent messages were dropped: logs, txacks and statistics first, then the oldest`,
     hint: 'raise [journal] max_size, or set when_full = "stop_acking" to leave new messages to the broker',
   });
 }
@@ -61,18 +64,47 @@ export function isPassing(error: unknown): boolean {
   return errorCode(error) === "SQLITE_FULL" || isBusy(error);
 }
 
-export function readFailed(cause: unknown): Fault {
+/**
+ * Damage that shows in use. The file is marked: the process ends, and the next one moves it aside, begins a new
+ * journal, and takes over what can be read.
+ */
+export function foundDamage(file: string, how: string, cause?: unknown): Fault {
+  markDamaged(file, `is damaged (${how})`);
   return new Fault({
-    code: "journal_read_failed",
+    code: "journal_damaged",
     layer: "journal",
     disposition: "restart",
-    message: `the journal cannot be read (${errorCode(cause) ?? "unknown error"}): the file is damaged, or its disk is`,
-    hint: "stop flightline, move journal.db with its -wal and -shm aside and keep them: sqlite3 can read what is whole",
+    message: `${file} is damaged: at the next start it is moved aside, and what can be read of it is sent on from there`,
+    hint: "nothing need be done for the messages; look at the kernel log for disk errors",
     cause,
   });
 }
 
-export function writeFailed(cause: unknown): Fault {
+/** `file`: of the daemon that has it open for writing; undefined for who only reads. */
+export function readFailed(cause: unknown, file?: string): Fault {
+  if (file !== undefined && isCorruption(cause)) return foundDamage(file, errorCode(cause) ?? "", cause);
+  return unreadable(errorCode(cause) ?? "unknown error", cause);
+}
+
+/** Its checksum is wrong, though SQLite is content with its page. `file`: see `readFailed`. */
+export function alteredRow(seq: number, file?: string): Fault {
+  const how = `message ${seq} is not as it was written`;
+  return file === undefined ? unreadable(how) : foundDamage(file, how);
+}
+
+function unreadable(why: string, cause?: unknown): Fault {
+  return new Fault({
+    code: "journal_read_failed",
+    layer: "journal",
+    disposition: "restart",
+    message: `the journal cannot be read (${why}): the file is damaged, or its disk is`,
+    hint: "look at the kernel log for disk errors; a daemon that finds damage salvages what is whole at its next start",
+    cause,
+  });
+}
+
+/** `file`: see `readFailed`. */
+export function writeFailed(cause: unknown, file?: string): Fault {
   if (cause instanceof Fault) return cause;
   if (isBusy(cause)) {
     return new Fault({
@@ -85,6 +117,8 @@ export function writeFailed(cause: unknown): Fault {
       cause,
     });
   }
+  if (file !== undefined && isCorruption(cause)) return foundDamage(file, errorCode(cause) ?? "", cause);
+  if (file !== undefined && isReadOnly(dirname(file))) return readOnlyFault(dirname(file), cause);
   return new Fault({
     code: "journal_write_failed",
     layer: "journal",
@@ -93,4 +127,31 @@ export function writeFailed(cause: unknown): Fault {
     hint: "look at the kernel log for disk errors on the device that holds [journal] dir",
     cause,
   });
+}
+
+/**
+ * The kernel mounts a file system read-only when it finds an error on it. What is open stays dead then, also
+ * after it was mounted again: the process must end and let go of it.
+ */
+export function readOnlyFault(dir: string, cause: unknown): Fault {
+  return new Fault({
+    code: "journal_read_only",
+    layer: "journal",
+    disposition: "restart",
+    message: `the file system of ${dir} is read-only: nothing is acknowledged, and the broker keeps what comes`,
+    hint: `dmesg says why; once it is repaired and mounted writable again ("mount -o remount,rw" on what "findmnt -T ${dir}" names) flightline goes on by itself`,
+    cause,
+  });
+}
+
+/** Asked by trying: SQLite says "I/O error", and the mount may still call itself writable. */
+export function isReadOnly(dir: string): boolean {
+  const probe = join(dir, `.flightline-probe-${process.pid}`);
+  try {
+    closeSync(openSync(probe, "w"));
+    rmSync(probe, { force: true });
+    return false;
+  } catch (error) {
+    return errorCode(error) === "EROFS";
+  }
 }

@@ -2,7 +2,9 @@ import type Database from "better-sqlite3";
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Fault } from "../lib/fault.ts";
+import type { Fault } from "../lib/fault.ts";
+import { vanishedFault } from "./directory.ts";
+import { unfinishedSalvages } from "./salvage-progress.ts";
 
 export interface Identity {
   readonly id: string;
@@ -15,7 +17,8 @@ export interface Identity {
  * therefore kept twice, in the file and in `journal.id` beside it; when they differ, a journal with
  * messages in it has gone, and that is said.
  *
- * `alreadyReported`: the old file was moved aside, which explains it.
+ * `alreadyReported`: the old file was moved aside, which explains it. So does one that was moved by a start which
+ * did not come further.
  */
 export function recoverIdentity(
   database: Database.Database,
@@ -29,13 +32,7 @@ export function recoverIdentity(
   if (stored === undefined) database.prepare("INSERT INTO identity (id) VALUES (?)").run(id);
   if (expected === id) return { id, fault: undefined };
   writeFileSync(marker, `${id}\n`);
-  if (expected === undefined || expected === "" || alreadyReported) return { id, fault: undefined };
-  const fault = new Fault({
-    code: "journal_vanished",
-    layer: "journal",
-    disposition: "drop",
-    message: `the journal in ${dir} was replaced or emptied from outside; what it held is gone`,
-    hint: "check the file system for damage, and that nothing else cleans this directory",
-  });
-  return { id, fault };
+  const isExplained = alreadyReported || (stored === undefined && unfinishedSalvages(dir).length > 0);
+  if (expected === undefined || expected === "" || isExplained) return { id, fault: undefined };
+  return { id, fault: vanishedFault(dir) };
 }

@@ -2,6 +2,7 @@ import Database from "better-sqlite3";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorCode, Fault } from "../lib/fault.ts";
+import { isReadOnly, readOnlyFault } from "./faults.ts";
 
 export interface DirectoryLock {
   /** The last daemon here ended without releasing the lock: killed, crashed, or without power. */
@@ -9,13 +10,16 @@ export interface DirectoryLock {
   release(): void;
 }
 
+/** For a daemon that finds another one in its directory. */
+const ownDirectoryHint = "stop it first, or give this one a [journal] dir of its own";
+
 /**
  * One daemon per data directory. The lock is an exclusive SQLite transaction on an empty file, which is a
  * POSIX lock that the kernel releases at any death; the pid beside it is for the error message, and its
- * presence without the lock tells of an unclean stop.
+ * presence without the lock tells of an unclean stop. `hint` is for whoever finds it held.
  * Faults: journal_locked, journal_unwritable.
  */
-export function lockDirectory(dir: string): DirectoryLock {
+export function lockDirectory(dir: string, hint = ownDirectoryHint): DirectoryLock {
   const pidFile = join(dir, "flightline.pid");
   let database: Database.Database | undefined;
   try {
@@ -25,7 +29,7 @@ export function lockDirectory(dir: string): DirectoryLock {
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     database?.close();
-    if (errorCode(error) === "SQLITE_BUSY") throw lockedFault(dir, pidFile, error);
+    if (errorCode(error) === "SQLITE_BUSY") throw lockedFault(dir, hint, error);
     throw unwritableFault(dir, error);
   }
   const held = database;
@@ -48,10 +52,48 @@ export function lockDirectory(dir: string): DirectoryLock {
   };
 }
 
-function lockedFault(dir: string, pidFile: string, cause: unknown): Fault {
+/**
+ * For somebody who only looks: no daemon is there, and none comes until it is disposed of. Others may look at the same
+ * time. Nothing is made or changed; where no daemon has ever locked the directory there is nothing to hold.
+ * Faults: journal_locked, journal_unreadable.
+ */
+export function shareDirectory(dir: string, hint: string): Disposable {
+  const file = join(dir, "flightline.lock");
+  if (!existsSync(file)) return { [Symbol.dispose]: () => {} };
+  let database: Database.Database | undefined;
+  try {
+    database = new Database(file, { readonly: true, fileMustExist: true, timeout: 0 });
+    // A transaction that has read holds a shared lock to its end.
+    database.exec("BEGIN");
+    database.prepare("SELECT count(*) FROM sqlite_schema").get();
+  } catch (error) {
+    database?.close();
+    if (errorCode(error) === "SQLITE_BUSY") throw lockedFault(dir, hint, error);
+    throw unreadableLock(file, error);
+  }
+  const held = database;
+  return {
+    [Symbol.dispose]: () => {
+      held.close();
+    },
+  };
+}
+
+function unreadableLock(file: string, cause: unknown): Fault {
+  return new Fault({
+    code: "journal_unreadable",
+    layer: "journal",
+    disposition: "fatal",
+    message: `${file} cannot be read (${errorCode(cause) ?? "unknown error"}): whether a daemon runs is not known`,
+    hint: "run this as the user that runs flightline: ls -la on the directory tells who that is",
+    cause,
+  });
+}
+
+function lockedFault(dir: string, hint: string, cause: unknown): Fault {
   let pid = "";
   try {
-    pid = readFileSync(pidFile, "utf8").trim();
+    pid = readFileSync(join(dir, "flightline.pid"), "utf8").trim();
   } catch {
     // The other daemon is just starting or stopping: the lock itself is the fact, the pid a courtesy.
   }
@@ -61,13 +103,14 @@ function lockedFault(dir: string, pidFile: string, cause: unknown): Fault {
     layer: "journal",
     disposition: "fatal",
     message: `${who} is using ${dir}`,
-    hint: "stop it first, or give this one a [journal] dir of its own",
+    hint,
     cause,
   });
 }
 
 /** Faults for a data directory that cannot be written. */
 export function unwritableFault(dir: string, cause: unknown): Fault {
+  if (errorCode(cause) === "EROFS" || isReadOnly(dir)) return readOnlyFault(dir, cause);
   return new Fault({
     code: "journal_unwritable",
     layer: "journal",
@@ -82,8 +125,8 @@ function unwritableHint(code: string): string {
   if (code === "EEXIST" || code === "ENOTDIR") {
     return "a file or a symbolic link to nothing is in the way: move it, or set another [journal] dir";
   }
-  if (code === "EROFS" || code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN")) {
-    return "is it mounted read-only, or do the files in it belong to another user? findmnt -T and ls -la tell";
+  if (code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN")) {
+    return "do the files in it belong to another user? ls -la tells";
   }
   // The directories above it were there or were made: /proc and the like.
   if (code === "ENOENT") return "nothing can be made there: set [journal] dir to a directory on a local disk";

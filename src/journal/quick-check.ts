@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { once } from "../lib/abort.ts";
-import { Fault } from "../lib/fault.ts";
+import type { Fault } from "../lib/fault.ts";
+import { foundDamage } from "./faults.ts";
 
 export type CheckResult = "sound" | "damaged" | "unfinished";
 
@@ -43,12 +44,7 @@ export async function quickCheck(file: string, timeoutMs: number, signal: AbortS
   }
 }
 
+/** What a check has found. The file is marked: see `foundDamage`. */
 export function damagedFault(file: string): Fault {
-  return new Fault({
-    code: "journal_damaged",
-    layer: "journal",
-    disposition: "fatal",
-    message: `${file} is damaged: some messages in it can no longer be read`,
-    hint: "what can be read is still sent; then stop flightline, move journal.db and its -wal and -shm aside, and start it again; look at the kernel log for disk errors",
-  });
+  return foundDamage(file, "found by quick_check");
 }

@@ -1,5 +1,7 @@
 import type Database from "better-sqlite3";
 import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import { Ballast } from "./ballast.ts";
 
 const defaultQuotaBytes = 2 * 1024 ** 3;
 const defaultDiskShare = 0.2;
@@ -16,18 +18,56 @@ export function automaticQuotaBytes(dir: string): number {
   return Math.min(defaultQuotaBytes, Math.floor(disk.blocks * disk.bsize * defaultDiskShare));
 }
 
-/** `max_page_count`: at the quota INSERT fails and DELETE still works, unlike on a full disk. */
+/**
+ * `max_page_count`: at the quota INSERT fails and DELETE still works, unlike on a full disk. Which becomes a full
+ * quota as long as there is ballast to give up.
+ */
 export class Quota {
   readonly #database: Database.Database;
   readonly #pageBytes: number;
-  readonly #maxPages: number;
+  readonly #usualPages: number;
+  readonly #ballast: Ballast;
+  #maxPages: number;
 
   /** A file that is larger already keeps its size as the quota until it is opened again. */
   constructor(database: Database.Database, quotaBytes: number) {
     this.#database = database;
     this.#pageBytes = Number(database.pragma("page_size", { simple: true }));
-    const wanted = Math.max(minPages, Math.floor(quotaBytes / this.#pageBytes));
-    this.#maxPages = Number(database.pragma(`max_page_count = ${wanted}`, { simple: true }));
+    this.#usualPages = this.#limit(Math.max(minPages, Math.floor(quotaBytes / this.#pageBytes)));
+    this.#maxPages = this.#usualPages;
+    this.#ballast = new Ballast(dirname(database.name));
+    if (this.#ballast.state === "given_up") this.#shrink();
+  }
+
+  /** It is the disk that keeps the journal from growing. */
+  get isShrunk(): boolean {
+    return this.#maxPages < this.#usualPages;
+  }
+
+  /**
+   * On a full disk: the ballast is given up, and the journal may not grow any more. From here on what is full is
+   * the quota, whose rules make room, and the space of the ballast is for the WAL and for state.db. False: there
+   * is no ballast, or it went before.
+   */
+  shrinkToDisk(): boolean {
+    if (!this.#ballast.giveUp()) return false;
+    this.#shrink();
+    return true;
+  }
+
+  #shrink(): void {
+    const pages = Number(this.#database.pragma("page_count", { simple: true }));
+    this.#maxPages = this.#limit(Math.min(this.#usualPages, Math.max(minPages, pages)));
+  }
+
+  /** When the disk has room again the ballast is made, and the journal may grow as ever. To be asked often. */
+  regrow(): void {
+    if (this.isShrunk && this.#ballast.restore()) this.#maxPages = this.#limit(this.#usualPages);
+  }
+
+  /** Returns the limit that SQLite took. */
+  #limit(pages: number): number {
+    return Number(this.#database.pragma(`max_page_count = ${pages}`, { simple: true }));
   }
 
   /** 1 MiB, or less where that would be a large part of the quota. */

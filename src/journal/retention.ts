@@ -1,20 +1,24 @@
 import type Database from "better-sqlite3";
-import { trustedFlag } from "./message.ts";
+import type { Boots } from "./boots.ts";
+import { againFlag } from "./message.ts";
 import type { Settlement } from "./settlement.ts";
 
 /** Rows looked at per commit: trimming keeps pace with appending and never makes a commit long. */
 const trimPerMessage = 2;
 const trimAtLeast = 64;
-/** After a pass through the log nothing is looked at for this long, by the wall clock. */
+/** After a pass through the log nothing is looked at for this long. */
 const restMs = 60_000;
-/** 2020-01-01: a time before that is of a clock that was never set. */
-const plausibleMs = Date.UTC(2020, 0, 1);
 const fewFreePages = 2048;
 const pagesReturnedAtOnce = 256;
 
 /**
  * What leaves the log with time: settled messages when they are older than `keepMs`, by range deletes that
  * ride on commits.
+ *
+ * Age is running time since receipt (see `Boots`), never the wall clock: that one is wrong at boot, is put
+ * forward by hours and back, and would make messages old that came a minute ago. Time without power does not
+ * count. So a message leaves late at worst, never early. Running time grows along the log. A message that was
+ * put back stands where it was put back, and has no age of its own: it leaves with an old one that came after it.
  *
  * Age is looked at in passes: from the oldest message over everything that is settled, a part with each
  * commit, until one is too young; then a rest. A message that stays unsettled is stepped over. Where the
@@ -23,6 +27,7 @@ const pagesReturnedAtOnce = 256;
 export class Retention {
   readonly #database: Database.Database;
   readonly #settlement: Settlement;
+  readonly #boots: Boots;
   readonly #keepMs: number;
   readonly #oldest: Database.Statement<[number, number], OldRow>;
   readonly #first: Database.Statement<[], { seq: number }>;
@@ -35,12 +40,13 @@ export class Retention {
   #runStart = 0;
   #restingSinceMs = Number.NEGATIVE_INFINITY;
 
-  constructor(database: Database.Database, settlement: Settlement, keepMs: number) {
+  constructor(database: Database.Database, settlement: Settlement, boots: Boots, keepMs: number) {
     this.#database = database;
     this.#settlement = settlement;
+    this.#boots = boots;
     this.#keepMs = keepMs;
     this.#oldest = database.prepare(
-      `SELECT seq, received_ms, flags & ${trustedFlag} AS trusted
+      `SELECT seq, uptime_ms, boot, flags & ${againFlag} AS again
          FROM message WHERE seq >= ? ORDER BY seq LIMIT ?`,
     );
     this.#first = database.prepare("SELECT seq FROM message ORDER BY seq LIMIT 1");
@@ -49,12 +55,11 @@ export class Retention {
 
   /**
    * Inside the commit's transaction, before settlement is flushed: deletes settled messages that are old
-   * enough, a bounded number.
+   * enough at `uptimeMs` of this boot, a bounded number.
    */
-  trim(nowMs: number, appendedCount: number): void {
-    const restedMs = nowMs - this.#restingSinceMs;
-    // Negative: the wall clock went back, and how long it has been cannot be told.
-    if (restedMs >= 0 && restedMs < restMs) return;
+  trim(uptimeMs: number, appendedCount: number): void {
+    const nowMs = this.#boots.runningMs(this.#boots.currentKey, uptimeMs);
+    if (nowMs === undefined || nowMs - this.#restingSinceMs < restMs) return;
     if (this.#cursor === 0) this.#foldBeginning();
     let left = Math.max(trimAtLeast, trimPerMessage * appendedCount);
     while (left > 0) {
@@ -98,9 +103,10 @@ export class Retention {
       next = row.seq;
       if (row.seq > hi) break;
       next += 1;
+      const runningMs = row.again === 0 ? this.#boots.runningMs(row.boot, row.uptime_ms) : undefined;
       // Its age cannot be told: it goes with an old one that came after it, and holds nothing up.
-      if (row.trusted === 0 && row.received_ms < plausibleMs) continue;
-      isOver = nowMs - row.received_ms < this.#keepMs;
+      if (runningMs === undefined) continue;
+      isOver = nowMs - runningMs < this.#keepMs;
       if (isOver) break;
       last = row.seq;
     }
@@ -109,6 +115,11 @@ export class Retention {
     if (next > hi + 1) this.#jump(next);
     else this.#cursor = next;
     return looked;
+  }
+
+  /** Messages of [lo, hi] are not settled any more: a pass that has been there begins anew. */
+  lookAgain(lo: number, hi: number): void {
+    if (lo < this.#cursor && hi >= this.#runStart) this.#jump(0);
   }
 
   #jump(seq: number): void {
@@ -130,6 +141,7 @@ export class Retention {
 
 interface OldRow {
   readonly seq: number;
-  readonly received_ms: number;
-  readonly trusted: number;
+  readonly uptime_ms: number;
+  readonly boot: number;
+  readonly again: number;
 }

@@ -1,6 +1,8 @@
 import type Database from "better-sqlite3";
+import { errorCode } from "../lib/fault.ts";
 import { type Interval, IntervalSet } from "../lib/intervals.ts";
 import type { Settlement } from "./settlement.ts";
+import { type Effort, Thinning, wholeEffort } from "./thinning.ts";
 import { readWindow, type Window, type WindowRow } from "./window.ts";
 
 /** No seq is higher. */
@@ -15,6 +17,8 @@ interface RoomWanted {
   readonly neededPages: number;
   /** So many more go with them, so that a full journal does not make room at every commit. */
   readonly stepPages: number;
+  /** Rows may be inserted again: the disk has space for it, and what is to be stored will fit. */
+  readonly mayRewrite: boolean;
   /** Messages that are not settled may be dropped. */
   readonly mayEvict: boolean;
 }
@@ -23,6 +27,8 @@ interface RoomWanted {
 interface Losses {
   /** Not settled; since the file was made. */
   evicted: number;
+  /** Those of them that were minor. */
+  evictedMinor: number;
   /** Settled, but not before `keepFrom`; since the file was opened. */
   unprojected: number;
 }
@@ -32,26 +38,30 @@ interface Losses {
  * that leave a page half full behind are gone for nothing. In this order go
  *
  * 1. settled messages, oldest first, wherever that frees pages (see `Window.freesPages`);
- * 2. the same from `keepFrom` on, which are counted as unprojected;
- * 3. if it may be: everything from the log's beginning, settled or not, which is counted too.
- *
- * Where settled and unsettled messages alternate too finely, nothing is deleted but by 3.
+ * 2. settled messages, oldest first, from among the others (see `Thinning`);
+ * 3. the same two from `keepFrom` on, which are counted as unprojected;
+ * 4. if it may be: minor messages, oldest first, settled or not, from among the others;
+ * 5. then everything from the log's beginning, settled or not. What was not settled is counted, in 4 and 5.
  *
  * Work is bounded by what has changed: what was looked at in vain is looked at again only when more of it has
  * been settled. And it is bounded each time; where much is new, after a restart above all, the rest is for
- * the next time, and meanwhile 3 takes no more than is needed.
+ * the next time, and meanwhile 5 takes no more than is needed. Where 2 has rewritten as much as it may at once, and
+ * won by it, nothing is evicted: it goes on with the same commit's next attempt.
  */
 export class Room {
   readonly #database: Database.Database;
   readonly #settlement: Settlement;
   readonly #rows: Database.Statement<[number, number], WindowRow>;
   readonly #delete: Database.Statement<[number, number]>;
-  readonly #saveEvicted: Database.Statement<[number]>;
+  readonly #thinning: Thinning;
+  readonly #saveCounter: Database.Statement<[string, number]>;
   readonly #saveLastSeq: Database.Statement<[]>;
   readonly #pageBytes: number;
   /** Buckets in which settled messages may be worth deleting. */
   #unlooked = everything();
   #losses: Losses;
+  /** After a failure, which may be for want of the space that rewriting takes, once without it. */
+  #hasFailed = false;
   /** The first message that the projection may still have to read. */
   keepFrom = newest;
 
@@ -63,14 +73,19 @@ export class Room {
          FROM message WHERE seq >= ? AND seq <= ? ORDER BY seq`,
     );
     this.#delete = database.prepare("DELETE FROM message WHERE seq >= ? AND seq <= ?");
-    this.#saveEvicted = database.prepare("INSERT OR REPLACE INTO counter VALUES ('evicted', ?)");
+    this.#thinning = new Thinning(database, settlement.set);
+    this.#saveCounter = database.prepare("INSERT OR REPLACE INTO counter VALUES (?, ?)");
     this.#saveLastSeq = database.prepare(
       `INSERT INTO counter SELECT 'last_seq', max(seq) FROM message WHERE true HAVING max(seq) IS NOT NULL
          ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)`,
     );
     this.#pageBytes = Number(database.pragma("page_size", { simple: true }));
-    const evicted = database.prepare("SELECT value FROM counter WHERE name = 'evicted'").pluck().get();
-    this.#losses = { evicted: Number(evicted ?? 0), unprojected: 0 };
+    const counter = database.prepare("SELECT value FROM counter WHERE name = ?").pluck();
+    this.#losses = {
+      evicted: Number(counter.get("evicted") ?? 0),
+      evictedMinor: Number(counter.get("evicted_minor") ?? 0),
+      unprojected: 0,
+    };
   }
 
   get losses(): Readonly<Losses> {
@@ -87,40 +102,72 @@ export class Room {
 
   /** In a transaction of its own. False: not one page could be freed. */
   make(wanted: RoomWanted): boolean {
+    const mayRewrite = wanted.mayRewrite && !this.#hasFailed;
     let done: Attempt;
     try {
-      done = this.#database.transaction(() => this.#free(wanted))();
+      done = this.#database.transaction(() => this.#free({ ...wanted, mayRewrite }))();
     } catch (error) {
       // What was deleted is there again.
       this.#unlooked = everything();
+      this.#hasFailed = true;
+      // Rewriting takes room itself, and a full quota may not have it.
+      if (mayRewrite && errorCode(error) === "SQLITE_FULL") return this.make(wanted);
       throw error;
     }
+    this.#hasFailed = false;
     // Only now: had the transaction failed, these messages would still be there and still be owed.
     this.#losses = done.losses;
-    if (done.evicted !== undefined) this.#settlement.add(done.evicted.lo, done.evicted.hi);
+    for (const { lo, hi } of done.evicted) this.#settlement.add(lo, hi);
     return done.freedPages > 0;
   }
 
-  #free({ neededPages, stepPages, mayEvict }: RoomWanted): Attempt {
+  #free({ neededPages, stepPages, mayRewrite, mayEvict }: RoomWanted): Attempt {
     // When the newest rows go too, the highest seq must stay known: it is never given twice.
     this.#saveLastSeq.run();
     const pagesBefore = this.#freePages();
     const freed = (): number => this.#freePages() - pagesBefore;
     const losses = { ...this.#losses };
-    const look = { goalPages: pagesBefore + neededPages + stepPages, rowsLeft: maxRowsLookedAt };
-    this.#deleteSettled({ lo: 0, hi: this.keepFrom - 1 }, look);
+    const enoughPages = pagesBefore + neededPages;
+    const goalPages = enoughPages + stepPages;
+    const look = {
+      goalPages,
+      rowsLeft: maxRowsLookedAt,
+      mayRewrite,
+      effort: wholeEffort(),
+      isCutShort: false,
+    };
+    this.#takeSettled({ lo: 0, hi: this.keepFrom - 1 }, enoughPages, look);
     if (freed() < neededPages) {
-      losses.unprojected += this.#deleteSettled({ lo: this.keepFrom, hi: newest }, look);
+      losses.unprojected += this.#takeSettled({ lo: this.keepFrom, hi: newest }, enoughPages, look);
     }
     // A little may do: the commit is tried again first, unless that could mean to look on and on.
-    const isTimeToEvict = freed() === 0 || (freed() < neededPages && look.rowsLeft <= 0);
-    let evicted: Interval | undefined;
+    const wouldLookOn = look.rowsLeft <= 0 && !look.isCutShort;
+    const isTimeToEvict = freed() === 0 || (freed() < neededPages && wouldLookOn);
+    const evicted: Interval[] = [];
     if (isTimeToEvict && mayEvict) {
-      const hasLookedAtAll = look.rowsLeft > 0;
-      evicted = this.#evict(hasLookedAtAll ? look.goalPages : pagesBefore + neededPages, losses);
-      this.#saveEvicted.run(losses.evicted);
+      const thinned = this.#thinning.takeMinors(look.effort, () => this.#freePages() >= goalPages);
+      for (const seq of thinned.minors) evicted.push({ lo: seq, hi: seq });
+      losses.evicted += thinned.minors.length;
+      losses.evictedMinor += thinned.minors.length;
+      losses.unprojected += thinned.settled.filter((seq) => seq >= this.keepFrom).length;
+      if (freed() < neededPages) {
+        const hasLookedAtAll = look.rowsLeft > 0 && !thinned.hasMore;
+        evicted.push(...this.#evict(hasLookedAtAll ? goalPages : enoughPages, losses));
+      }
+      this.#saveCounter.run("evicted", losses.evicted);
+      this.#saveCounter.run("evicted_minor", losses.evictedMinor);
     }
     return { freedPages: freed(), evicted, losses };
+  }
+
+  /** Settled messages of the range: those that go by themselves, and where that is not enough those among others. */
+  #takeSettled(range: Interval, enoughPages: number, look: Look): number {
+    const count = this.#deleteSettled(range, look);
+    if (!look.mayRewrite || this.#freePages() >= enoughPages) return count;
+    const isEnough = (): boolean => this.#freePages() >= look.goalPages;
+    const thinned = this.#thinning.takeSettled(range, look.effort, isEnough);
+    look.isCutShort ||= thinned.isCutShort;
+    return count + thinned.count;
   }
 
   /**
@@ -143,8 +190,12 @@ export class Room {
         }
         const window = this.#window(Math.max(next, settled.lo), hi);
         next = (window?.last ?? hi) + 1;
-        look.rowsLeft -= window?.rowCount ?? 0;
-        if (window?.freesPages !== true) continue;
+        if (window === undefined) continue;
+        look.rowsLeft -= window.rowCount;
+        if (!window.freesPages) {
+          if (window.settledCount > 0) this.#thinning.consider(window.first, window.last);
+          continue;
+        }
         for (const run of window.settledRuns) this.#delete.run(run.lo, run.hi);
         count += window.settledCount;
       }
@@ -154,14 +205,15 @@ export class Room {
     }
   }
 
-  /** Deletes the oldest messages until so many pages are free. */
-  #evict(goalPages: number, losses: Losses): Interval | undefined {
+  /** Deletes the oldest messages until so many pages are free. Returns what they were: one interval, or none. */
+  #evict(goalPages: number, losses: Losses): Interval[] {
     let evicted: Interval | undefined;
     let next = 0;
     while (this.#freePages() < goalPages) {
       const isProjected = next < this.keepFrom;
       const window = this.#window(next, isProjected ? this.keepFrom - 1 : newest);
       if (window !== undefined) {
+        losses.evictedMinor += this.#thinning.minorCount(window.first, window.last);
         this.#delete.run(window.first, window.last);
         losses.evicted += window.rowCount - window.settledCount;
         if (!isProjected) losses.unprojected += window.settledCount;
@@ -173,7 +225,7 @@ export class Room {
         break;
       }
     }
-    return evicted;
+    return evicted === undefined ? [] : [evicted];
   }
 
   #window(from: number, hi: number): Window | undefined {
@@ -189,11 +241,15 @@ interface Look {
   /** On SQLite's list. */
   readonly goalPages: number;
   rowsLeft: number;
+  readonly mayRewrite: boolean;
+  readonly effort: Effort;
+  /** There is more to rewrite than one attempt may, and it is worth it. */
+  isCutShort: boolean;
 }
 
 interface Attempt {
   readonly freedPages: number;
-  readonly evicted: Interval | undefined;
+  readonly evicted: readonly Interval[];
   readonly losses: Losses;
 }
 

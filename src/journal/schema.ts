@@ -30,5 +30,6 @@ export const journalTables: Schema = {
        decided INTEGER NOT NULL) STRICT;
      CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
      CREATE TABLE identity (id TEXT NOT NULL) STRICT;`,
+    `ALTER TABLE boot ADD COLUMN running_ms INTEGER;`,
   ],
 };

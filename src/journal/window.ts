@@ -3,7 +3,7 @@ import type { Interval, IntervalSet } from "../lib/intervals.ts";
 /** What the log is looked at by: small beside a step of the quota, large beside a page. */
 const windowPages = 8;
 /** Of a row beside topic and payload: the other columns, its header and its place in the page. */
-const rowOverheadBytes = 32;
+export const rowOverheadBytes = 32;
 /** SQLite joins a page with its neighbours when two thirds of it are free. A little more makes sure of that. */
 const sparseShare = 0.7;
 

@@ -201,7 +201,7 @@ test("consumers are woken by a commit and read what is new from memory", async (
 test("settlement that no append carries is saved after five seconds, in one commit", async (t) => {
   const dir = folder(t);
   const journal = openJournal(t, dir);
-  journal.commit(messages(10), 0);
+  journal.commit(messages(10));
   const run = runCommitter(t, journal);
   run.committer.settle(1, 3);
   await run.advance(3000);
@@ -219,7 +219,7 @@ test("settlement that no append carries is saved after five seconds, in one comm
 test("settlement that may wait is saved with the next commit, or with what may not, or after five minutes", async (t) => {
   const dir = folder(t);
   const journal = openJournal(t, dir);
-  journal.commit(messages(10), 0);
+  journal.commit(messages(10));
   const run = runCommitter(t, journal);
   const saved = () => query(join(dir, "journal.db"), "SELECT lo, hi FROM settled");
   run.committer.settle(1, 1, true);
@@ -243,9 +243,9 @@ test("settlement that may wait is saved with the next commit, or with what may n
 
 test("settling what is settled already writes nothing", async (t) => {
   const journal = openJournal(t, folder(t));
-  journal.commit(messages(10), 0);
+  journal.commit(messages(10));
   journal.settle(1, 10);
-  journal.commit([], 0);
+  journal.commit([]);
   const run = runCommitter(t, journal);
   run.committer.settle(2, 5);
   await run.advance(10_000);
@@ -256,7 +256,7 @@ test("settling what is settled already writes nothing", async (t) => {
 test("what somebody else settled in the journal is saved too", async (t) => {
   const dir = folder(t);
   const journal = openJournal(t, dir);
-  journal.commit(messages(3), 0);
+  journal.commit(messages(3));
   journal.settle(2, 2);
   const run = runCommitter(t, journal);
   await run.advance(5000);
@@ -267,7 +267,7 @@ test("what somebody else settled in the journal is saved too", async (t) => {
 test("draining commits and acknowledges what waits, saves settlement, and ends", async (t) => {
   const dir = folder(t);
   const journal = openJournal(t, dir);
-  journal.commit(messages(2), 0);
+  journal.commit(messages(2));
   const run = runCommitter(t, journal);
   await run.advance(0);
   run.submit("a");
@@ -282,7 +282,7 @@ test("draining commits and acknowledges what waits, saves settlement, and ends",
 test("draining saves settlement also when nobody submits", async (t) => {
   const dir = folder(t);
   const journal = openJournal(t, dir);
-  journal.commit(messages(2), 0);
+  journal.commit(messages(2));
   journal.settle(1, 1);
   const run = runCommitter(t, journal);
   await run.stop();
@@ -292,7 +292,7 @@ test("draining saves settlement also when nobody submits", async (t) => {
 test("a full journal acknowledges nothing, says so once a minute, and goes on when there is room", async (t) => {
   const journal = openJournal(t, folder(t), { maxSizeBytes: 1024 * 1024, whenFull: "stop_acking" });
   const run = runCommitter(t, journal);
-  for (const sent of messages(80, 10_000)) journal.commit([sent], 0);
+  for (const sent of messages(80, 10_000)) journal.commit([sent]);
   while (run.log.faults.length === 0) {
     run.submit("y".repeat(10_000));
     await run.advance(10_000);

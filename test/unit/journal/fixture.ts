@@ -195,9 +195,9 @@ export function runCommitter(
   const log = recordingLog();
   const groups: number[] = [];
   const commit = journal.commit.bind(journal);
-  journal.commit = (group, nowMs) => {
+  journal.commit = (group) => {
     groups.push(group.length);
-    return commit(group, nowMs);
+    return commit(group);
   };
   const committer = new Committer({
     journal,
@@ -246,9 +246,9 @@ export function runCommitter(
 /** Commits that take as long as `tookMs` says, on the test's clock. */
 export function slowed(run: RunningCommitter, journal: Journal, tookMs: () => number): void {
   const fast = journal.commit.bind(journal);
-  journal.commit = (group, nowMs) => {
+  journal.commit = (group) => {
     run.clock.advance(tookMs());
-    return fast(group, nowMs);
+    return fast(group);
   };
 }
 

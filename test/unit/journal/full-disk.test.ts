@@ -8,7 +8,7 @@ import type { Journal } from "../../../src/journal/journal.ts";
 import { lockDirectory } from "../../../src/journal/lock.ts";
 import { Fault } from "../../../src/lib/fault.ts";
 import { mountTmpfs } from "../../support/mount.ts";
-import { messages, openJournal, runCommitter, seqs, startMs } from "./fixture.ts";
+import { messages, openJournal, runCommitter, seqs } from "./fixture.ts";
 
 const mib = 1024 * 1024;
 const unlimited = { maxSizeBytes: 1024 * mib };
@@ -29,7 +29,7 @@ function disk(
 function fill(journal: Journal): number {
   for (let stored = 0; stored < 10_000; stored += 1) {
     try {
-      journal.commit(messages(1, 1000), startMs);
+      journal.commit(messages(1, 1000));
       journal.checkpointWhenDue();
     } catch (error) {
       assert.ok(error instanceof Fault, String(error));
@@ -60,12 +60,12 @@ test("what was committed before the disk was full is there, and unsent messages 
   const stored = fill(journal);
   assert.ok(stored > 100);
   for (let n = 0; n < 20; n += 1) {
-    assert.throws(() => journal.commit(messages(200, 1000), startMs), { code: "journal_full" });
+    assert.throws(() => journal.commit(messages(200, 1000)), { code: "journal_full" });
   }
   assert.equal(journal.evicted, 0);
   assert.deepEqual(seqs(journal), range(journal.lastSeq));
   rmSync(found.other);
-  assert.equal(journal.commit(messages(1, 1000), startMs)[0]?.seq, journal.lastSeq);
+  assert.equal(journal.commit(messages(1, 1000))[0]?.seq, journal.lastSeq);
 });
 
 test("a checkpoint that finds no space keeps quiet, and the file stays whole", (t) => {
@@ -73,7 +73,7 @@ test("a checkpoint that finds no space keeps quiet, and the file stays whole", (
   if (found === undefined) return;
   const journal = openJournal(t, found.dir, unlimited);
   const stored = 150;
-  for (let n = 0; n < stored; n += 1) journal.commit(messages(1, 20_000), startMs);
+  for (let n = 0; n < stored; n += 1) journal.commit(messages(1, 20_000));
   fillRest(found.dir);
   const file = join(found.dir, "journal.db");
   const sizeBefore = statSync(file).size;
@@ -95,7 +95,7 @@ test("what is settled makes room on a full disk when that helps", (t) => {
   let more = 0;
   for (let n = 0; n < 50; n += 1) {
     try {
-      journal.commit(messages(1, 1000), startMs);
+      journal.commit(messages(1, 1000));
       more += 1;
     } catch (error) {
       assert.ok(error instanceof Fault && error.code === "journal_full", String(error));
@@ -152,8 +152,54 @@ test("a daemon comes up on a full disk, in a new boot too, and can send what it 
   const journal = openJournal(t, found.dir, unlimited, { bootId: "boot-b" });
   assert.deepEqual(seqs(journal), range(stored));
   rmSync(found.other);
-  const [next] = journal.commit(messages(1), startMs);
+  const [next] = journal.commit(messages(1));
   assert.deepEqual([next?.seq, next?.bootKey], [stored + 1, 2]);
   assert.equal(openJournal(t, found.dir, unlimited, { bootId: "boot-b" }).boots.currentKey, 2);
   lock.release();
+});
+
+/** A journal whose ballast was given up before it was opened, on a disk with a little space left for the WAL. */
+function withoutBallast(
+  t: TestContext,
+  whenFull: "drop_oldest" | "stop_acking",
+): { readonly dir: string; readonly other: string; readonly journal: Journal } | undefined {
+  const dir = mountTmpfs(t, 8 * mib);
+  if (dir === undefined) return undefined;
+  const other = join(dir, "other");
+  writeFileSync(other, Buffer.alloc(5 * mib));
+  writeFileSync(join(dir, "ballast"), "");
+  return { dir, other, journal: openJournal(t, dir, { ...unlimited, whenFull }) };
+}
+
+test("without ballast what is evicted does not make the WAL grow", (t) => {
+  const found = withoutBallast(t, "drop_oldest");
+  if (found === undefined) return;
+  const { dir, journal } = found;
+  const sizes: number[] = [];
+  for (let n = 0; n < 100; n += 1) {
+    journal.commit(messages(5, 4000));
+    sizes.push(statSync(join(dir, "journal.db-wal")).size);
+  }
+  assert.ok(journal.evicted > 300, `${journal.evicted}`);
+  assert.ok(Math.max(...sizes) < mib, `${Math.max(...sizes)}`);
+});
+
+test("without ballast and with stop_acking it is the disk that is said to be full", (t) => {
+  const journal = withoutBallast(t, "stop_acking")?.journal;
+  if (journal === undefined) return;
+  assert.ok(fill(journal) > 50);
+  assert.equal(journal.evicted, 0);
+});
+
+test("a disk that is freed while the journal is in use lets it grow again", (t) => {
+  const found = withoutBallast(t, "stop_acking");
+  if (found === undefined) return;
+  const stored = fill(found.journal);
+  rmSync(found.other);
+  for (let n = 0; n < 20; n += 1) {
+    found.journal.commit(messages(20, 1000));
+    found.journal.checkpointWhenDue();
+  }
+  assert.deepEqual(seqs(found.journal), range(stored + 400));
+  assert.ok(statSync(join(found.dir, "ballast")).size > 0);
 });

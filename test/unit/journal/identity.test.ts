@@ -23,7 +23,7 @@ import { folder, journalConfig, ManualClock, message, messages, openJournal, que
 function used(t: TestContext): { readonly dir: string; readonly file: string; readonly id: string } {
   const dir = folder(t);
   const journal = Journal.open(journalConfig(dir), new ManualClock(), "boot-a");
-  journal.commit(messages(5), 0);
+  journal.commit(messages(5));
   journal.close();
   return { dir, file: join(dir, "journal.db"), id: journal.id };
 }
@@ -40,7 +40,7 @@ function moved(dir: string): string[] {
 
 function works(journal: Journal): void {
   assert.equal(journal.lastSeq, 0);
-  assert.equal(journal.commit([message("new")], 0)[0]?.seq, 1);
+  assert.equal(journal.commit([message("new")])[0]?.seq, 1);
 }
 
 test("the id stays the same for the life of the file, and nothing is said", (t) => {
@@ -73,7 +73,7 @@ test("a zero-length file, which SQLite takes for a new one, is said", (t) => {
 for (const what of ["empty", "gone"]) {
   test(`when the file is ${what} and its WAL is not, the WAL is kept`, (t) => {
     const source = folder(t);
-    openJournal(t, source).commit(messages(5), 0);
+    openJournal(t, source).commit(messages(5));
     const dir = folder(t);
     for (const name of ["journal.db-wal", "journal.id"]) copyFileSync(join(source, name), join(dir, name));
     if (what === "empty") writeFileSync(join(dir, "journal.db"), "");

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { copyFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
-import { packFlags, unpackFlags } from "../../../src/journal/message.ts";
-import { folder, message, messages, number, openJournal, query, seqs, startMs } from "./fixture.ts";
+import { Fault } from "../../../src/lib/fault.ts";
+import { markOf } from "../../../src/sqlite/damage.ts";
+import { folder, ManualClock, message, messages, number, openJournal, query, seqs } from "./fixture.ts";
 
 test("the journal's own connection commits with synchronous=FULL in WAL mode and never checkpoints by itself", (t) => {
   const pragma = t.mock.method(Database.prototype, "pragma");
@@ -31,7 +32,7 @@ test("a message comes back as it went in, byte for byte, also after a restart", 
     message("x", { topic: "äöü/\u0000/😀", source: "zweite Quelle", receivedMs: -5, uptimeMs: 17.4 }),
   ];
   const journal = openJournal(t, dir);
-  const stored = journal.commit(odd, startMs);
+  const stored = journal.commit(odd);
   assert.deepEqual(
     stored.map(({ seq, bootKey }) => [seq, bootKey]),
     [1, 2, 3, 4].map((seq) => [seq, 1]),
@@ -50,29 +51,17 @@ test("a message comes back as it went in, byte for byte, also after a restart", 
   assert.deepEqual(second.read(5, 9, 10), []);
 });
 
-test("all flags survive packing, in every combination", () => {
-  for (let bits = 0; bits < 24; bits += 1) {
-    const flags = {
-      clockTrusted: (bits & 1) !== 0,
-      duplicate: (bits & 2) !== 0,
-      retained: (bits & 4) !== 0,
-      qos: ([0, 1, 2] as const)[bits >> 3] ?? 0,
-    };
-    assert.deepEqual(unpackFlags(packFlags(message("", flags))), flags);
-  }
-});
-
 test("a failed commit stores nothing, gives no seq away, and is a fault that nobody retries", (t) => {
   const journal = openJournal(t, folder(t));
-  journal.commit([message("a")], 0);
+  journal.commit([message("a")]);
   const broken = message("c", { receivedMs: Number.NaN });
-  assert.throws(() => journal.commit([message("b"), broken], 0), {
+  assert.throws(() => journal.commit([message("b"), broken]), {
     code: "journal_write_failed",
     disposition: "restart",
   });
   assert.equal(journal.lastSeq, 1);
   assert.deepEqual(seqs(journal), [1]);
-  journal.commit([message("d")], 0);
+  journal.commit([message("d")]);
   assert.deepEqual(
     journal.read(2, 2, 1).map(({ payload }) => String(payload)),
     ["d"],
@@ -82,12 +71,12 @@ test("a failed commit stores nothing, gives no seq away, and is a fault that nob
 test("settlement that a failed commit did not save is saved by the next one", (t) => {
   const dir = folder(t);
   const journal = openJournal(t, dir);
-  journal.commit(messages(3), 0);
+  journal.commit(messages(3));
   journal.settle(2, 3);
-  assert.throws(() => journal.commit([message("c", { receivedMs: Number.NaN })], 0));
+  assert.throws(() => journal.commit([message("c", { receivedMs: Number.NaN })]));
   assert.equal(journal.hasUnsavedSettlement, true);
   assert.deepEqual(query(join(dir, "journal.db"), "SELECT lo, hi FROM settled"), []);
-  journal.commit([], 0);
+  journal.commit([]);
   assert.equal(journal.hasUnsavedSettlement, false);
   assert.deepEqual(query(join(dir, "journal.db"), "SELECT lo, hi FROM settled"), [[2, 3]]);
 });
@@ -95,10 +84,10 @@ test("settlement that a failed commit did not save is saved by the next one", (t
 test("a restart remembers what was settled, in few rows, and how much is owed", (t) => {
   const dir = folder(t);
   const journal = openJournal(t, dir);
-  journal.commit(messages(1000), 0);
+  journal.commit(messages(1000));
   for (let seq = 1000; seq > 500; seq -= 1) journal.settle(seq, seq);
   journal.settle(3, 9);
-  journal.commit([], 0);
+  journal.commit([]);
   journal.settle(20, 30);
   const second = openJournal(t, dir);
   assert.deepEqual(second.settled.intervals, [
@@ -112,30 +101,32 @@ test("a restart remembers what was settled, in few rows, and how much is owed", 
 
 test("a seq is never given twice, also when everything was trimmed or evicted", (t) => {
   const dir = folder(t);
-  const first = openJournal(t, dir, { keepSettledMs: 0 });
-  first.commit(messages(50), startMs);
+  const clock = new ManualClock();
+  const first = openJournal(t, dir, { keepSettledMs: 0 }, { clock });
+  first.commit(messages(50));
   first.settle(1, 50);
-  first.commit([], startMs + 60_000);
+  clock.advance(60_000);
+  first.commit([]);
   assert.deepEqual(seqs(first), []);
   const second = openJournal(t, dir, { maxSizeBytes: 1024 * 1024 });
   assert.equal(second.lastSeq, 50);
-  second.commit(messages(4, 150_000), startMs);
+  second.commit(messages(4, 150_000));
   // Everything before it must go for the second of these.
-  second.commit(messages(1, 450_000), startMs);
-  second.commit(messages(1, 450_000), startMs);
+  second.commit(messages(1, 450_000));
+  second.commit(messages(1, 450_000));
   assert.deepEqual([seqs(second), second.evicted], [[56], 5]);
   const third = openJournal(t, dir);
   assert.equal(third.lastSeq, 56);
-  assert.equal(third.commit([message("next")], startMs)[0]?.seq, 57);
+  assert.equal(third.commit([message("next")])[0]?.seq, 57);
 });
 
 test("when the newest rows are gone too, the counter alone keeps the seq", (t) => {
   const dir = folder(t);
   const journal = openJournal(t, dir, { maxSizeBytes: 1024 * 1024, whenFull: "stop_acking" });
-  journal.commit(messages(4, 100_000), startMs);
+  journal.commit(messages(4, 100_000));
   journal.settle(1, 4);
   // The commit fails, so that the settlement is not saved; what it made room for is gone all the same.
-  assert.throws(() => journal.commit(messages(40, 100_000), startMs), { code: "journal_full" });
+  assert.throws(() => journal.commit(messages(40, 100_000)), { code: "journal_full" });
   assert.deepEqual(seqs(journal), []);
   const file = join(dir, "journal.db");
   assert.deepEqual(query(file, "SELECT * FROM settled"), []);
@@ -146,21 +137,18 @@ test("lastTrustedMs is the newest receive time that may be believed", (t) => {
   const journal = openJournal(t, folder(t));
   assert.equal(journal.lastTrustedMs, undefined);
   const at = (receivedMs: number, clockTrusted: boolean) => message("", { receivedMs, clockTrusted });
-  journal.commit([at(500, false)], 0);
+  journal.commit([at(500, false)]);
   assert.equal(journal.lastTrustedMs, undefined);
-  journal.commit([at(9000, true), at(4000, true), at(7000, false)], 0);
+  journal.commit([at(9000, true), at(4000, true), at(7000, false)]);
   assert.equal(journal.lastTrustedMs, 4000);
-  journal.commit(
-    Array.from({ length: 999 }, () => at(1, false)),
-    0,
-  );
+  journal.commit(Array.from({ length: 999 }, () => at(1, false)));
   assert.equal(journal.lastTrustedMs, undefined, "it looks at the end of the log only");
 });
 
 test("each boot has a key of its own; its first offset is kept and survives restarts", (t) => {
   const dir = folder(t);
   const first = openJournal(t, dir);
-  const [stored] = first.commit([message("a")], 0);
+  const [stored] = first.commit([message("a")]);
   assert.equal(stored?.bootKey, first.boots.currentKey);
   assert.equal(first.boots.offsetMs(first.boots.currentKey), undefined);
   first.boots.learnOffset(1234.6);
@@ -202,18 +190,18 @@ test("while another program holds the file, a commit can be repeated and nothing
     other.close();
   });
   other.exec("BEGIN IMMEDIATE");
-  assert.throws(() => journal.commit(messages(2), 0), { code: "journal_busy", disposition: "retry" });
+  assert.throws(() => journal.commit(messages(2)), { code: "journal_busy", disposition: "retry" });
   assert.equal(journal.boots.learnOffset(5), false);
   other.exec("ROLLBACK");
   assert.equal(journal.lastSeq, 0);
-  assert.equal(journal.commit(messages(2), 0).length, 2);
+  assert.equal(journal.commit(messages(2)).length, 2);
   assert.equal(journal.boots.learnOffset(5), true);
 });
 
 test("a file that cannot be read is a fault that says so", (t) => {
   const dir = folder(t);
   const journal = openJournal(t, dir);
-  journal.commit(messages(100, 10_000), 0);
+  journal.commit(messages(100, 10_000));
   journal.close();
   const file = join(dir, "journal.db");
   const bytes = readFileSync(file);
@@ -222,7 +210,29 @@ test("a file that cannot be read is a fault that says so", (t) => {
   writeFileSync(file, bytes);
   const damaged = openJournal(t, dir);
   assert.deepEqual(damaged.openingFaults, []);
-  assert.throws(() => damaged.read(1, 100, 100), { code: "journal_read_failed", disposition: "restart" });
+  assert.throws(() => damaged.read(1, 100, 100), { code: "journal_damaged", disposition: "restart" });
+});
+
+test("a payload in which one bit has turned is damage, though SQLite is content with its page", (t) => {
+  const dir = folder(t);
+  const journal = openJournal(t, dir);
+  journal.commit(messages(100, 100));
+  journal.close();
+  const file = join(dir, "journal.db");
+  const database = new Database(file);
+  const [payload] = database.prepare("SELECT payload FROM message WHERE seq = 40").pluck().all() as [Buffer];
+  payload.writeUInt8(payload.readUInt8(50) ^ 1, 50);
+  database.prepare("UPDATE message SET payload = ? WHERE seq = 40").run(payload);
+  assert.equal(database.pragma("quick_check", { simple: true }), "ok");
+  database.close();
+
+  const damaged = openJournal(t, dir);
+  assert.equal(damaged.read(41, 100, 100).length, 60);
+  assert.throws(() => damaged.read(1, 100, 100), { code: "journal_damaged", disposition: "restart" });
+  const shown = { state: "pending", withPayload: true } as const;
+  assert.throws(() => damaged.page(shown, 0, 100), { code: "journal_damaged" });
+  assert.equal(damaged.page({ ...shown, withPayload: false }, 0, 100).entries.length, 100);
+  assert.match(readFileSync(join(dir, "journal.damaged"), "utf8"), /message 40 is not as it was written/);
 });
 
 test("the WAL moves into the file after a thousand pages, and what a killed process left counts", (t) => {
@@ -235,10 +245,10 @@ test("the WAL moves into the file after a thousand pages, and what a killed proc
     const isEmpty = number(copy, "SELECT count(*) FROM sqlite_schema WHERE name = 'message'") === 0;
     return isEmpty ? 0 : number(copy, "SELECT count(*) FROM message");
   };
-  for (const sent of messages(30, 100_000)) journal.commit([sent], 0);
+  for (const sent of messages(30, 100_000)) journal.commit([sent]);
   journal.checkpointWhenDue();
   assert.equal(rowsInFile(dir), 0, "too early: acknowledgements would wait for it");
-  for (const sent of messages(10, 100_000)) journal.commit([sent], 0);
+  for (const sent of messages(10, 100_000)) journal.commit([sent]);
 
   const crashed = folder(t);
   cpSync(dir, crashed, { recursive: true });
@@ -248,4 +258,32 @@ test("the WAL moves into the file after a thousand pages, and what a killed proc
 
   journal.checkpointWhenDue();
   assert.equal(rowsInFile(dir), 40);
+});
+
+test("damage that shows while the daemon begins is damage like any other, on whatever page it is", (t) => {
+  const dir = folder(t);
+  const journal = openJournal(t, dir);
+  journal.commit(messages(300, 1000));
+  journal.close();
+  const file = join(dir, "journal.db");
+  const whole = readFileSync(file);
+  const pages = whole.length / 4096;
+  assert.ok(pages > 60, `${pages} pages`);
+  let seenLate = 0;
+  for (let page = 10; page < pages; page += 3) {
+    const bytes = Buffer.from(whole);
+    bytes.fill(0xa5, page * 4096, (page + 1) * 4096);
+    writeFileSync(file, bytes);
+    rmSync(join(dir, "journal.damaged"), { force: true });
+    const opened = openJournal(t, dir);
+    try {
+      assert.equal(typeof opened.lastTrustedMs, opened.openingFaults.length === 0 ? "number" : "undefined");
+    } catch (error) {
+      assert.equal(error instanceof Fault && error.code, "journal_damaged", `page ${page}`);
+      assert.notEqual(markOf(file), undefined);
+      seenLate += 1;
+    }
+    opened.close();
+  }
+  assert.ok(seenLate > 5, `${seenLate} pages`);
 });

@@ -16,16 +16,16 @@ const longMs = 30_000;
 test("a journal in use is checked, and sound", async (t) => {
   const dir = folder(t);
   const journal = openJournal(t, dir);
-  journal.commit(messages(500), 0);
+  journal.commit(messages(500));
   assert.equal(await quickCheck(join(dir, "journal.db"), longMs, never), "sound");
-  journal.commit(messages(1), 0);
+  journal.commit(messages(1));
 });
 
 test("a page of garbage in the middle is found", async (t) => {
   const dir = folder(t);
   const file = join(dir, "journal.db");
   const journal = openJournal(t, dir);
-  journal.commit(messages(500, 1000), 0);
+  journal.commit(messages(500, 1000));
   journal.close();
   const pageBytes = 4096;
   const page = Math.floor(statSync(file).size / pageBytes / 2);
@@ -43,7 +43,7 @@ test("what is no database is damaged, and what is not there cannot be told", asy
 
 test("the check is bounded in time, and ends with its signal", async (t) => {
   const dir = folder(t);
-  openJournal(t, dir).commit(messages(10), 0);
+  openJournal(t, dir).commit(messages(10));
   const file = join(dir, "journal.db");
   assert.equal(await quickCheck(file, 1, never), "unfinished");
   assert.equal(await quickCheck(file, longMs, AbortSignal.abort()), "unfinished");
@@ -54,7 +54,7 @@ test("the check dies with the daemon that started it", async (t) => {
   const dir = folder(t);
   const file = join(dir, "journal.db");
   const journal = openJournal(t, dir);
-  for (let n = 0; n < 10; n += 1) journal.commit(messages(1000, 2000), 0);
+  for (let n = 0; n < 10; n += 1) journal.commit(messages(1000, 2000));
   journal.close();
   const parent = spawn(process.execPath, [join(import.meta.dirname, "check-process.ts"), file], {
     stdio: ["ignore", "pipe", "inherit"],

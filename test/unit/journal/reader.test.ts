@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { JournalReader } from "../../../src/journal/reader.ts";
 import { Fault } from "../../../src/lib/fault.ts";
-import { folder, message, messages, openJournal, startMs } from "./fixture.ts";
+import { folder, message, messages, openJournal } from "./fixture.ts";
 
 const newest = Number.MAX_SAFE_INTEGER;
 
@@ -24,7 +24,7 @@ describe("a reader of the journal", () => {
     const dir = folder(t);
     const journal = openJournal(t, dir);
     const odd = message("odd", { source: "b", clockTrusted: false, duplicate: true, retained: true, qos: 2 });
-    journal.commit([message("first"), odd, message("", { qos: 0, uptimeMs: 5 })], startMs);
+    journal.commit([message("first"), odd, message("", { qos: 0, uptimeMs: 5 })]);
     using reader = JournalReader.open(dir);
     assert.deepEqual(reader.before(newest, 10), journal.read(0, newest, 10).toReversed());
     assert.equal(reader.before(newest, 10).length, 3);
@@ -32,7 +32,7 @@ describe("a reader of the journal", () => {
 
   test("goes backwards from any message, in as many steps as one likes", (t) => {
     const dir = folder(t);
-    openJournal(t, dir).commit(messages(25), startMs);
+    openJournal(t, dir).commit(messages(25));
     using reader = JournalReader.open(dir);
     const seqs = (before: number, count: number): number[] =>
       reader.before(before, count).map(({ seq }) => seq);
@@ -45,10 +45,10 @@ describe("a reader of the journal", () => {
   test("sees what the daemon commits meanwhile, and never stands in the way of its checkpoints", (t) => {
     const dir = folder(t);
     const journal = openJournal(t, dir);
-    journal.commit(messages(10), startMs);
+    journal.commit(messages(10));
     using reader = JournalReader.open(dir);
     assert.equal(reader.before(newest, 1)[0]?.seq, 10);
-    journal.commit(messages(10), startMs);
+    journal.commit(messages(10));
     const checkpointer = new Database(join(dir, "journal.db"), { timeout: 0 });
     try {
       const [result] = checkpointer.pragma("wal_checkpoint(TRUNCATE)") as { busy: number; log: number }[];
@@ -61,7 +61,7 @@ describe("a reader of the journal", () => {
 
   test("beside a running daemon, changes neither the files nor their number", (t) => {
     const dir = folder(t);
-    openJournal(t, dir).commit(messages(10), startMs);
+    openJournal(t, dir).commit(messages(10));
     const look = (): unknown =>
       readdirSync(dir)
         .filter((name) => !name.endsWith("-shm"))
@@ -78,7 +78,7 @@ describe("a reader of the journal", () => {
 
   test("reads what a killed daemon left in the WAL, and the next daemon has it all", (t) => {
     const live = folder(t);
-    openJournal(t, live).commit(messages(10), startMs);
+    openJournal(t, live).commit(messages(10));
     const dir = folder(t);
     for (const name of ["journal.db", "journal.db-wal"]) copyFileSync(join(live, name), join(dir, name));
     {
@@ -91,7 +91,7 @@ describe("a reader of the journal", () => {
   test("leaves a journal that nobody has open as it is, ready for the next daemon", (t) => {
     const dir = folder(t);
     const first = openJournal(t, dir);
-    first.commit(messages(10), startMs);
+    first.commit(messages(10));
     first.close();
     const before = readFileSync(join(dir, "journal.db"));
     {
@@ -101,7 +101,7 @@ describe("a reader of the journal", () => {
     assert.deepEqual(readFileSync(join(dir, "journal.db")), before);
     const next = openJournal(t, dir);
     assert.deepEqual([next.lastSeq, next.openingFaults], [10, []]);
-    assert.equal(next.commit(messages(1), startMs)[0]?.seq, 11);
+    assert.equal(next.commit(messages(1))[0]?.seq, 11);
   });
 });
 

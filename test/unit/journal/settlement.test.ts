@@ -1,14 +1,13 @@
 /** The set of settled messages and its table. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import * as fc from "fast-check";
 import Database from "better-sqlite3";
 import { Settlement } from "../../../src/journal/settlement.ts";
-import { countWork, folder } from "./fixture.ts";
+import { countWork } from "./fixture.ts";
 
 function table(t: TestContext): Database.Database {
-  const database = new Database(join(folder(t), "s.db"));
+  const database = new Database(":memory:");
   t.after(() => {
     database.close();
   });
@@ -16,21 +15,33 @@ function table(t: TestContext): Database.Database {
   return database;
 }
 
-const range = fc
-  .tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 0, max: 6 }))
-  .map(([lo, more]) => ({ lo, hi: lo + more }));
-/** Adds between two flushes, and whether the transaction fails that the second one is part of. */
-const rounds = fc.array(fc.tuple(fc.array(range, { maxLength: 6 }), fc.boolean()), { maxLength: 8 });
+const change = fc
+  .tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 0, max: 12 }), fc.boolean())
+  .map(([lo, more, isAdded]) => ({ lo, hi: lo + more, isAdded }));
+/** Changes between two flushes, and whether the transaction fails that the second one is part of. */
+const rounds = fc.array(fc.tuple(fc.array(change, { maxLength: 8 }), fc.boolean()), { maxLength: 8 });
 
 test("after a flush the table holds the set, also when an earlier flush was rolled back", (t) => {
   const database = table(t);
   const fails = new Error("rolled back");
+  const seen = { removed: 0, split: 0 };
   fc.assert(
     fc.property(rounds, (made) => {
       database.exec("DELETE FROM settled");
       const settlement = new Settlement(database);
-      for (const [added, isRolledBack] of made) {
-        for (const { lo, hi } of added) settlement.add(lo, hi);
+      const model = new Set<number>();
+      for (const [changed, isRolledBack] of made) {
+        for (const { lo, hi, isAdded } of changed) {
+          const before = settlement.set.intervals.length;
+          if (isAdded) settlement.add(lo, hi);
+          else settlement.remove(lo, hi);
+          for (let seq = lo; seq <= hi; seq += 1) {
+            if (isAdded) model.add(seq);
+            else if (model.delete(seq)) seen.removed += 1;
+          }
+          if (!isAdded && settlement.set.intervals.length > before) seen.split += 1;
+        }
+        for (let seq = 1; seq <= 80; seq += 1) assert.equal(settlement.set.has(seq), model.has(seq));
         const flush = database.transaction(() => {
           settlement.flush();
           if (isRolledBack) throw fails;
@@ -48,8 +59,9 @@ test("after a flush the table holds the set, also when an earlier flush was roll
         }
       }
     }),
-    { numRuns: 100 },
+    { numRuns: 500 },
   );
+  assert.ok(seen.removed > 0 && seen.split > 0, JSON.stringify(seen));
 });
 
 test("a flush writes what has changed, however many intervals there are and however many become one", (t) => {
@@ -75,4 +87,12 @@ test("a flush writes what has changed, however many intervals there are and howe
   settlement.add(1, 8000);
   assert.equal(flush(), 2);
   assert.equal(settlement.set.countWithin(1, 8000), 8000);
+  settlement.remove(4000, 4000);
+  assert.equal(flush(), 2, "one interval became two");
+  settlement.remove(3000, 5000);
+  assert.ok(flush() <= 4);
+  settlement.remove(1, 20_000);
+  assert.ok(flush() <= 2, "however many intervals that were");
+  assert.deepEqual(settlement.set.intervals, []);
+  assert.equal(database.prepare("SELECT count(*) FROM settled").pluck().get(), 0);
 });

@@ -1,0 +1,30 @@
+/** What the sequences together have come across. Every kind must have been seen. */
+export const seen = {
+  always: {
+    crashes: 0,
+    reboots: 0,
+    forgotten: 0,
+    unsettled: 0,
+    unsettledAgainAfterCrash: 0,
+    gonePastUnsettling: 0,
+    requeued: 0,
+    boots: 0,
+    blocksLost: 0,
+    commitsLost: 0,
+    commitsThatSurvivedTheCut: 0,
+    checkpointsCut: 0,
+  },
+  withRoom: { trimmed: 0, keptFromTrim: 0, keptThoughOldByTheWallClock: 0 },
+  whenFull: {
+    refused: 0,
+    requeueRefused: 0,
+    roomFromSettled: 0,
+    unprojected: 0,
+    evicted: 0,
+    evictedMinor: 0,
+    minorFromAmongOthers: 0,
+    minorRuleChecked: 0,
+    evictedAmongSettled: 0,
+    evictedAfterUnsettling: 0,
+  },
+};
