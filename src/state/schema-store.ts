@@ -71,7 +71,7 @@ export class SchemaStore {
 
   /**
    * Adds columns, changes the types of those that are there and removes those without a type. Durable when it
-   * returns undefined; else it returns the fault for which nothing was stored: schema_unsaved. Throws for a bug.
+   * returns undefined; else it returns the fault for which nothing was stored: schema_unsaved or state_damaged. Throws for a bug.
    */
   save(key: string, columns: readonly StoredColumn[]): Fault | undefined {
     if (columns.length === 0) return undefined;
@@ -126,8 +126,9 @@ export function storedColumns(database: Database.Database, key: string): TableCo
   return rows.filter((row): row is TableColumn => Object.hasOwn(columnTypes, row.type));
 }
 
-/** Of what SQLite could not do; anything else is a bug, and thrown again. */
+/** Of what SQLite could not do, or state_damaged; anything else is a bug, and thrown again. */
 function unsaved(cause: unknown): Fault {
+  if (cause instanceof Fault) return cause;
   const code = errorCode(cause);
   if (code?.startsWith("SQLITE_") !== true) throw cause;
   return new Fault({

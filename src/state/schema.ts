@@ -7,6 +7,10 @@ import type { Schema } from "../sqlite/database.ts";
  * that quarantining again after a crash changes nothing. `death` counts how often the process died while
  * it decoded a message.
  *
+ * `dead_letter` keeps what InfluxDB has refused: a row for each line, with the message it was made of. `uptime_ms`,
+ * `boot`, `clock_trusted`, `retained` and `first_place` are the message's, so that it can be put back as it was received; rows of
+ * the quarantine that are older than these columns have NULL.
+ *
  * `device`, `gateway` and `stats_sum` (sums of gateway statistics that are still open) are what has been
  * learned from the log up to `projection.seq` of the journal `projection.journal_id`; they change together
  * with it. Lists and maps are JSON. `projection.log_time_ms`, `uptime_ms` and `boot` are the log time after
@@ -17,6 +21,8 @@ import type { Schema } from "../sqlite/database.ts";
  *
  * `influx_column` is what was last known of the columns in InfluxDB, for each database that was written to;
  * `type` is one of telemetry's column types.
+ *
+ * `salvage` is what went with journals that were moved aside, by the name of the moved file (`salvages.ts`).
  *
  * `start` is the newest runs of the daemon, by `key` in their order. `ending` is clean, crash or unknown, and
  * unknown while it runs; `is_calm` says whether it grew old enough to be part of no crash loop.
@@ -143,5 +149,38 @@ export const stateTables: Schema = {
        message TEXT,
        UNIQUE (boot_id, uptime_ms)
      ) STRICT;`,
+    // What was quarantined before is taken to have been received by a right clock.
+    `ALTER TABLE quarantine ADD COLUMN uptime_ms INTEGER;
+     ALTER TABLE quarantine ADD COLUMN boot INTEGER;
+     ALTER TABLE quarantine ADD COLUMN clock_trusted INTEGER NOT NULL DEFAULT 1;
+     ALTER TABLE quarantine ADD COLUMN retained INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE quarantine ADD COLUMN first_place INTEGER;
+     CREATE INDEX quarantine_code ON quarantine (code);
+     CREATE TABLE dead_letter (
+       key INTEGER PRIMARY KEY,
+       journal_id TEXT NOT NULL,
+       seq INTEGER NOT NULL,
+       source TEXT NOT NULL,
+       topic TEXT NOT NULL,
+       payload BLOB NOT NULL,
+       received_ms INTEGER NOT NULL,
+       uptime_ms INTEGER,
+       boot INTEGER,
+       clock_trusted INTEGER NOT NULL,
+       retained INTEGER NOT NULL,
+       first_place INTEGER,
+       database TEXT NOT NULL,
+       line TEXT NOT NULL,
+       device TEXT,
+       code TEXT NOT NULL,
+       reason TEXT NOT NULL,
+       dead_ms INTEGER NOT NULL,
+       UNIQUE (journal_id, seq, database, line)
+     ) STRICT;
+     CREATE INDEX dead_letter_code ON dead_letter (code);
+     CREATE INDEX dead_letter_device ON dead_letter (device);
+     CREATE INDEX dead_letter_database ON dead_letter (database);
+     CREATE TABLE salvage (file TEXT PRIMARY KEY, lost INTEGER NOT NULL, evicted INTEGER NOT NULL,
+       evicted_minor INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
   ],
 };

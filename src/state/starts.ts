@@ -181,8 +181,9 @@ function fromRow(row: StartRow): RecordedRun {
   };
 }
 
-/** Of what SQLite could not do; anything else is a bug, and thrown again. */
+/** Of what SQLite could not do, or state_damaged; anything else is a bug, and thrown again. */
 function unrecorded(cause: unknown): Fault {
+  if (cause instanceof Fault) return cause;
   const code = errorCode(cause);
   if (code?.startsWith("SQLITE_") !== true) throw cause;
   return new Fault({

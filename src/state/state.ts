@@ -1,77 +1,60 @@
 import type Database from "better-sqlite3";
 import { join } from "node:path";
 import { errorCode, type Fault } from "../lib/fault.ts";
-import { openDatabase, walPages } from "../sqlite/database.ts";
-import { writeFailed } from "./faults.ts";
+import { openDatabase, openToLook, walPages } from "../sqlite/database.ts";
+import { DamageWatch } from "./damage.ts";
+import { changeFailed, writeFailed } from "./faults.ts";
+import { DeadLetters } from "./letters.ts";
+import { addToCounter, counterOf } from "./pages.ts";
+import { StateQuarantine } from "./quarantine.ts";
 import { RegistryStore } from "./registry-store.ts";
+import { Salvages } from "./salvages.ts";
 import { SchemaStore } from "./schema-store.ts";
 import { stateTables } from "./schema.ts";
 import { Starts } from "./starts.ts";
 
-/** What is quarantined beyond this is evicted, oldest first, and counted. */
-const quarantineMaxBytes = 64 * 1024 * 1024;
-/** What a row takes beside its payload, topic and reason: without it a flood of empty payloads had no bound. */
-const rowOverheadBytes = 256;
-const rowBytes = `length(payload) + octet_length(topic) + octet_length(reason) + ${rowOverheadBytes}`;
 const checkpointBytes = 4 * 1024 * 1024;
-/** Pages that a small write changes: the row's, the index's, and those above them. */
-const pagesPerWriteBytes = 4 * 4096;
-
-export interface QuarantineEntry {
-  readonly seq: number;
-  readonly source: string;
-  readonly topic: string;
-  readonly payload: Uint8Array;
-  readonly receivedMs: number;
-  /** Fault code. */
-  readonly code: string;
-  readonly reason: string;
-}
 
 /**
- * state.db: quarantine, deaths while decoding, which client ids have connected, the registry, the starts.
- * synchronous=FULL.
+ * state.db: quarantine, dead letters, deaths while decoding, which client ids have connected, the registry, the
+ * starts, the ends of salvages. synchronous=FULL.
+ *
+ * Any statement that meets damage marks the file and throws state_damaged (restart), beside the faults that are said
+ * below.
  */
 export class State {
   readonly #database: Database.Database;
-  readonly #insert: Database.Statement<
-    [string, number, string, string, Uint8Array, number, string, string, number]
-  >;
-  readonly #oldestBytes: Database.Statement<[], { key: number; bytes: number }>;
-  #quarantineBytes: number;
-  #quarantineEvicted: number;
   #bytesInWal: number;
+  #pendingPurged: number;
 
+  readonly quarantined: StateQuarantine;
+  readonly letters: DeadLetters;
   readonly registry: RegistryStore;
   readonly schema: SchemaStore;
   readonly starts: Starts;
+  readonly salvages: Salvages;
 
   /** What had to be said about the file when it was opened. */
   readonly openingFaults: readonly Fault[];
 
   private constructor(database: Database.Database, movedAside: Fault | undefined) {
+    const damage = new DamageWatch(database);
     this.#database = database;
     this.openingFaults = movedAside === undefined ? [] : [movedAside];
-    this.#insert = database.prepare(
-      `INSERT INTO quarantine
-         (journal_id, seq, source, topic, payload, received_ms, code, reason, quarantined_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (journal_id, seq) DO NOTHING`,
-    );
-    this.#oldestBytes = database.prepare(`SELECT key, ${rowBytes} AS bytes FROM quarantine ORDER BY key`);
-    const sum = database
-      .prepare<[], { bytes: number | null }>(`SELECT sum(${rowBytes}) AS bytes FROM quarantine`)
-      .get();
-    this.#quarantineBytes = sum?.bytes ?? 0;
-    const evicted = database.prepare("SELECT value FROM counter WHERE name = 'quarantine_evicted'").pluck();
-    this.#quarantineEvicted = Number(evicted.get() ?? 0);
     this.#bytesInWal = walPages(database.name) * 4096;
     const wrote = (bytes: number): void => {
       this.#bytesInWal += bytes;
       this.#checkpointWhenDue();
     };
+    this.#pendingPurged = counterOf(database, "pending_purged");
+    this.quarantined = new StateQuarantine(database, wrote);
+    this.letters = new DeadLetters(database, wrote);
     this.registry = new RegistryStore(database, wrote);
     this.schema = new SchemaStore(database, wrote);
     this.starts = new Starts(database, wrote);
+    this.salvages = new Salvages(database);
+    // Who only looks leaves no mark.
+    if (!database.readonly) damage.arm();
   }
 
   /** Faults: journal_unwritable (fatal). */
@@ -85,68 +68,28 @@ export class State {
     });
   }
 
-  /**
-   * Keeps the bytes of messages that cannot be decoded. Durable when it returns; then it gives how many older
-   * ones it evicted for them. Faults: quarantine_full (retry), journal_write_failed (restart); nothing was stored.
-   */
-  quarantine(journalId: string, entries: readonly QuarantineEntry[], nowMs: number): number {
-    this.#bytesInWal += entries.reduce((sum, entry) => sum + entryBytes(entry), pagesPerWriteBytes);
-    let added = 0;
-    let evicted = { count: 0, freedBytes: 0 };
+  /** For reading only: nothing is moved, migrated or made. Fault: journal_unreadable (fatal). */
+  static look(dir: string): State {
+    return openToLook({
+      file: join(dir, "state.db"),
+      schema: stateTables,
+      use: (database) => new State(database, undefined),
+    });
+  }
+
+  /** Messages that a person has purged before they were written, ever. */
+  get pendingPurged(): number {
+    return this.#pendingPurged;
+  }
+
+  /** Durable when it returns. Faults: state_full (retry), journal_write_failed (restart); nothing was stored. */
+  countPendingPurged(count: number): void {
     try {
-      this.#database.transaction(() => {
-        for (const entry of entries) if (this.#store(journalId, entry, nowMs)) added += entryBytes(entry);
-        evicted = this.#evictQuarantine(this.#quarantineBytes + added - quarantineMaxBytes);
-      })();
+      addToCounter(this.#database, "pending_purged", count);
     } catch (error) {
-      throw writeFailed(error);
+      throw changeFailed(error);
     }
-    this.#quarantineBytes += added - evicted.freedBytes;
-    this.#quarantineEvicted += evicted.count;
-    this.#checkpointWhenDue();
-    return evicted.count;
-  }
-
-  /** False when it was there already. */
-  #store(journalId: string, entry: QuarantineEntry, nowMs: number): boolean {
-    const { seq, source, topic, payload, receivedMs, code, reason } = entry;
-    const row = [journalId, seq, source, topic, payload, receivedMs, code, reason, nowMs] as const;
-    return this.#insert.run(...row).changes > 0;
-  }
-
-  #evictQuarantine(excessBytes: number): { readonly count: number; readonly freedBytes: number } {
-    if (excessBytes <= 0) return { count: 0, freedBytes: 0 };
-    let freedBytes = 0;
-    let count = 0;
-    let last = 0;
-    for (const { key, bytes } of this.#oldestBytes.iterate()) {
-      if (freedBytes >= excessBytes) break;
-      freedBytes += bytes;
-      count += 1;
-      last = key;
-    }
-    this.#database.prepare("DELETE FROM quarantine WHERE key <= ?").run(last);
-    this.#addToCounter("quarantine_evicted", count);
-    return { count, freedBytes };
-  }
-
-  /** What is quarantined under a fault code. */
-  quarantinedUnder(code: string): { readonly topic: string; readonly payload: Uint8Array }[] {
-    return this.#database
-      .prepare<[string], { topic: string; payload: Buffer }>(
-        "SELECT topic, payload FROM quarantine WHERE code = ?",
-      )
-      .all(code);
-  }
-
-  /** How many messages are in quarantine. */
-  get quarantineCount(): number {
-    return Number(this.#database.prepare("SELECT count(*) FROM quarantine").pluck().get());
-  }
-
-  /** Messages that left the quarantine for newer ones, ever. */
-  get quarantineEvicted(): number {
-    return this.#quarantineEvicted;
+    this.#pendingPurged += count;
   }
 
   /**
@@ -191,14 +134,6 @@ export class State {
     }
   }
 
-  #addToCounter(name: string, by: number): void {
-    this.#database
-      .prepare(
-        "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-      )
-      .run(name, by);
-  }
-
   #checkpointWhenDue(): void {
     if (this.#bytesInWal < checkpointBytes) return;
     this.#bytesInWal = 0;
@@ -213,8 +148,4 @@ export class State {
   close(): void {
     this.#database.close();
   }
-}
-
-function entryBytes({ payload, topic, reason }: QuarantineEntry): number {
-  return payload.length + Buffer.byteLength(topic) + Buffer.byteLength(reason) + rowOverheadBytes;
 }

@@ -312,6 +312,21 @@ describe("the registry in state.db", () => {
   });
 });
 
+/** Of databases that are opened from now on: every transaction fails, once `error` is there. */
+function failingTransactions(t: TestContext): { error: Error | undefined; count: number } {
+  const failing: { error: Error | undefined; count: number } = { error: undefined, count: 0 };
+  const transaction = Reflect.get(Database.prototype, "transaction") as (body: () => void) => () => void;
+  t.mock.method(Database.prototype, "transaction", function (this: Database.Database, body: () => void) {
+    const execute = transaction.call(this, body);
+    return (...values: []): void => {
+      if (failing.error === undefined) return execute(...values);
+      failing.count += 1;
+      throw failing.error;
+    };
+  });
+  return failing;
+}
+
 describe("a save that fails", () => {
   test("while another program holds the file: nothing is stored, and it is to be tried again", (t) => {
     const dir = folder(t);
@@ -336,26 +351,22 @@ describe("a save that fails", () => {
   });
 
   test("for a full disk: the same, and the fault says whose space is missing", (t) => {
+    const failing = failingTransactions(t);
     const { registry } = open(t, folder(t));
-    const noSpace = Object.assign(new Error("database or disk is full"), { code: "SQLITE_FULL" });
-    const run = t.mock.method(Database.prototype, "transaction", () => () => {
-      throw noSpace;
-    });
+    failing.error = Object.assign(new Error("database or disk is full"), { code: "SQLITE_FULL" });
     assert.throws(
       () => {
         registry.save(changes({ devices: [unknownDevice] }));
       },
       { code: "registry_unsaved", disposition: "retry", hint: /free space/ },
     );
-    assert.equal(run.mock.callCount(), 1);
+    assert.equal(failing.count, 1);
   });
 
   test("for a disk that fails: the process must start again", (t) => {
+    const failing = failingTransactions(t);
     const { registry } = open(t, folder(t));
-    const broken = Object.assign(new Error("disk I/O error"), { code: "SQLITE_IOERR_WRITE" });
-    t.mock.method(Database.prototype, "transaction", () => () => {
-      throw broken;
-    });
+    failing.error = Object.assign(new Error("disk I/O error"), { code: "SQLITE_IOERR_WRITE" });
     assert.throws(
       () => {
         registry.save(changes({}));

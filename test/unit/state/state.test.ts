@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
 import { stateTables } from "../../../src/state/schema.ts";
-import { type QuarantineEntry, State } from "../../../src/state/state.ts";
+import type { QuarantineEntry } from "../../../src/state/quarantine.ts";
+import { State } from "../../../src/state/state.ts";
 import { mountTmpfs } from "../../support/mount.ts";
 
 const nowMs = Date.UTC(2026, 2, 1);
@@ -34,6 +35,10 @@ function entry(seq: number, changes: Partial<QuarantineEntry> = {}): QuarantineE
     topic: "application/1/device/0102030405060708/event/up",
     payload: Buffer.from(`payload ${seq}`),
     receivedMs: nowMs - 5,
+    uptimeMs: 1000.4,
+    bootKey: 1,
+    clockTrusted: true,
+    retained: false,
     code: "event_not_json",
     reason: "the payload is not JSON",
     ...changes,
@@ -56,8 +61,8 @@ test("a quarantined message is kept with every byte and all that is known about 
   const connection = pragma.mock.calls[0]?.this as Database.Database;
   assert.equal(connection.pragma("synchronous", { simple: true }), 2);
   const payload = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
-  state.quarantine("journal-a", [entry(7, { payload }), entry(8, { payload: Buffer.alloc(0) })], nowMs);
-  assert.equal(state.quarantineCount, 2);
+  state.quarantined.keep("journal-a", [entry(7, { payload }), entry(8, { payload: Buffer.alloc(0) })], nowMs);
+  assert.equal(state.quarantined.count, 2);
   const columns = "journal_id, seq, source, topic, payload, received_ms, code, reason, quarantined_ms";
   const { source, topic, receivedMs, code, reason } = entry(7);
   assert.deepEqual(query(dir, `SELECT ${columns} FROM quarantine ORDER BY seq`), [
@@ -69,12 +74,12 @@ test("a quarantined message is kept with every byte and all that is known about 
 test("quarantining again after a crash changes nothing; another journal's message is another message", (t) => {
   const dir = folder(t);
   const state = open(t, dir);
-  state.quarantine("journal-a", [entry(1)], nowMs);
+  state.quarantined.keep("journal-a", [entry(1)], nowMs);
   const before = query(dir, "SELECT * FROM quarantine");
-  state.quarantine("journal-a", [entry(1, { reason: "again" })], nowMs + 1000);
+  state.quarantined.keep("journal-a", [entry(1, { reason: "again" })], nowMs + 1000);
   assert.deepEqual(query(dir, "SELECT * FROM quarantine"), before);
-  state.quarantine("journal-b", [entry(1)], nowMs);
-  assert.equal(state.quarantineCount, 2);
+  state.quarantined.keep("journal-b", [entry(1)], nowMs);
+  assert.equal(state.quarantined.count, 2);
 });
 
 test("a group that cannot be stored is not stored at all, and that is a fault", (t) => {
@@ -82,11 +87,11 @@ test("a group that cannot be stored is not stored at all, and that is a fault", 
   const broken = entry(2, { receivedMs: Number.NaN });
   assert.throws(
     () => {
-      state.quarantine("journal-a", [entry(1), broken], nowMs);
+      state.quarantined.keep("journal-a", [entry(1), broken], nowMs);
     },
     { code: "journal_write_failed", disposition: "restart" },
   );
-  assert.equal(state.quarantineCount, 0);
+  assert.equal(state.quarantined.count, 0);
 });
 
 test("on a full disk what was quarantined stays, and it goes on when there is space", (t) => {
@@ -99,33 +104,33 @@ test("on a full disk what was quarantined stays, and it goes on when there is sp
   assert.throws(
     () => {
       for (; stored < 1000; stored += 1) {
-        state.quarantine("journal-a", [entry(stored, { payload: Buffer.alloc(50_000) })], nowMs);
+        state.quarantined.keep("journal-a", [entry(stored, { payload: Buffer.alloc(50_000) })], nowMs);
       }
     },
     { code: "quarantine_full", disposition: "retry" },
   );
   assert.ok(stored > 50);
-  assert.equal(state.quarantineCount, stored);
+  assert.equal(state.quarantined.count, stored);
   rmSync(other);
-  state.quarantine("journal-a", [entry(stored)], nowMs);
-  assert.equal(state.quarantineCount, stored + 1);
+  state.quarantined.keep("journal-a", [entry(stored)], nowMs);
+  assert.equal(state.quarantined.count, stored + 1);
 });
 
 test("beyond its quota the oldest are evicted and counted, also across restarts", (t) => {
   const dir = folder(t);
   let state = State.open(dir, nowMs);
   const large = (seq: number): QuarantineEntry => entry(seq, { payload: Buffer.alloc(20 * mib, seq) });
-  for (const seq of [1, 2]) state.quarantine("journal-a", [large(seq)], nowMs);
+  for (const seq of [1, 2]) state.quarantined.keep("journal-a", [large(seq)], nowMs);
   state.close();
   state = open(t, dir);
-  assert.equal(state.quarantine("journal-a", [large(3)], nowMs), 0);
-  assert.equal(state.quarantineCount, 3);
-  assert.equal(state.quarantine("journal-a", [large(4)], nowMs), 1);
+  assert.equal(state.quarantined.keep("journal-a", [large(3)], nowMs), 0);
+  assert.equal(state.quarantined.count, 3);
+  assert.equal(state.quarantined.keep("journal-a", [large(4)], nowMs), 1);
   assert.deepEqual(query(dir, "SELECT seq FROM quarantine ORDER BY seq"), [[2], [3], [4]]);
   assert.deepEqual(query(dir, "SELECT * FROM counter"), [["quarantine_evicted", 1]]);
-  assert.equal(state.quarantine("journal-a", [large(5), large(6)], nowMs), 2);
-  assert.equal(state.quarantineEvicted, 3);
-  assert.equal(open(t, dir).quarantineEvicted, 3);
+  assert.equal(state.quarantined.keep("journal-a", [large(5), large(6)], nowMs), 2);
+  assert.equal(state.quarantined.evicted, 3);
+  assert.equal(open(t, dir).quarantined.evicted, 3);
   assert.deepEqual(query(dir, "SELECT seq FROM quarantine ORDER BY seq"), [[4], [5], [6]]);
   assert.deepEqual(query(dir, "SELECT * FROM counter"), [["quarantine_evicted", 3]]);
 });
@@ -138,9 +143,9 @@ test("a flood of empty payloads is bounded too", (t) => {
     const entries = Array.from({ length: 100 }, (_, index) =>
       entry(group * 100 + index, { payload: Buffer.alloc(0), reason }),
     );
-    state.quarantine("journal-a", entries, nowMs);
+    state.quarantined.keep("journal-a", entries, nowMs);
   }
-  assert.ok(state.quarantineCount < 1200 && state.quarantineCount > 1000, `${state.quarantineCount}`);
+  assert.ok(state.quarantined.count < 1200 && state.quarantined.count > 1000, `${state.quarantined.count}`);
   assert.deepEqual(query(dir, "SELECT max(seq) FROM quarantine"), [[1199]]);
 });
 
@@ -148,7 +153,7 @@ test("the WAL does not grow without bound", (t) => {
   const dir = folder(t);
   const state = open(t, dir);
   for (let seq = 0; seq < 30; seq += 1) {
-    state.quarantine("journal-a", [entry(seq, { payload: Buffer.alloc(mib) })], nowMs);
+    state.quarantined.keep("journal-a", [entry(seq, { payload: Buffer.alloc(mib) })], nowMs);
   }
   assert.ok(statSync(join(dir, "state.db-wal")).size < 8 * mib);
 });
@@ -205,6 +210,27 @@ test("while somebody else holds the file, a write is a fault that passes, and no
   assert.equal(state.sessionFilters("flightline-a"), undefined);
 });
 
+test("what went with moved journals is known to the next process, and no write is half done", (t) => {
+  const dir = folder(t);
+  const first = open(t, dir);
+  assert.deepEqual(first.salvages.total, { lost: 0, evicted: 0, evictedMinor: 0 });
+  first.salvages.record("a", { lost: 2, evicted: 7, evictedMinor: 3 });
+  const other = new Database(join(dir, "state.db"));
+  t.after(() => {
+    other.close();
+  });
+  other.exec("BEGIN IMMEDIATE");
+  assert.throws(() => first.salvages.record("b", { lost: 1, evicted: 0, evictedMinor: 0 }), {
+    code: "state_full",
+    disposition: "retry",
+  });
+  other.exec("ROLLBACK");
+  const known = { lost: 2, evicted: 7, evictedMinor: 3 };
+  assert.deepEqual(first.salvages.total, known);
+  first.close();
+  assert.deepEqual(open(t, dir).salvages.total, known);
+});
+
 test("a damaged file is moved aside whole and said, and a new one works", (t) => {
   const dir = folder(t);
   const garbage = Buffer.alloc(20_000, "damaged ");
@@ -216,7 +242,7 @@ test("a damaged file is moved aside whole and said, and a new one works", (t) =>
   );
   const moved = readdirSync(dir).find((name) => name.startsWith("state.db.unusable-"));
   assert.deepEqual(readFileSync(join(dir, moved ?? "")), garbage);
-  state.quarantine("journal-a", [entry(1)], nowMs);
-  assert.equal(state.quarantineCount, 1);
+  state.quarantined.keep("journal-a", [entry(1)], nowMs);
+  assert.equal(state.quarantined.count, 1);
   assert.deepEqual(open(t, dir).openingFaults, []);
 });
