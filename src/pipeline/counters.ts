@@ -4,7 +4,7 @@ export interface Counters {
   receivedQos0: number;
   committed: number;
   acknowledged: number;
-  /** Messages of brokers whose rows InfluxDB has. */
+  /** Messages of brokers whose rows InfluxDB has, but for those that are dead-lettered. */
   written: number;
   /** Messages of our own (sums, the registry, this daemon's health) whose rows InfluxDB has. */
   ownWritten: number;
@@ -19,6 +19,10 @@ export interface Counters {
   retained: number;
   /** By fault code. */
   quarantined: Map<string, number>;
+  /** Lines that a database refused and that are dead-lettered, by fault code. */
+  deadLines: Map<string, number>;
+  /** Messages of which no line is in InfluxDB because all were refused, by fault code of the last one. */
+  deadMessages: Map<string, number>;
   duplicates: number;
   /** JSON members of written messages that did not fit their type and were left out. */
   droppedParts: number;
@@ -45,6 +49,8 @@ export function newCounters(): Counters {
     projected: 0,
     retained: 0,
     quarantined: new Map(),
+    deadLines: new Map(),
+    deadMessages: new Map(),
     duplicates: 0,
     droppedParts: 0,
     fieldsLeftOut: 0,
@@ -59,6 +65,8 @@ export function copyCounters(counters: Counters): Counters {
     ...counters,
     unmapped: new Map(counters.unmapped),
     quarantined: new Map(counters.quarantined),
+    deadLines: new Map(counters.deadLines),
+    deadMessages: new Map(counters.deadMessages),
   };
 }
 

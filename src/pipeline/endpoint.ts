@@ -1,5 +1,6 @@
 import type { Clock } from "../lib/clock.ts";
 import {
+  type FailureKind,
   type Gate,
   gateFailed,
   gateProbes,
@@ -47,6 +48,11 @@ export class Endpoint {
     return this.#gate.epoch;
   }
 
+  /** That write is the probe, and nothing has come of it yet. */
+  isProbedBy(epoch: number): boolean {
+    return this.#gate.state === "probing" && this.#probeSent && this.#gate.epoch === epoch;
+  }
+
   /** True when this opened the gate. */
   succeeded(epoch: number): boolean {
     const before = this.#gate;
@@ -54,7 +60,7 @@ export class Endpoint {
     return before.state !== "open" && this.isOpen;
   }
 
-  failed(epoch: number, kind: "passing" | "refusal", afterMs: number | undefined): void {
+  failed(epoch: number, kind: FailureKind, afterMs: number | undefined): void {
     const nowMs = this.#clock.uptimeMs();
     this.#gate = gateFailed(this.#gate, { epoch, kind, afterMs, nowMs, random: this.#random });
   }

@@ -2,6 +2,7 @@ import type { ColumnType, Schema, TableColumn } from "../telemetry/column-types.
 import { fit, type MovedColumn } from "../telemetry/fit.ts";
 import { encodeLine, isWritableField, isWritableTag } from "../telemetry/line-protocol.ts";
 import type { Point } from "../telemetry/point.ts";
+import type { ReadyLine } from "./ready.ts";
 import type { DestinationSchema } from "./schema-keeper.ts";
 
 /** What found no column, of rows of one table. */
@@ -17,37 +18,39 @@ export interface MovedFrom extends MovedColumn {
 
 /** The rows of one message as lines. */
 export interface FittedLines {
-  readonly lines: readonly string[];
-  /** Columns in the lines whose types the database has not confirmed: what a refusal may be about. */
-  readonly unconfirmed: readonly TableColumn[];
+  readonly lines: readonly ReadyLine[];
   readonly leftOut: readonly LeftOutFields[];
   readonly moved: readonly MovedFrom[];
 }
 
 /**
- * Rows → lines that fit the columns of a database. `mayClaim`: what the rows need and nobody has is claimed
- * for all that are prepared after them; else they make do for themselves, and nobody follows them.
+ * Rows → lines that fit the columns of a database. `mayClaim`: what the rows of a table need and nobody has is
+ * claimed for all that are prepared after them; else they make do for themselves, and nobody follows them. Rows in
+ * `finished` are done with, and claim nothing either.
  */
 export function fittedLines(
   rows: readonly Point[],
   columns: DestinationSchema,
-  mayClaim: boolean,
+  mayClaim: (table: string) => boolean,
+  finished?: ReadonlySet<number>,
 ): FittedLines {
-  const schema = mayClaim ? columns : apart(columns);
-  const lines: string[] = [];
-  const unconfirmed: TableColumn[] = [];
+  const own = apart(columns);
+  const lines: ReadyLine[] = [];
   const leftOut: LeftOutFields[] = [];
   const moved: MovedFrom[] = [];
-  for (const row of rows) {
-    const fitted = fit(row, schema);
-    for (const column of fitted.moved) moved.push({ table: row.table, ...column });
-    if (fitted.leftOut.length > 0) leftOut.push({ table: row.table, names: fitted.leftOut });
-    const line = encodeLine(fitted.point);
-    if (line === undefined) continue;
-    lines.push(line);
-    addUnconfirmed(unconfirmed, fitted.point, columns);
+  for (const [index, row] of rows.entries()) {
+    if (finished?.has(index) === true) continue;
+    const { table } = row;
+    const hasClaimed = mayClaim(table);
+    const fitted = fit(row, hasClaimed ? columns : own);
+    for (const column of fitted.moved) moved.push({ table, ...column });
+    if (fitted.leftOut.length > 0) leftOut.push({ table, names: fitted.leftOut });
+    const text = encodeLine(fitted.point);
+    if (text === undefined) continue;
+    const unconfirmed = unconfirmedIn(fitted.point, columns);
+    lines.push({ row: index, table, text, unconfirmed, hasClaimed });
   }
-  return { lines, unconfirmed, leftOut, moved };
+  return { lines, leftOut, moved };
 }
 
 /** The same columns; what is claimed in them stays in them. */
@@ -62,12 +65,12 @@ function apart(columns: Schema): Schema {
   };
 }
 
+/** What nearly every line has. */
+const none: readonly TableColumn[] = [];
+
 /** Only what the line has: the encoder leaves out what cannot be written. */
-function addUnconfirmed(
-  found: TableColumn[],
-  { table, tags, fields }: Point,
-  columns: DestinationSchema,
-): void {
+function unconfirmedIn({ table, tags, fields }: Point, columns: DestinationSchema): readonly TableColumn[] {
+  const found: TableColumn[] = [];
   for (const tag of tags) {
     if (columns.isConfirmed(table, tag.name) || !isWritableTag(tag)) continue;
     found.push({ table, column: tag.name, type: "tag" });
@@ -76,4 +79,5 @@ function addUnconfirmed(
     if (columns.isConfirmed(table, field.name) || !isWritableField(field)) continue;
     found.push({ table, column: field.name, type: field.type });
   }
+  return found.length === 0 ? none : found;
 }

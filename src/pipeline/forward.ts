@@ -4,7 +4,6 @@ import { type Interval, IntervalSet } from "../lib/intervals.ts";
 import type { Log } from "../lib/log.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
 import { type Beat, idleWaitMs } from "../lib/pulse.ts";
-import type { JournalMessage } from "../journal/message.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
 import type { Batch, BatchLimits } from "./batch.ts";
 import { type Counters, countUnder } from "./counters.ts";
@@ -12,10 +11,13 @@ import type { DecodedEvents } from "./decoded.ts";
 import type { Deduplicator } from "./deduplicator.ts";
 import { Endpoint } from "./endpoint.ts";
 import { FaultReport } from "./fault-report.ts";
+import { Held, type HeldStatus } from "./held.ts";
 import type { LatencyWindow } from "./latency.ts";
+import { beatOfBoth } from "./lane-beats.ts";
 import { LeftOutReport } from "./left-out.ts";
 import type {
   ClockTrust,
+  DeadLetters,
   Destination,
   LineWriter,
   MessageLog,
@@ -23,6 +25,7 @@ import type {
   QuarantinedMessage,
 } from "./ports.ts";
 import { type PreparedChunk, prepare, type PrepareDeps } from "./prepare.ts";
+import { readTaken } from "./read-taken.ts";
 import type { OffsetOf } from "./received-time.ts";
 import type { SchemaKeeper } from "./schema-keeper.ts";
 import { Sender } from "./sender.ts";
@@ -38,6 +41,7 @@ export interface ForwardDeps {
   readonly maxInFlight: number;
   readonly log: MessageLog;
   readonly quarantine: Quarantine;
+  readonly deadLetters: DeadLetters;
   readonly decoded: DecodedEvents;
   readonly deduplicator: Deduplicator;
   readonly clockTrust: ClockTrust;
@@ -54,6 +58,8 @@ export interface ForwardDeps {
 
 /** Messages decoded in one go, between two turns of the event loop: a few ms of work, 16 MiB at the very most. */
 const chunkCount = 64;
+/** Of a probe, each second while InfluxDB is away: enough not to be one message alone, which may be at fault itself. */
+const probeCount = 8;
 /** A lane that falls this far behind the newest message leaves the difference to the backlog lane. */
 const freshMaxLag = 20_000;
 /** How long undecodable messages wait for a full disk. */
@@ -75,6 +81,7 @@ export class Forward {
   readonly #work: Work;
   readonly #endpoint: Endpoint;
   readonly #sender: Sender;
+  readonly #refused: Held;
   /** What the shared counters were told of this one's waiting messages. */
   #held = 0;
   #waitingForClock = 0;
@@ -92,7 +99,9 @@ export class Forward {
       offsetMs: deps.offsetMs,
       settings: deps.settings,
       schema: deps.schema.columns,
-      mayClaim: (seq) => this.#sender.mayClaim(seq),
+      mayClaim: (seq, table) => this.#sender.mayClaim(seq, table),
+      finishedRows: (seq) => this.#sender.finishedRows(seq),
+      isAgain: (seq) => this.#work.isAgain(seq),
       destination: deps.destination,
       leftOut: new LeftOutReport((fault) => {
         report.sayAlways(fault);
@@ -101,7 +110,14 @@ export class Forward {
     };
     this.#work = new Work(deps.log.settled, deps.log.lastSeq);
     this.#endpoint = new Endpoint(deps.clock, deps.random);
-    this.#sender = new Sender({ ...deps, report, work: this.#work, endpoint: this.#endpoint });
+    this.#refused = new Held(deps.clock);
+    this.#sender = new Sender({
+      ...deps,
+      report,
+      work: this.#work,
+      endpoint: this.#endpoint,
+      held: this.#refused,
+    });
   }
 
   /** Whether InfluxDB answers, as far as we know. */
@@ -113,6 +129,20 @@ export class Forward {
   /** Why InfluxDB takes no writes just now. */
   get trouble(): Fault | undefined {
     return this.#endpoint.isOpen ? undefined : this.#sender.lastFault;
+  }
+
+  /** Messages that wait after a refusal, and what the last one was. */
+  get held(): HeldStatus | undefined {
+    return this.#refused.status;
+  }
+
+  /**
+   * Messages that the log owes again after they were settled: they are sent once more, oldest first, beside what
+   * is new, and counted once more. Others, and those of other databases, may be among them.
+   */
+  tryAgain(intervals: Iterable<Interval>): void {
+    for (const { lo, hi } of intervals) this.#work.tryAgain(lo, hi);
+    this.#deps.activity.notify();
   }
 
   /**
@@ -147,10 +177,13 @@ export class Forward {
       beat?.();
       const version = this.#deps.activity.version;
       const nowMs = this.#deps.clock.uptimeMs();
-      const isDue = !batch.isEmpty && batch.dueInMs(nowMs) === 0;
+      // A probe waits for no others: it is to be answered soon, and cheap, as it may be in vain for days.
+      const isDue = !batch.isEmpty && (!this.#endpoint.isOpen || batch.dueInMs(nowMs) === 0);
       const chunk = isDue || !this.#mayTake(lane, nowMs) ? undefined : this.#take(lane);
       if (chunk !== undefined) {
-        batch = await this.#collect(lane, batch, chunk, abort);
+        // An empty one may be of a size that does not get through any more.
+        const open = batch.isEmpty ? this.#sender.newBatch() : batch;
+        batch = await this.#collect(lane, open, chunk, abort);
         // Sockets and timers get their turn between two chunks.
         await new Promise((resolve) => setImmediate(resolve));
       } else if (isDue) {
@@ -185,7 +218,7 @@ export class Forward {
     if (schema.recoveries > this.#recoveries) {
       // Something may have been refused for a column that nobody could ask for.
       this.#recoveries = schema.recoveries;
-      this.#work.unpark(Infinity, false);
+      this.#sender.unparkAll();
     }
     this.#work.unpark(nowMs, clockTrust.mayRelease);
     this.#countWaiting();
@@ -198,10 +231,11 @@ export class Forward {
   /** The counters are those of all forwarders: this one adds how its own numbers have changed. */
   #countWaiting(): void {
     const { counters } = this.#deps;
-    const { parkedCount, waitingForClockCount } = this.#work;
-    counters.held += parkedCount - this.#held;
+    const { waitingForClockCount } = this.#work;
+    const { count } = this.#refused;
+    counters.held += count - this.#held;
     counters.waitingForClock += waitingForClockCount - this.#waitingForClock;
-    this.#held = parkedCount;
+    this.#held = count;
     this.#waitingForClock = waitingForClockCount;
   }
 
@@ -209,18 +243,21 @@ export class Forward {
     const { log } = this.#deps;
     const keep = this.#endpoint.isOpen ? freshMaxLag : freshAfterOutage;
     if (lane === "fresh") this.#work.skipToFresh(log.lastSeq, keep);
-    const first = this.#next(lane, chunkCount);
+    const maxCount = this.#endpoint.isOpen ? chunkCount : probeCount;
+    const first = this.#next(lane, maxCount);
     if (first === undefined) return undefined;
-    let messages = this.#read(first);
+    let messages = readTaken(first, this.#deps);
     let looked = first.hi - first.lo + 1;
     // Where the messages of several destinations alternate, what one of them left behind is in many pieces.
-    while (looked < chunkCount) {
-      const next = this.#next(lane, chunkCount - looked);
+    while (looked < maxCount) {
+      const next = this.#next(lane, maxCount - looked);
       if (next === undefined) break;
-      messages = [...messages, ...this.#read(next)];
+      messages = [...messages, ...readTaken(next, this.#deps)];
       looked += next.hi - next.lo + 1;
     }
-    return prepare(messages, this.#prepareDeps);
+    const chunk = prepare(messages, this.#prepareDeps);
+    for (const { seq } of chunk.ready) this.#work.lease(seq);
+    return chunk;
   }
 
   #next(lane: Lane, maxCount: number): Interval | undefined {
@@ -228,24 +265,13 @@ export class Forward {
     return this.#work.takeFresh(this.#deps.log.lastSeq, maxCount);
   }
 
-  /** What the quota evicted is gone; what is gone must not be looked for again. */
-  #read({ lo, hi }: Interval): JournalMessage[] {
-    const { log, destination } = this.#deps;
-    const count = hi - lo + 1;
-    const messages = log.read(lo, hi, count);
-    if (messages.length === count || !destination.isDefault) return messages;
-    const seqs = new Set(messages.map(({ seq }) => seq));
-    for (let seq = lo; seq <= hi; seq += 1) if (!seqs.has(seq)) log.settle(seq, seq);
-    return messages;
-  }
-
   /** Finishes what needs no write and adds the rest to the batch; sends it when it is full. */
   async #collect(lane: Lane, open: Batch, chunk: PreparedChunk, abort: AbortSignal): Promise<Batch> {
-    const { clock, log, schema } = this.#deps;
+    const { clock, schema } = this.#deps;
     // As it was when the chunk was prepared: it may grow while this waits for a slot.
     const schemaVersion = schema.version;
     if (chunk.quarantined.length > 0) this.#quarantine(chunk.quarantined);
-    for (const seq of chunk.done) log.settle(seq, seq);
+    for (const seq of chunk.done) this.#settle(seq);
     for (const seq of chunk.waitForClock) this.#work.parkForClock(seq);
     let batch = open;
     for (const message of chunk.ready) {
@@ -265,7 +291,7 @@ export class Forward {
 
   /** Sets undecodable messages aside. Where there is no room for them, they stay in the log for a while. */
   #quarantine(entries: readonly QuarantinedMessage[]): void {
-    const { quarantine, counters, clock, log } = this.#deps;
+    const { quarantine, counters, clock } = this.#deps;
     try {
       quarantine.quarantine(entries);
     } catch (error) {
@@ -278,20 +304,12 @@ export class Forward {
     for (const { message, fault } of entries) {
       countUnder(counters.quarantined, fault.code);
       this.#report.say(fault, message);
-      log.settle(message.seq, message.seq);
+      this.#settle(message.seq);
     }
   }
-}
 
-/** The forwarder moves when both lanes do: one that is stuck must not hide behind the other. */
-function beatOfBoth(beat: Beat): Readonly<Record<Lane, Beat>> {
-  const moved = { fresh: false, backlog: false };
-  const beatOf = (lane: Lane) => (): void => {
-    moved[lane] = true;
-    if (!moved.fresh || !moved.backlog) return;
-    moved.fresh = false;
-    moved.backlog = false;
-    beat();
-  };
-  return { fresh: beatOf("fresh"), backlog: beatOf("backlog") };
+  #settle(seq: number): void {
+    this.#deps.log.settle(seq, seq);
+    this.#work.finish(seq, seq);
+  }
 }

@@ -36,8 +36,28 @@ export interface Destination {
 /** What became of a write, as the writer judges it. */
 export type WriteOutcome =
   | { readonly kind: "delivered" }
+  /** Nothing is wrong with the lines. */
   | { readonly kind: "retry"; readonly afterMs: number | undefined; readonly fault: Fault }
-  | { readonly kind: "hold"; readonly scope: "endpoint" | "batch"; readonly fault: Fault };
+  /** No write passes until a person has acted. */
+  | { readonly kind: "hold"; readonly fault: Fault }
+  /** Halve it, down to one line. */
+  | { readonly kind: "too_large"; readonly fault: Fault }
+  /**
+   * `lines`: those that the server names; empty where it names none. `isCertain`: it has read the lines and
+   * judged them; else its own trouble can look like this.
+   */
+  | {
+      readonly kind: "refused";
+      readonly fault: Fault;
+      readonly lines: readonly RefusedLine[];
+      readonly isCertain: boolean;
+    };
+
+export interface RefusedLine {
+  /** 1-based, of the text that was written; a newline in a string ends no line. */
+  readonly number: number;
+  readonly reason: string;
+}
 
 export interface LineWriter {
   /** Writes lines separated by "\n". Rejects only with the signal's reason. */
@@ -51,6 +71,27 @@ export interface Quarantine {
 
 export interface QuarantinedMessage {
   readonly message: JournalMessage;
+  readonly fault: Fault;
+}
+
+/** Where lines are kept that InfluxDB has refused, with the messages that they were made of. */
+export interface DeadLetters {
+  /**
+   * Durable when it returns; the same line of the same message again changes nothing. A Fault of disposition
+   * retry: there is no room, and nothing was stored.
+   */
+  bury(entries: readonly DeadLine[]): void;
+}
+
+export interface DeadLine {
+  /** Its payload is empty when the quota has evicted it meanwhile. */
+  readonly message: JournalMessage;
+  /** That refused it. */
+  readonly database: string;
+  readonly line: string;
+  /** EUI of the device; undefined where the message is no device's. */
+  readonly device: string | undefined;
+  /** Code, and the server's reason as its message. */
   readonly fault: Fault;
 }
 

@@ -1,7 +1,6 @@
 import { type DeviceEvent, isDeviceEvent, type MeshHeartbeat } from "../chirpstack/event.ts";
 import { hasGpsTime, pointTime } from "../chirpstack/time.ts";
 import type { JournalMessage } from "../journal/message.ts";
-import type { TableColumn } from "../telemetry/column-types.ts";
 import type { Point } from "../telemetry/point.ts";
 import { points } from "../telemetry/points.ts";
 import type { TelemetrySettings } from "../telemetry/settings.ts";
@@ -12,6 +11,7 @@ import { type FittedLines, fittedLines } from "./fitted-lines.ts";
 import type { LeftOutColumns, LeftOutReport } from "./left-out.ts";
 import { ownSource, ownTopic, unpackOwn } from "./own-message.ts";
 import type { ClockTrust, Destination, QuarantinedMessage } from "./ports.ts";
+import { type ReadyMessage, readyMessage } from "./ready.ts";
 import { type OffsetOf, receiptFor } from "./received-time.ts";
 import { deviceFacts, noFacts, type RouteFacts } from "./route.ts";
 import type { DestinationSchema } from "./schema-keeper.ts";
@@ -24,28 +24,15 @@ export interface PrepareDeps {
   readonly settings: TelemetrySettings;
   /** Of the destination. */
   readonly schema: DestinationSchema;
-  /** Whether columns that this message makes are made for all. */
-  readonly mayClaim: (seq: number) => boolean;
+  /** Whether columns that this message makes in this table are made for all. */
+  readonly mayClaim: (seq: number, table: string) => boolean;
+  /** Rows of this message that are in InfluxDB or dead-lettered already. */
+  readonly finishedRows: (seq: number) => ReadonlySet<number> | undefined;
+  /** It was settled before, and is owed again. */
+  readonly isAgain: (seq: number) => boolean;
   readonly destination: Destination;
   readonly leftOut: LeftOutReport;
   readonly counters: Counters;
-}
-
-/** One message's lines, ready to be sent. */
-export interface ReadyMessage {
-  readonly seq: number;
-  readonly topic: string;
-  /** Receipt, ms since boot. */
-  readonly uptimeMs: number;
-  /** Lines separated by "\n", without one at the end; at least one. */
-  readonly text: string;
-  readonly lineCount: number;
-  /** Columns in the lines whose types the database had not confirmed. */
-  readonly unconfirmed: readonly TableColumn[];
-  /** Parts of the event that did not fit and are not in the lines. */
-  readonly droppedCount: number;
-  /** A row of ours, which no broker has sent. */
-  readonly isOwn: boolean;
 }
 
 export interface PreparedChunk {
@@ -82,7 +69,8 @@ function prepareOwn(message: JournalMessage, deps: PrepareDeps, chunk: PreparedC
   const { points: rows, facts } = own.value;
   if (deps.destination.isMine?.(facts) === false) return;
   const fitted = fitRows(message, rows, "", deps);
-  if (fitted.lines.length > 0) chunk.ready.push(readyMessage(message, fitted, 0));
+  const said = { droppedCount: 0, isOwn: true, device: undefined };
+  if (fitted.lines.length > 0) chunk.ready.push(readyMessage(message, fitted.lines, said));
   else finishWithoutRow(message.seq, ownTopic, deps, chunk);
 }
 
@@ -136,7 +124,8 @@ function prepareRows(
     chunk.done.push(message.seq);
     return;
   }
-  const mayRepeat = event.isIdentified || message.duplicate || message.retained;
+  const isAgain = message.again === true || deps.isAgain(message.seq);
+  const mayRepeat = !isAgain && (event.isIdentified || message.duplicate || message.retained);
   const verdict = deduplicator.examine(message, mayRepeat);
   if (verdict === "duplicate") {
     counters.duplicates += 1;
@@ -145,13 +134,15 @@ function prepareRows(
   }
   // Nothing yet: it shares the fate of the message that it repeats.
   if (verdict === "follows") return;
-  const profileName = isDeviceEvent(event) ? event.device.profileName : "";
+  const device = isDeviceEvent(event) ? event.device : undefined;
+  const profileName = device?.profileName ?? "";
   const mapped = points(event, { timeNs, timeSource: source }, deps.settings);
   if (mapped.leftOut !== undefined) tellLeftOut({ ...mapped.leftOut, reason: "row" }, deps);
   if (mapped.untimed !== undefined) tellLeftOut({ ...mapped.untimed, reason: "time" }, deps);
   const fitted = fitRows(message, mapped.points, profileName, deps);
   if (fitted.lines.length > 0) {
-    chunk.ready.push(readyMessage(message, fitted, event.dropped.length));
+    const said = { droppedCount: event.dropped.length, isOwn: false, device: device?.devEui };
+    chunk.ready.push(readyMessage(message, fitted.lines, said));
     return;
   }
   // No copy can have come between: this is the same turn.
@@ -173,7 +164,8 @@ function fitRows(
   profileName: string,
   deps: PrepareDeps,
 ): FittedLines {
-  const fitted = fittedLines(rows, deps.schema, deps.mayClaim(seq));
+  const mayClaim = (table: string): boolean => deps.mayClaim(seq, table);
+  const fitted = fittedLines(rows, deps.schema, mayClaim, deps.finishedRows(seq));
   for (const { table, names } of fitted.leftOut)
     tellLeftOut({ profileName, table, names, count: names.length, reason: "table" }, deps);
   for (const moved of fitted.moved) deps.leftOut.addMoved(moved);
@@ -183,14 +175,4 @@ function fitRows(
 function tellLeftOut(leftOut: LeftOutColumns, deps: PrepareDeps): void {
   deps.counters.fieldsLeftOut += leftOut.count;
   deps.leftOut.add(leftOut);
-}
-
-function readyMessage(
-  { seq, topic, uptimeMs, source }: JournalMessage,
-  { lines, unconfirmed }: FittedLines,
-  droppedCount: number,
-): ReadyMessage {
-  const isOwn = source === ownSource;
-  const [text, lineCount] = [lines.join("\n"), lines.length];
-  return { seq, topic, uptimeMs, text, lineCount, unconfirmed, droppedCount, isOwn };
 }

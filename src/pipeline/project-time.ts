@@ -35,9 +35,11 @@ export interface TimeStep {
 /** The log time at `message`, which was received at `receivedMs` by the best of our knowledge. */
 export function logTimeAt(
   last: LogTime,
-  message: Pick<JournalMessage, "uptimeMs" | "bootKey">,
+  message: Pick<JournalMessage, "uptimeMs" | "bootKey" | "again">,
   receivedMs: number,
 ): TimeStep {
+  // What was put back came long before; it neither begins an era nor moves the time.
+  if (message.again === true && last.ms > 0) return { time: last, isNewEra: false };
   const { bootKey } = message;
   // As the file keeps it, so that it is the same when the message is read again.
   const uptimeMs = Math.round(message.uptimeMs);

@@ -1,29 +1,31 @@
 /** When a message arrived. Pure. */
 import { hasGpsTime, type Receipt } from "../chirpstack/time.ts";
-import type { JournalMessage } from "../journal/message.ts";
+import { type JournalMessage, placeOf } from "../journal/message.ts";
 
-type Stamps = Pick<JournalMessage, "seq" | "receivedMs" | "uptimeMs" | "bootKey" | "clockTrusted">;
+type Stamps = Pick<
+  JournalMessage,
+  "seq" | "firstPlace" | "receivedMs" | "uptimeMs" | "bootKey" | "clockTrusted"
+>;
 
 /** wall clock − uptime during a boot, once it is known. */
 export type OffsetOf = (bootKey: number) => number | undefined;
 
 /** A receive time under a wrong clock is mended once the boot's offset is known. */
 export function receivedTime(message: Stamps, offsetMs: OffsetOf): Receipt {
-  const { seq, receivedMs, uptimeMs, bootKey, clockTrusted } = message;
-  if (clockTrusted) return { receivedNs: instant(receivedMs, seq), receivedTrusted: true };
+  const { receivedMs, uptimeMs, bootKey, clockTrusted } = message;
+  if (clockTrusted) return { receivedNs: instant(receivedMs, message), receivedTrusted: true };
   const offset = offsetMs(bootKey);
-  if (offset === undefined) return { receivedNs: instant(receivedMs, seq), receivedTrusted: false };
-  return { receivedNs: instant(Math.round(uptimeMs) + offset, seq), receivedTrusted: true };
+  if (offset === undefined) return { receivedNs: instant(receivedMs, message), receivedTrusted: false };
+  return { receivedNs: instant(Math.round(uptimeMs) + offset, message), receivedTrusted: true };
 }
-
-const nsPerMs = 1_000_000;
 
 /**
  * A broker hands out what it has kept for us in one burst, many messages within a millisecond. The place in
- * the log tells them apart: rows of one device at one instant would be one row.
+ * the log tells them apart: rows of one device at one instant would be one row. A message that was put back has the
+ * place of its first life.
  */
-function instant(ms: number, seq: number): bigint {
-  return msToNs(ms) + BigInt(seq % nsPerMs);
+function instant(ms: number, message: Pick<JournalMessage, "seq" | "firstPlace">): bigint {
+  return msToNs(ms) + BigInt(placeOf(message));
 }
 
 /**

@@ -1,12 +1,11 @@
-import type { Clock } from "../lib/clock.ts";
-import { IntervalSet } from "../lib/intervals.ts";
 import type { Batch } from "./batch.ts";
-import { RefusalBudget } from "./refusal-budget.ts";
+import type { Fates } from "./fates.ts";
+import type { ReadyLine, ReadyMessage } from "./ready.ts";
 import type { SchemaKeeper } from "./schema-keeper.ts";
 
 interface RefusalsDeps {
   readonly schema: SchemaKeeper;
-  readonly clock: Clock;
+  readonly fates: Fates;
 }
 
 /** What a refused batch came from. */
@@ -17,65 +16,71 @@ interface Origin {
 }
 
 /**
- * What is to become of a batch that a server refused which is well: because a column has another type than we
- * believe, which is asked first, or for its content.
+ * Claims that are given up in a table before nobody claims anything in it any more: each time all that was fitted
+ * to them is made anew, which is in vain when the database refuses every line of the table.
+ */
+const hopelessAfter = 3;
+const maxTables = 2000;
+
+/**
+ * What refusals teach about columns: a server that is well refuses a batch because a column has another type than
+ * we believe, which is asked first, or for its content.
  *
- * Where the columns cannot be asked for, a message that is refused alone is the only hint that a type was
- * claimed wrongly. Then what it has claimed is given up, so that others may claim, and it claims nothing for
- * others any more: the values that fit make the column's type known when they are delivered, and the odd one,
+ * Where the columns cannot be asked for, a line that is refused by name or alone is the only hint that a type was
+ * claimed wrongly. Then what it has claimed is given up, so that others may claim, and its message claims nothing
+ * for others any more: the values that fit make the column's type known when they are delivered, and the odd one,
  * tried again later, goes beside it.
  */
 export class Refusals {
-  readonly #deps: RefusalsDeps;
-  readonly #budget: RefusalBudget;
-  readonly #alone = new IntervalSet();
+  readonly #schema: SchemaKeeper;
+  readonly #fates: Fates;
+  /** How often claims in a table were given up since something got through to it. */
+  readonly #givenUp = new Map<string, number>();
 
-  constructor(deps: RefusalsDeps) {
-    this.#deps = deps;
-    this.#budget = new RefusalBudget(deps.clock);
-  }
-
-  /** It was not refused alone: others may follow what its rows make of the columns. */
-  mayClaim(seq: number): boolean {
-    return !this.#alone.has(seq);
+  constructor({ schema, fates }: RefusalsDeps) {
+    this.#schema = schema;
+    this.#fates = fates;
   }
 
   /**
-   * "stale": prepare it anew. "halve": find the messages that are refused, so that their neighbours get
-   * through. "set aside": try it seldom.
+   * Others may follow what its rows make of the columns: none of its lines was to blame for a refusal, and it is
+   * not a table to which nothing gets through.
    */
-  async judge(batch: Batch, origin: Origin): Promise<"stale" | "halve" | "set aside"> {
-    await this.#askAgain(batch, origin);
-    if (this.isStale(batch) || origin.abort.aborted) return "stale";
-    const [first, ...others] = batch.messages;
-    if (others.length > 0) return this.#budget.take() ? "halve" : "set aside";
-    if (first !== undefined) {
-      this.#alone.add(first.seq, first.seq);
-      this.#deps.schema.giveUp(first.unconfirmed);
-    }
-    return "set aside";
+  mayClaim(seq: number, table: string): boolean {
+    return !this.#fates.isBlamed(seq) && (this.#givenUp.get(table) ?? 0) < hopelessAfter;
   }
 
-  /** The database has other columns than its lines were fitted to. */
+  /** The database has other columns than its lines were fitted to: they must be prepared anew. */
   isStale(batch: Batch): boolean {
-    return this.#deps.schema.version > batch.schemaVersion;
-  }
-
-  delivered(batch: Batch): void {
-    for (const { lo, hi } of batch.seqs.intervals) this.#alone.remove(lo, hi);
-    const unconfirmed = batch.messages.flatMap((message) => message.unconfirmed);
-    this.#deps.schema.confirm(unconfirmed);
+    return this.#schema.version > batch.schemaVersion;
   }
 
   /**
    * Looks at the columns once for each origin, unless it is known already that they are others. Where that
    * cannot be done at present, nothing is new: the database takes writes, and they must not wait for it.
    */
-  async #askAgain(batch: Batch, origin: Origin): Promise<void> {
+  async askAgain(batch: Batch, origin: Origin): Promise<void> {
     if (origin.hasAskedAgain || this.isStale(batch)) return;
     origin.hasAskedAgain = true;
-    await this.#deps.schema.readAgain(origin.abort).catch((error: unknown) => {
+    await this.#schema.readAgain(origin.abort).catch((error: unknown) => {
       if (!origin.abort.aborted) throw error;
     });
+  }
+
+  /** The line was refused, by name or alone. */
+  blame({ seq }: ReadyMessage, { table, unconfirmed, hasClaimed }: ReadyLine): void {
+    this.#fates.blame(seq);
+    // Else these are claims of others, who are to blame for them themselves.
+    if (!hasClaimed || unconfirmed.length === 0) return;
+    this.#schema.giveUp(unconfirmed);
+    if (this.#givenUp.size < maxTables || this.#givenUp.has(table))
+      this.#givenUp.set(table, (this.#givenUp.get(table) ?? 0) + 1);
+  }
+
+  delivered(batch: Batch): void {
+    const unconfirmed = batch.parts.flatMap(({ lines }) => lines.flatMap((line) => line.unconfirmed));
+    this.#schema.confirm(unconfirmed);
+    if (this.#givenUp.size > 0)
+      for (const { lines } of batch.parts) for (const { table } of lines) this.#givenUp.delete(table);
   }
 }

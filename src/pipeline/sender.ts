@@ -1,32 +1,33 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Fault } from "../lib/fault.ts";
-import { IntervalSet } from "../lib/intervals.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
-import { Batch, type BatchLimits } from "./batch.ts";
-import {
-  type BatchSize,
-  fullSize,
-  isSmallest,
-  maySuspectBatch,
-  sizeFailed,
-  sizeSucceeded,
-} from "./batch-size-policy.ts";
+import type { Batch, BatchLimits } from "./batch.ts";
+import { BatchSizer } from "./batch-sizer.ts";
 import type { Counters } from "./counters.ts";
+import { Undertaker } from "./dead-letters.ts";
 import type { Deduplicator } from "./deduplicator.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { Fates } from "./fates.ts";
+import type { Held } from "./held.ts";
 import type { FaultReport } from "./fault-report.ts";
 import type { LatencyWindow } from "./latency.ts";
-import type { LineWriter, MessageLog, WriteOutcome } from "./ports.ts";
+import { MessageEnds } from "./message-ends.ts";
+import type { DeadLetters, Destination, LineWriter, MessageLog, WriteOutcome } from "./ports.ts";
 import { Refusals } from "./refusals.ts";
+import { type NextBatch, RefusedBatches } from "./refused-batches.ts";
 import type { SchemaKeeper } from "./schema-keeper.ts";
 import { type Lane, Slots } from "./slots.ts";
+import { Stumbles } from "./stumbles.ts";
 import { freshAfterOutage, type Work } from "./work.ts";
 
 export interface SenderDeps {
+  readonly destination: Destination;
   readonly log: MessageLog;
   readonly work: Work;
   readonly endpoint: Endpoint;
   readonly writer: LineWriter;
+  readonly deadLetters: DeadLetters;
+  readonly held: Held;
   readonly schema: SchemaKeeper;
   readonly deduplicator: Deduplicator;
   readonly limits: BatchLimits;
@@ -39,16 +40,11 @@ export interface SenderDeps {
   readonly activity: Wakeup;
 }
 
-/** How long messages that InfluxDB refused, or stumbled over, are left alone. */
-const setAsideMs = 300_000;
-/** How long one that failed alone steps aside, so that the next probe is made with another. */
-const suspectRetryMs = 60_000;
-
-type Failure = Exclude<WriteOutcome, { kind: "delivered" }>;
+type Retry = Extract<WriteOutcome, { kind: "retry" }>;
 /** Not written: its lines are stale, or the columns could not be asked for. */
 type NotTried = { readonly kind: "stale" } | { readonly kind: "unasked"; readonly fault: Fault };
 
-/** One batch, and the halves that it may fall into, on its way through one slot. */
+/** One batch, and the pieces that it may fall into, on its way through one slot. */
 interface Shipment {
   readonly lane: Lane;
   readonly abort: AbortSignal;
@@ -57,8 +53,8 @@ interface Shipment {
 }
 
 /**
- * Writes batches and sees to what becomes of their messages: delivered ones are settled, everything else is
- * released or parked, and read from the log again when its time comes.
+ * Writes batches and sees to what becomes of their messages: delivered ones are settled, refused lines become dead
+ * letters (`RefusedBatches`), everything else is released or parked, and read from the log again when its time comes.
  *
  * Lines are fitted to the columns that the database is believed to have. When it turns out to have others
  * (at the first look, or after a refusal) the lines that were made before are stale: they are not sent, but
@@ -71,17 +67,33 @@ export class Sender {
   readonly #slots: Slots;
   readonly #inFlight = new Set<Promise<void>>();
   readonly #bug = Promise.withResolvers<never>();
+  readonly #fates: Fates;
+  readonly #ends: MessageEnds;
   readonly #refusals: Refusals;
-  #size: BatchSize = fullSize;
-  /** Messages that failed alone: they are not put together with others again. */
-  readonly #suspects = new IntervalSet();
+  readonly #refused: RefusedBatches;
+  readonly #stumbles: Stumbles;
+  readonly #sizer: BatchSizer;
   #hasAnswered = false;
   #lastFault: Fault | undefined;
+  /** Writes have failed, or would have: it was not only that columns could not be asked for. */
+  #hasWriteFailed = false;
 
   constructor(deps: SenderDeps) {
     this.#deps = deps;
     this.#startSeq = deps.log.lastSeq;
-    this.#refusals = new Refusals(deps);
+    this.#fates = new Fates(deps.clock);
+    const { schema, clock } = deps;
+    const fates = this.#fates;
+    const ends = new MessageEnds({ ...deps, fates });
+    const refusals = new Refusals({ schema, fates });
+    const undertaker = new Undertaker(deps);
+    this.#ends = ends;
+    this.#refusals = refusals;
+    const sizer = new BatchSizer(deps.limits, clock);
+    const unparkAll = (): void => this.unparkAll();
+    this.#refused = new RefusedBatches({ ...deps, ends, fates, refusals, undertaker });
+    this.#stumbles = new Stumbles({ ends, fates, sizer, endpoint: deps.endpoint, clock, unparkAll });
+    this.#sizer = sizer;
     this.#slots = new Slots(deps.maxInFlight);
     // Whoever waits for it hears of it; until then it is no unhandled rejection.
     this.#bug.promise.catch(() => {});
@@ -109,19 +121,28 @@ export class Sender {
 
   /** An empty batch of the size that gets through at present. */
   newBatch(): Batch {
-    const { maxLines, maxBytes, maxAgeMs } = this.#deps.limits;
-    const scaled = (limit: number): number => Math.max(1, Math.floor(limit * this.#size.share));
-    return new Batch({ maxLines: scaled(maxLines), maxBytes: scaled(maxBytes), maxAgeMs });
+    return this.#sizer.newBatch(!this.#deps.endpoint.isOpen);
+  }
+
+  /** Everything that is parked is tried again, whatever it waits for. */
+  unparkAll(): void {
+    this.#deps.work.unpark(Infinity, false);
+    this.#deps.held.clear();
   }
 
   /** It must travel alone. */
   isSuspect(seq: number): boolean {
-    return this.#suspects.has(seq);
+    return this.#fates.isSuspect(seq);
   }
 
-  /** Others may follow what its rows make of the columns. */
-  mayClaim(seq: number): boolean {
-    return this.#refusals.mayClaim(seq);
+  /** Others may follow what its rows make of the columns of this table. */
+  mayClaim(seq: number, table: string): boolean {
+    return this.#refusals.mayClaim(seq, table);
+  }
+
+  /** Rows of the message that need not be sent any more. */
+  finishedRows(seq: number): ReadonlySet<number> | undefined {
+    return this.#fates.finished(seq);
   }
 
   /** Waits for a slot and starts the write; does not wait for its outcome. */
@@ -133,7 +154,8 @@ export class Sender {
       this.#release(batch, lane);
       return;
     }
-    const write = this.#write(batch, { lane, abort, hasAskedAgain: false })
+    const shipment = { lane, abort, hasAskedAgain: false };
+    const write = this.#write({ batch, cuts: 0 }, shipment)
       .catch(this.#bug.reject)
       .finally(() => {
         this.#slots.release(lane);
@@ -147,7 +169,7 @@ export class Sender {
     return this.#deps.endpoint.mayWrite(lane) && !this.#refusals.isStale(batch);
   }
 
-  async #write(batch: Batch, shipment: Shipment): Promise<void> {
+  async #write({ batch, cuts }: NextBatch, shipment: Shipment): Promise<void> {
     const epoch = this.#deps.endpoint.startWrite();
     let outcome: WriteOutcome | NotTried;
     try {
@@ -157,17 +179,52 @@ export class Sender {
       if (shipment.abort.aborted) return;
       throw error;
     }
-    if (outcome.kind === "delivered") this.#delivered(batch, epoch, shipment);
-    else if (outcome.kind === "stale") {
-      // It answered, which is all that can be asked of a probe.
-      this.#serverIsWell(epoch);
-      this.#release(batch, shipment.lane);
-    } else if (outcome.kind === "hold" && outcome.scope === "batch") {
-      await this.#refused(batch, epoch, outcome, shipment);
-    } else if (outcome.kind === "retry") this.#failedInPassing(batch, epoch, outcome);
-    else {
-      this.#release(batch, shipment.lane);
-      this.#failed(epoch, outcome.kind === "unasked" ? "passing" : "refusal", outcome.fault, undefined);
+    switch (outcome.kind) {
+      case "delivered":
+        this.#delivered(batch, epoch, shipment);
+        break;
+      case "stale":
+        // It answered, which is all that can be asked of a probe.
+        this.#serverIsWell(epoch);
+        this.#release(batch, shipment.lane);
+        break;
+      case "refused":
+        this.#serverIsWell(epoch);
+        await this.#refusals.askAgain(batch, shipment);
+        if (this.#refusals.isStale(batch) || shipment.abort.aborted) this.#release(batch, shipment.lane);
+        else await this.#writeNext(this.#refused.refused(batch, outcome, cuts), shipment);
+        break;
+      case "too_large": {
+        this.#serverIsWell(epoch);
+        const areSmaller = this.#sizer.tooLarge(batch);
+        await this.#writeNext(this.#refused.tooLarge(batch, outcome, areSmaller), shipment);
+        break;
+      }
+      case "retry":
+        this.#failedInPassing(batch, epoch, outcome);
+        break;
+      case "unasked":
+        this.#release(batch, shipment.lane);
+        // Where nobody listens, nobody takes writes either.
+        this.#hasWriteFailed ||= !isOfQueries(outcome.fault);
+        this.#failed(epoch, "passing", outcome.fault, undefined);
+        break;
+      case "hold":
+        this.#release(batch, shipment.lane);
+        this.#hasWriteFailed = true;
+        this.#failed(epoch, "refusal", outcome.fault, undefined);
+        break;
+    }
+  }
+
+  /** One after the other: they are what has become of one batch, which has one slot. */
+  async #writeNext(next: readonly NextBatch[], shipment: Shipment): Promise<void> {
+    for (const piece of next) {
+      if (!this.#mayWrite(piece.batch, shipment.lane)) this.#release(piece.batch, shipment.lane);
+      else if (this.#sizer.isKnownTooLarge(piece.batch)) {
+        const halves = piece.batch.halves().map((batch) => ({ batch, cuts: piece.cuts }));
+        await this.#writeNext(halves, shipment);
+      } else await this.#write(piece, shipment);
     }
   }
 
@@ -183,53 +240,28 @@ export class Sender {
   }
 
   #delivered(batch: Batch, epoch: number, { lane }: Shipment): void {
-    const { counters, latency, clock, deduplicator, log } = this.#deps;
+    const { counters, latency, clock } = this.#deps;
     this.#refusals.delivered(batch);
+    this.#fates.delivered();
+    this.#refused.advanced();
     this.#serverIsWell(epoch);
     const nowMs = clock.uptimeMs();
-    this.#size = sizeSucceeded(this.#size, nowMs);
-    const isAllOwn = batch.messages.every(({ isOwn }) => isOwn);
-    for (const { lo, hi } of batch.seqs.intervals) {
-      log.settle(lo, hi, isAllOwn);
-      this.#suspects.remove(lo, hi);
-    }
-    for (const { seq, uptimeMs, droppedCount, isOwn } of batch.messages) {
-      for (const follower of deduplicator.delivered(seq)) {
-        log.settle(follower, follower);
-        counters.duplicates += 1;
-      }
-      counters.droppedParts += droppedCount;
-      if (isOwn) counters.ownWritten += 1;
-      else counters.written += 1;
+    this.#sizer.succeeded(batch);
+    for (const { seq, uptimeMs, isOwn } of this.#ends.delivered(batch)) {
       if (!isOwn && lane === "fresh" && seq > this.#startSeq) latency.add(nowMs - uptimeMs);
     }
     counters.points += batch.lineCount;
     counters.batches += 1;
   }
 
-  /**
-   * The server, the way to it or this batch: nobody can tell yet. The next one is smaller, and a message that
-   * fails alone is set aside, so that one on which the server stumbles does not hold up all others.
-   */
-  #failedInPassing(batch: Batch, epoch: number, outcome: Failure & { kind: "retry" }): void {
-    const { clock, endpoint, counters, report } = this.#deps;
-    const [first] = batch.messages;
-    const isAlone = batch.messages.length === 1 && first !== undefined;
-    if (isAlone && endpoint.isOpen && this.isSuspect(first.seq)) {
-      // Others get through: this says nothing about the server.
-      counters.retries += 1;
-      this.#setAside(batch, setAsideMs);
-      report.say(outcome.fault, first);
+  #failedInPassing(batch: Batch, epoch: number, { fault, afterMs }: Retry): void {
+    if (this.#stumbles.failed(batch, fault.code)) {
+      this.#deps.counters.retries += 1;
+      this.#deps.report.say(fault, batch.onlyMessage);
       return;
     }
-    const mayBeTheBatch = maySuspectBatch(outcome.fault.code);
-    const isHopeless = mayBeTheBatch && isAlone && isSmallest(this.#size);
-    if (mayBeTheBatch) this.#size = sizeFailed(this.#size, clock.uptimeMs());
-    if (isHopeless) {
-      this.#suspects.add(first.seq, first.seq);
-      this.#setAside(batch, suspectRetryMs);
-    } else this.#release(batch, "backlog");
-    this.#failed(epoch, "passing", outcome.fault, outcome.afterMs);
+    this.#hasWriteFailed = true;
+    this.#failed(epoch, "passing", fault, afterMs);
   }
 
   /** Nothing gets through at present, as far as we know. */
@@ -241,54 +273,25 @@ export class Sender {
     report.say(fault);
   }
 
-  /**
-   * The server is well and does not want something in this batch. It is halved until the refused messages
-   * stand alone, so that their neighbours get through; those stay in the journal and are tried seldom.
-   */
-  async #refused(batch: Batch, epoch: number, outcome: Failure, shipment: Shipment): Promise<void> {
-    this.#serverIsWell(epoch);
-    const verdict = await this.#refusals.judge(batch, shipment);
-    if (verdict === "stale") this.#release(batch, shipment.lane);
-    else if (verdict === "halve") {
-      for (const half of batch.halves()) {
-        if (this.#mayWrite(half, shipment.lane)) await this.#write(half, shipment);
-        else this.#release(half, shipment.lane);
-      }
-    } else {
-      this.#setAside(batch, setAsideMs);
-      this.#deps.report.say(outcome.fault, batch.messages.length === 1 ? batch.messages[0] : undefined);
-    }
-  }
-
-  #setAside(batch: Batch, forMs: number): void {
-    this.#deps.work.park(this.#giveUp(batch), this.#deps.clock.uptimeMs() + forMs);
-  }
-
   #serverIsWell(epoch: number): void {
     this.#hasAnswered = true;
     const { endpoint, report, log, work } = this.#deps;
     if (!endpoint.succeeded(epoch)) return;
-    report.info("InfluxDB takes writes again");
+    // Where only the columns could not be asked for, it never refused to take writes.
+    report.info(this.#hasWriteFailed ? "InfluxDB takes writes again" : "writing to InfluxDB goes on");
+    this.#hasWriteFailed = false;
+    this.#stumbles.passed();
     // Whichever lane has found that out, and whoever has tried them meanwhile: the newest go first.
     work.refresh(log.lastSeq, freshAfterOutage);
   }
 
   /** What is only stale is as fresh as it was; everything else has had its turn. */
   #release(batch: Batch, lane: Lane): void {
-    const { work } = this.#deps;
-    const staysFresh = lane === "fresh" && this.#refusals.isStale(batch);
-    for (const { lo, hi } of this.#giveUp(batch).intervals) {
-      if (staysFresh) work.releaseAsFresh(lo, hi);
-      else work.release(lo, hi);
-    }
+    this.#ends.release(batch, lane === "fresh" && this.#refusals.isStale(batch));
   }
+}
 
-  /** What must be examined anew when a batch was not delivered: its messages and their copies. */
-  #giveUp(batch: Batch): IntervalSet {
-    const seqs = IntervalSet.of(batch.seqs.intervals);
-    for (const { seq } of batch.messages) {
-      for (const follower of this.#deps.deduplicator.givenUp(seq)) seqs.add(follower, follower);
-    }
-    return seqs;
-  }
+/** The server answered, or its other port did: it is its queries that fail. */
+function isOfQueries({ code, layer }: Fault): boolean {
+  return layer === "flight" || code.startsWith("schema_");
 }

@@ -24,6 +24,10 @@ interface Parked {
 export class Work {
   readonly #settled: IntervalSet;
   readonly #taken = new IntervalSet();
+  /** Of what is taken: what this destination still has to see to. */
+  readonly #leased = new IntervalSet();
+  /** Owed again after they were settled: not duplicates of their former selves. */
+  readonly #again = new IntervalSet();
   #parked: Parked[] = [];
   #waitingForClock = new IntervalSet();
   #waitingForClockCount = 0;
@@ -84,9 +88,40 @@ export class Work {
     this.#freshCursor = Math.max(0, lastSeq - keep);
   }
 
+  /** A taken message is on its way into the database: `release` or `finish` follows. */
+  lease(seq: number): void {
+    this.#leased.add(seq, seq);
+  }
+
+  /** Messages are settled: nothing of them is on its way any more. */
+  finish(lo: number, hi: number): void {
+    this.#leased.remove(lo, hi);
+    this.#again.remove(lo, hi);
+  }
+
+  /**
+   * Messages of [lo, hi] that were settled are owed again: they go to where the backlog lane finds them. What
+   * is on its way or parked is left alone: it was owed all the time.
+   */
+  tryAgain(lo: number, hi: number): void {
+    let from = lo;
+    for (let gap = firstGap([this.#leased], from, hi); gap !== undefined;) {
+      this.release(gap.lo, gap.hi);
+      this.#again.add(gap.lo, gap.hi);
+      from = gap.hi + 1;
+      gap = firstGap([this.#leased], from, hi);
+    }
+  }
+
+  /** It was settled before, and not since. */
+  isAgain(seq: number): boolean {
+    return this.#again.has(seq);
+  }
+
   /** Taken messages go back to where the backlog lane finds them, unless they are settled. */
   release(lo: number, hi: number): void {
     this.#taken.remove(lo, hi);
+    this.#leased.remove(lo, hi);
     this.#backlogStart = Math.min(this.#backlogStart, lo);
   }
 
@@ -99,12 +134,14 @@ export class Work {
   /** Taken messages are left alone until a time (monotonic ms). */
   park(seqs: IntervalSet, untilMs: number): void {
     const count = seqs.intervals.reduce((sum, { lo, hi }) => sum + hi - lo + 1, 0);
+    for (const { lo, hi } of seqs.intervals) this.#leased.add(lo, hi);
     this.#parked.push({ seqs, count, untilMs });
   }
 
   /** Taken messages are left alone until the clock may be believed. */
   parkForClock(seq: number): void {
     this.#waitingForClock.add(seq, seq);
+    this.#leased.add(seq, seq);
     this.#waitingForClockCount += 1;
   }
 

@@ -3,21 +3,21 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { Batch } from "../../../src/pipeline/batch.ts";
 import { LatencyWindow } from "../../../src/pipeline/latency.ts";
-import type { ReadyMessage } from "../../../src/pipeline/prepare.ts";
+import { type ReadyMessage, readyMessage } from "../../../src/pipeline/ready.ts";
+import { MemoryLog } from "../../support/fakes/memory-log.ts";
 
 const limits = { maxLines: 10, maxBytes: 100, maxAgeMs: 50 };
 
 function ready(seq: number, text: string): ReadyMessage {
-  return {
-    seq,
-    topic: "t",
-    uptimeMs: 0,
-    text,
-    lineCount: text.split("\n").length,
-    unconfirmed: [],
+  const message = { ...new MemoryLog().append({ topic: "t", payload: Buffer.from("p") }), seq };
+  const lines = text
+    .split("\n")
+    .map((line, row) => ({ row, table: "m", text: line, unconfirmed: [], hasClaimed: true }));
+  return readyMessage(message, lines, {
     droppedCount: 0,
     isOwn: false,
-  };
+    device: undefined,
+  });
 }
 
 describe("batch", () => {
@@ -53,6 +53,39 @@ describe("batch", () => {
     );
   });
 
+  test("a line has the number that a server gives it", () => {
+    const batch = new Batch(limits);
+    batch.add(ready(7, "a\nb"), 0, 0);
+    batch.add(ready(8, "c"), 0, 0);
+    const found = [0, 1, 2, 3, 4].map((number) => batch.lineAt(number));
+    assert.deepEqual(
+      found.map((each) => [each?.message.seq, each?.line.text]),
+      [
+        [undefined, undefined],
+        [7, "a"],
+        [7, "b"],
+        [8, "c"],
+        [undefined, undefined],
+      ],
+    );
+  });
+
+  test("a message alone is halved between its lines; what is left out takes its bytes along", () => {
+    const batch = new Batch(limits);
+    batch.add(ready(1, "a\nbb\nccc"), 0, 3);
+    const halves = batch.halves();
+    assert.deepEqual(
+      halves.map((half) => [half.text, half.bytes, half.schemaVersion, half.onlyMessage?.seq]),
+      [
+        ["a\nbb", 5, 3, 1],
+        ["ccc", 4, 3, 1],
+      ],
+    );
+    const rest = batch.without((_part, { text }) => text === "bb");
+    assert.deepEqual([rest.text, rest.bytes, rest.lineCount], ["a\nccc", 6, 2]);
+    assert.ok(batch.without(() => true).isEmpty);
+  });
+
   test("never above its limits, unless one message alone is; nothing is left out or changed", () => {
     fc.assert(
       fc.property(
@@ -78,10 +111,10 @@ describe("batch", () => {
           for (const one of sent) {
             assert.equal(one.lineCount, one.text.split("\n").length);
             assert.deepEqual(
-              [...one.messages].map(({ seq }) => one.seqs.has(seq)),
-              one.messages.map(() => true),
+              one.parts.map(({ message: { seq } }) => one.seqs.has(seq)),
+              one.parts.map(() => true),
             );
-            if (one.messages.length === 1) continue;
+            if (one.onlyMessage !== undefined) continue;
             assert.ok(one.lineCount <= limits.maxLines);
             assert.ok(Buffer.byteLength(one.text) <= limits.maxBytes);
           }

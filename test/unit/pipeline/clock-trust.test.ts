@@ -15,6 +15,7 @@ import { RecordingLog } from "../../support/fakes/recording-log.ts";
 import { MemorySchema } from "../../support/fakes/schema.ts";
 import { VirtualTime } from "../../support/fakes/virtual-time.ts";
 import { uplink } from "../../support/uplinks.ts";
+import { textOf } from "../../support/ready.ts";
 import { temporaryFolder } from "../../support/wait.ts";
 
 const patienceMs = 900_000;
@@ -226,11 +227,13 @@ test("a message that was written out of patience has the same time when NTP has 
         settings: { tags: [], deviceTags: [], profiles: [] },
         schema: new MemorySchema(),
         mayClaim: () => true,
+        finishedRows: () => undefined,
+        isAgain: () => false,
         destination: { name: "main", isMine: undefined, isDefault: true },
         leftOut: new LeftOutReport(() => {}),
         counters: newCounters(),
       });
-      return ready.map(({ text }) => text);
+      return ready.map(textOf);
     } finally {
       journal.close();
     }
@@ -250,7 +253,7 @@ test("a message that was written out of patience has the same time when NTP has 
       retained: false,
       qos: 1,
     } as const;
-    journal.commit([message], time.nowMs());
+    journal.commit([message]);
   });
   assert.equal(written.length, 1);
   // The clock is set, years from where it was.

@@ -5,6 +5,8 @@ import type { Field, Point } from "../../../src/telemetry/point.ts";
 import { MemorySchema } from "../../support/fakes/schema.ts";
 
 const table = "telemetry_em300";
+const always = (): boolean => true;
+const never = (): boolean => false;
 
 function row(...fields: Field[]): Point {
   return { table, tags: [{ name: "dev_eui", value: "a" }], fields, timeNs: 1n };
@@ -27,6 +29,14 @@ function known(): MemorySchema {
   return schema;
 }
 
+function linesOf(...of: Parameters<typeof fittedLines>) {
+  const { lines } = fittedLines(...of);
+  return {
+    lines: lines.map((line) => line.text),
+    unconfirmed: lines.flatMap((line) => line.unconfirmed),
+  };
+}
+
 test("a tag or column of ours that goes beside another is told; a payload's is not", () => {
   const schema = new MemorySchema();
   schema.learn([
@@ -36,21 +46,21 @@ test("a tag or column of ours that goes beside another is told; a payload's is n
   ]);
   const count: Field = { name: "f_cnt", type: "integer", value: 7 };
   const rows = [{ ...row(count, number("level")), openFrom: 1 }];
-  assert.deepEqual(fittedLines(rows, schema, true).moved, [
+  assert.deepEqual(fittedLines(rows, schema, always).moved, [
     { table, name: "dev_eui", isTag: true, takenBy: "string", column: "dev_eui_tag" },
     { table, name: "f_cnt", isTag: false, takenBy: "string", column: "f_cnt_num" },
   ]);
-  assert.equal(fittedLines(rows, schema, true).moved.length, 2, "with every row");
-  assert.deepEqual(fittedLines(rows, known(), true).moved, []);
+  assert.equal(fittedLines(rows, schema, always).moved.length, 2, "with every row");
+  assert.deepEqual(fittedLines(rows, known(), always).moved, []);
 });
 
 test("columns that are not confirmed are named as they are in the lines, claimed before or not", () => {
   const schema = known();
   schema.columnsOf(table).set("status", "string");
-  const { lines, unconfirmed } = fittedLines(
+  const { lines, unconfirmed } = linesOf(
     [row(text("temperature"), text("status"), number("level"))],
     schema,
-    true,
+    always,
   );
   assert.deepEqual(lines, [`${table},dev_eui=a temperature_text="ERR",status="ERR",level=1.5 1`]);
   assert.deepEqual(
@@ -67,15 +77,15 @@ test("what the encoder does not write rests on nothing", () => {
   const schema = known();
   schema.columnsOf(table).set("level", "float");
   const nan: Field = { name: "level", type: "float", value: Number.NaN };
-  assert.deepEqual(fittedLines([row(number("temperature"), nan)], schema, true).unconfirmed, []);
-  assert.deepEqual(fittedLines([{ ...row(text("new")), timeNs: 2n ** 70n }], schema, true).unconfirmed, []);
+  assert.deepEqual(linesOf([row(number("temperature"), nan)], schema, always).unconfirmed, []);
+  assert.deepEqual(linesOf([{ ...row(text("new")), timeNs: 2n ** 70n }], schema, always).unconfirmed, []);
 });
 
 test("rows that may not claim agree with each other and with what others claimed, and nobody follows them", () => {
   const schema = known();
   schema.columnsOf(table).set("status", "float");
   const rows = [row(text("status"), text("mode")), row(number("mode"))];
-  const { lines, unconfirmed } = fittedLines(rows, schema, false);
+  const { lines, unconfirmed } = linesOf(rows, schema, never);
   assert.deepEqual(lines, [
     `${table},dev_eui=a status_text="ERR",mode="ERR" 1`,
     `${table},dev_eui=a mode_num=1.5 1`,
@@ -85,5 +95,5 @@ test("rows that may not claim agree with each other and with what others claimed
     ["status_text", "mode", "mode_num"],
   );
   assert.deepEqual([...schema.columnsOf(table).keys()], ["dev_eui", "temperature", "status"]);
-  assert.equal(fittedLines([row(number("mode"))], schema, true).lines[0], `${table},dev_eui=a mode=1.5 1`);
+  assert.equal(linesOf([row(number("mode"))], schema, always).lines[0], `${table},dev_eui=a mode=1.5 1`);
 });

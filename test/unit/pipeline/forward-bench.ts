@@ -13,7 +13,7 @@ import { DecodedEvents } from "../../../src/pipeline/decoded.ts";
 import { Deduplicator } from "../../../src/pipeline/deduplicator.ts";
 import { Forward } from "../../../src/pipeline/forward.ts";
 import { LatencyWindow } from "../../../src/pipeline/latency.ts";
-import type { QuarantinedMessage } from "../../../src/pipeline/ports.ts";
+import type { DeadLine, QuarantinedMessage } from "../../../src/pipeline/ports.ts";
 import type { SchemaKeeper } from "../../../src/pipeline/schema-keeper.ts";
 import { MemoryLog } from "../../support/fakes/memory-log.ts";
 import { RecordingLog } from "../../support/fakes/recording-log.ts";
@@ -25,6 +25,7 @@ import { numbersIn, uplink } from "../../support/uplinks.ts";
 export interface BenchOptions {
   readonly maxInFlight?: number;
   readonly maxLines?: number;
+  readonly maxBytes?: number;
   readonly maxAgeMs?: number;
 }
 
@@ -42,6 +43,10 @@ export class Bench {
   readonly latency = new LatencyWindow();
   readonly activity = new Wakeup();
   readonly quarantined: QuarantinedMessage[] = [];
+  readonly dead: DeadLine[] = [];
+  /** How often lines were to be buried. */
+  buryings = 0;
+  /** Neither undecodable messages nor dead letters can be kept. */
   quarantineIsFull = false;
   readonly clockTrust = { mayRelease: true };
   /** Nothing is asked unless a test puts another in its place. */
@@ -62,11 +67,16 @@ export class Bench {
     this.#marker.arm();
     this.#decoded = new DecodedEvents(decode, this.#marker);
     t.after(async () => {
-      this.#abort.abort(new Error("the test is over"));
-      await this.#running?.catch(() => {});
+      await this.end();
       this.#marker.close();
       rmSync(dir, { recursive: true });
     });
+  }
+
+  /** Before the test does, when it has several of them. */
+  async end(): Promise<void> {
+    this.#abort.abort(new Error("the test is over"));
+    await this.#running?.catch(() => {});
   }
 
   /** Commits the next `count` uplinks. */
@@ -90,7 +100,20 @@ export class Bench {
     this.quarantined.push(...entries);
   }
 
-  start({ maxInFlight = 4, maxLines = 300, maxAgeMs = 1000 }: BenchOptions = {}): this {
+  /** As state.db does: the same line of the same message again changes nothing. */
+  #bury(entries: readonly DeadLine[]): void {
+    this.buryings += 1;
+    if (this.quarantineIsFull) {
+      throw new Fault({ code: "quarantine_full", layer: "journal", disposition: "retry", message: "full" });
+    }
+    for (const entry of entries) {
+      const isThere = ({ message, line }: DeadLine): boolean =>
+        message.seq === entry.message.seq && line === entry.line;
+      if (!this.dead.some(isThere)) this.dead.push(entry);
+    }
+  }
+
+  start({ maxInFlight = 4, maxLines = 300, maxBytes = 1_000_000, maxAgeMs = 1000 }: BenchOptions = {}): this {
     const { log, writer, schema, clockTrust, counters, latency, activity, logger } = this;
     this.#forward = new Forward({
       destination: { name: "main", isMine: undefined, isDefault: true },
@@ -102,12 +125,17 @@ export class Bench {
           this.#quarantine(entries);
         },
       },
+      deadLetters: {
+        bury: (entries) => {
+          this.#bury(entries);
+        },
+      },
       decoded: this.#decoded,
       deduplicator: this.#deduplicator,
       clockTrust,
       offsetMs: () => undefined,
       settings: { tags: [], deviceTags: [], profiles: [] },
-      limits: { maxLines, maxBytes: 1_000_000, maxAgeMs },
+      limits: { maxLines, maxBytes, maxAgeMs },
       maxInFlight,
       counters,
       latency,
@@ -119,6 +147,12 @@ export class Bench {
     this.#running = this.#forward.run(this.#drain.signal, this.#abort.signal);
     this.#running.catch(() => {});
     return this;
+  }
+
+  /** What was settled is owed again. */
+  tryAgain(lo: number, hi: number): void {
+    this.log.settled.remove(lo, hi);
+    this.#forward?.tryAgain([{ lo, hi }]);
   }
 
   get isOpen(): boolean {
@@ -159,8 +193,9 @@ export class Bench {
 
   /** Every message is somewhere, and in one place only. */
   assertAddsUp(): void {
-    const { written, ownWritten, duplicates, quarantined, unmapped, projected, retained } = this.counters;
-    const sent = written + ownWritten + duplicates;
+    const { written, ownWritten, duplicates, quarantined, unmapped, projected, retained, deadMessages } =
+      this.counters;
+    const sent = written + ownWritten + duplicates + total(deadMessages);
     const done = sent + total(quarantined) + total(unmapped) + projected + retained;
     assert.equal(done, this.log.settled.countWithin(1, this.log.lastSeq));
   }

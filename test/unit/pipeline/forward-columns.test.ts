@@ -64,7 +64,8 @@ describe("forward and columns", () => {
       bench.commit(1);
       await bench.time.advance(1000);
     }
-    assert.deepEqual([bench.counters.written, bench.counters.held], [541, 60]);
+    assert.equal(bench.counters.written + bench.counters.held, 601);
+    assert.ok(bench.counters.held >= 30, `${bench.counters.held} wait to be refused once more`);
     assert.ok(reader.askedMs.length > asked + 2, "they went on");
     assert.ok((bench.latency.percentileMs(0.97) ?? Infinity) < 100);
     bench.drain();
@@ -81,9 +82,11 @@ describe("forward and columns", () => {
     bench.start({ maxLines: 30, maxAgeMs: 100 });
     await bench.time.until(() => bench.counters.held === 50, 20_000, "all are refused");
     assert.equal(bench.counters.written, 0);
+    const others = bench.taken().size;
     bench.append(uplink(51, { object: { humidity: 40 } }));
     await bench.time.advance(2000);
-    assert.deepEqual([...bench.taken().keys()], [51], "what fits is not held up");
+    assert.equal(bench.taken().get(51), 1, "what fits is not held up");
+    assert.equal(bench.taken().size, others + 1);
     reader.answer = answer;
     await bench.settled(70_000);
     bench.assertTakenOnce(51);
@@ -190,7 +193,7 @@ describe("forward and columns", () => {
     const { bench, reader, types, refusals } = withDatabase(t);
     const answer = reader.answer;
     reader.answer = (number) =>
-      number <= 2 ? { kind: "retry", fault: schemaFault("away") } : answer(number);
+      number <= 2 ? { kind: "retry", fault: schemaFault("schema_server_error") } : answer(number);
     types.set("temperature", "string");
     bench.commit(200);
     bench.start({ maxLines: 30 });
@@ -199,7 +202,7 @@ describe("forward and columns", () => {
     bench.assertTakenOnce(400);
     assert.deepEqual([reader.askedMs.length, refusals()], [3, 0]);
     assert.ok(bench.isOpen);
-    assert.ok(bench.logger.lines.some(({ message }) => message === "InfluxDB takes writes again"));
+    assert.ok(bench.logger.lines.some(({ message }) => message === "writing to InfluxDB goes on"));
   });
 
   test("abort while a refused batch waits for the columns gives it up", async (t) => {

@@ -75,10 +75,16 @@ describe("where the columns cannot be asked for", () => {
       send({ temperature: "ERR" });
       await bench.time.advance(5000);
     }
-    assert.deepEqual(claims, ["string", "string"]);
+    const tried = claims.length;
+    assert.ok(tried > 0 && claims.every((type) => type === "string"));
     await bench.time.advance(1_200_000);
-    assert.ok(claims.length >= 8, "they were tried");
-    assert.ok(claims.slice(2).every((type) => type === undefined));
+    assert.ok(claims.length >= tried + 2, "they were tried");
+    assert.ok(claims.slice(tried).every((type) => type === undefined));
+    assert.deepEqual(
+      [bench.log.backlog, bench.dead.length],
+      [1, 1],
+      "the second one's rows got through since",
+    );
     send({ temperature: 21.5 });
     await bench.settled(301_000);
     bench.assertTakenOnce(3);

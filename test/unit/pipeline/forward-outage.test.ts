@@ -19,19 +19,19 @@ describe("forward in an outage", () => {
     assert.ok(bench.counters.retries >= 2);
   });
 
-  test("InfluxDB away for hours: few attempts, few wake-ups, nothing lost", async (t) => {
+  test("InfluxDB away for long: an attempt each second or two, few wake-ups, nothing lost", async (t) => {
     const bench = new Bench(t);
     bench.writer.answer = () => retry();
     bench.commit(30);
     bench.start();
-    await bench.time.advance(3 * hourMs);
+    await bench.time.advance(600_000);
     const attempts = bench.writer.writes.length;
-    // With this random every wait is half of its ceiling, which is 30 s in the end; and a batch waits for 1 s.
-    assert.ok(attempts > 600 && attempts < (3 * hourMs) / 15_000 + 20, `${attempts} attempts`);
+    // With this random every wait is half of its ceiling, which is 2 s in the end.
+    assert.ok(attempts > 250 && attempts < 620, `${attempts} attempts`);
     assert.ok(bench.time.timersFired < 4 * attempts, `${bench.time.timersFired} wake-ups`);
     assert.equal(bench.writer.taken.size, 0);
     assert.equal(bench.log.backlog, 30);
-    assert.ok(bench.logger.codes.length <= 3 * 60 + 1, "said once a minute at most");
+    assert.ok(bench.logger.codes.length <= 10 + 1, "said once a minute at most");
     bench.writer.answer = () => delivered;
     await bench.settled();
     bench.assertTakenOnce(30);
@@ -48,7 +48,7 @@ describe("forward in an outage", () => {
     bench.writer.answer = () => delivered;
     await bench.settled();
     bench.assertTakenOnce(3000);
-    assert.ok(bench.log.readCount >= 3000 + attempts * 100, "what was sent in the end was read anew");
+    assert.ok(bench.log.readCount >= 3000 + attempts * 5, "what was sent in the end was read anew");
   });
 
   test("a link on which large writes fail gets smaller ones, and the backlog drains", async (t) => {
@@ -241,7 +241,7 @@ describe("forward at rest", () => {
     assert.ok(bench.time.timersFired - fired <= 1, `${bench.time.timersFired - fired} wake-ups`);
   });
 
-  test("a commit each second while InfluxDB is away costs a handful of wake-ups, and one attempt per probe", async (t) => {
+  test("a commit each second while InfluxDB is away costs no more wake-ups than commits and probes, and one attempt per probe", async (t) => {
     const bench = new Bench(t);
     bench.writer.answer = () => retry();
     bench.start();
@@ -250,8 +250,8 @@ describe("forward at rest", () => {
       bench.commit(1);
       await bench.time.advance(1000);
     }
-    assert.ok(bench.writer.writes.length < 25, `${bench.writer.writes.length} attempts`);
-    assert.ok(bench.activity.version - versions < 200, `${bench.activity.version - versions} notifications`);
+    assert.ok(bench.writer.writes.length < 125, `${bench.writer.writes.length} attempts`);
+    assert.ok(bench.activity.version - versions < 260, `${bench.activity.version - versions} notifications`);
     bench.writer.answer = () => delivered;
     await bench.settled();
     bench.assertTakenOnce(120);

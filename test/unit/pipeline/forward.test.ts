@@ -82,11 +82,13 @@ describe("forward", () => {
     assert.equal(bench.writer.writes.length, writes);
     await bench.time.advance(10_000);
     assert.equal(bench.writer.writes.length, writes + 1, "tried again after five minutes");
-    assert.equal(bench.counters.held, 1, "held now, not each time anew");
-    bench.writer.answer = () => delivered;
-    await bench.settled();
-    bench.assertTakenOnce(20);
-    assert.equal(bench.counters.held, 0);
+    assert.deepEqual([bench.log.backlog, bench.counters.held], [0, 0], "and then it is dead");
+    assert.deepEqual(
+      bench.dead.map(({ line }) => numbersIn(line)),
+      [[5]],
+    );
+    bench.assertTakenOnce(19);
+    bench.assertAddsUp();
     assert.deepEqual(bench.logger.codes, ["write_refused", "write_refused"]);
   });
 

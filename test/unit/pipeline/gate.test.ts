@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { Endpoint } from "../../../src/pipeline/endpoint.ts";
 import {
+  type FailureKind,
   type Gate,
   gateFailed,
   gateProbes,
@@ -13,10 +14,10 @@ import {
 import type { Lane } from "../../../src/pipeline/slots.ts";
 
 const open: Gate = { state: "open", epoch: 4, attempt: 0 };
-const closed: Gate = { state: "closed", epoch: 5, attempt: 2, untilMs: 900 };
-const probing: Gate = { state: "probing", epoch: 5, attempt: 2 };
+const closed: Gate = { state: "closed", epoch: 5, kind: "passing", attempt: 2, untilMs: 900 };
+const probing: Gate = { state: "probing", epoch: 5, kind: "passing", attempt: 2 };
 
-function failure(epoch: number, more: { kind?: "passing" | "refusal"; afterMs?: number } = {}) {
+function failure(epoch: number, more: { kind?: FailureKind; afterMs?: number } = {}) {
   const { kind = "passing", afterMs } = more;
   return { epoch, kind, afterMs, nowMs: 1000, random: () => 0.5 };
 }
@@ -32,7 +33,7 @@ describe("gate policy", () => {
     [
       "open, failure: closed",
       gateFailed(open, failure(4)),
-      { state: "closed", epoch: 5, attempt: 1, untilMs: 1250 },
+      { state: "closed", epoch: 5, kind: "passing", attempt: 1, untilMs: 1250 },
     ],
     ["open, failure from before: open", gateFailed(open, failure(3)), open],
     ["closed, failure from before: not longer", gateFailed(closed, failure(4)), closed],
@@ -40,22 +41,22 @@ describe("gate policy", () => {
     [
       "probing, its failure: closed for longer",
       gateFailed(probing, failure(5)),
-      { state: "closed", epoch: 6, attempt: 3, untilMs: 2000 },
+      { state: "closed", epoch: 6, kind: "passing", attempt: 3, untilMs: 2000 },
     ],
     [
       "a refusal is tried slowly",
       gateFailed(open, failure(4, { kind: "refusal" })),
-      { state: "closed", epoch: 5, attempt: 1, untilMs: 3500 },
+      { state: "closed", epoch: 5, kind: "refusal", attempt: 1, untilMs: 3500 },
     ],
     [
       "Retry-After is honoured",
       gateFailed(open, failure(4, { afterMs: 7000 })),
-      { state: "closed", epoch: 5, attempt: 1, untilMs: 8000 },
+      { state: "closed", epoch: 5, kind: "passing", attempt: 1, untilMs: 8000 },
     ],
     [
       "a shorter Retry-After does not shorten the backoff",
       gateFailed(open, failure(4, { afterMs: 1 })),
-      { state: "closed", epoch: 5, attempt: 1, untilMs: 1250 },
+      { state: "closed", epoch: 5, kind: "passing", attempt: 1, untilMs: 1250 },
     ],
     ["closed, time over: probing", gateProbes(closed), probing],
     [
@@ -68,7 +69,7 @@ describe("gate policy", () => {
   for (const [name, got, expected] of table) test(name, () => assert.deepEqual(got, expected));
 
   test("however often it fails, the wait stays below the cap, and the number of tries small", () => {
-    for (const [kind, capMs] of [["passing", 30_000] as const, ["refusal", 300_000] as const]) {
+    for (const [kind, capMs] of [["passing", 2000] as const, ["refusal", 300_000] as const]) {
       fc.assert(
         fc.property(
           fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
@@ -95,11 +96,65 @@ describe("gate policy", () => {
         ),
       );
     }
-    const forEver: Gate = { state: "probing", epoch: 1, attempt: 5000 };
+    const forEver: Gate = { state: "probing", epoch: 1, kind: "passing", attempt: 5000 };
     const after = gateFailed(forEver, failure(1));
-    assert.ok(after.state === "closed" && after.untilMs === 1000 + 15_000);
+    assert.ok(after.state === "closed" && after.untilMs === 1000 + 1000);
+  });
+
+  test("the first refusal after a long outage is tried again within 5 s: the failures before say nothing of it", () => {
+    const outage = Array<FailureKind>(20).fill("passing");
+    const waitsMs = waitsAfter([...outage, "refusal", "refusal", "passing"], 0.99);
+    assert.deepEqual(waitsMs.slice(18), [1980, 1980, 4950, 9900, 495]);
+  });
+
+  test("failures of both kinds in any order: each waits as long as those of its kind in a row ask for", () => {
+    const caps = { passing: [500, 2000], refusal: [5000, 300_000] } as const;
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom<FailureKind>("passing", "refusal"), { minLength: 1, maxLength: 60 }),
+        (kinds) => {
+          let inARow = 0;
+          for (const [index, waitMs] of waitsAfter(kinds, 0.5).entries()) {
+            const kind = kinds[index] ?? "passing";
+            inARow = kind === kinds[index - 1] ? inARow + 1 : 1;
+            const [baseMs, capMs] = caps[kind];
+            assert.equal(waitMs, Math.min(capMs, baseMs * 2 ** (inARow - 1)) / 2);
+          }
+        },
+      ),
+    );
+  });
+
+  test("where both kinds take turns, neither many requests are made nor long waits", () => {
+    const kinds = Array.from({ length: 100 }, (_, index): FailureKind =>
+      index % 2 === 0 ? "passing" : "refusal",
+    );
+    const waitsMs = waitsAfter(kinds, 0.5);
+    assert.equal(Math.max(...waitsMs), 2500);
+    const perMinute = waitsMs.length / (waitsMs.reduce((sum, ms) => sum + ms, 0) / 60_000);
+    assert.ok(perMinute < 60, `${perMinute} requests a minute`);
   });
 });
+
+/** How long a gate waits after each of these failures, ms. */
+function waitsAfter(kinds: readonly FailureKind[], random: number): number[] {
+  let gate: Gate = openGate;
+  let nowMs = 0;
+  return kinds.map((kind) => {
+    const failed = gateFailed(gate, {
+      epoch: gate.epoch,
+      kind,
+      afterMs: undefined,
+      nowMs,
+      random: () => random,
+    });
+    assert.ok(failed.state === "closed");
+    const waitMs = failed.untilMs - nowMs;
+    nowMs = failed.untilMs;
+    gate = gateProbes(failed);
+    return waitMs;
+  });
+}
 
 function endpointAt(startMs = 0): { endpoint: Endpoint; clock: { ms: number } } {
   const clock = { ms: startMs };

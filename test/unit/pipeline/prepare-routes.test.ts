@@ -35,6 +35,8 @@ test("a mesh relay's heartbeat goes by its source alone", () => {
     settings: { tags: [], deviceTags: [], profiles: [] },
     schema: new MemorySchema(),
     mayClaim: () => true,
+    finishedRows: () => undefined,
+    isAgain: () => false,
     destination: { name: "farm", isMine, isDefault: false },
     leftOut: new LeftOutReport(() => {}),
     counters: newCounters(),

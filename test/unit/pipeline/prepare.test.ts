@@ -18,6 +18,7 @@ import type { Point } from "../../../src/telemetry/point.ts";
 import type { ColumnType } from "../../../src/telemetry/column-types.ts";
 import { MemoryLog } from "../../support/fakes/memory-log.ts";
 import { MemorySchema } from "../../support/fakes/schema.ts";
+import { textOf } from "../../support/ready.ts";
 import { junk, numbersIn, uplink } from "../../support/uplinks.ts";
 import { temporaryFolder } from "../../support/wait.ts";
 import { command } from "./forward-bench.ts";
@@ -46,6 +47,8 @@ function setUp({ decode: planted = decode, ...more }: SetUp = {}) {
     settings: { tags: [], deviceTags: [], profiles: [] },
     schema: new MemorySchema(),
     mayClaim: () => true,
+    finishedRows: () => undefined,
+    isAgain: () => false,
     destination: main,
     leftOut: new LeftOutReport((fault) => faults.push(fault)),
     counters: newCounters(),
@@ -92,14 +95,14 @@ describe("prepare", () => {
     const { run, counters } = setUp();
     const chunk = run(uplink(1), uplink(2));
     assert.deepEqual(
-      chunk.ready.map(({ seq, text }) => [seq, numbersIn(text)]),
+      chunk.ready.map((ready) => [ready.seq, numbersIn(textOf(ready))]),
       [
         [1, [1]],
         [2, [2]],
       ],
     );
-    for (const { text, lineCount } of chunk.ready) assert.equal(text.split("\n").length, lineCount);
-    assert.match(chunk.ready[0]?.text ?? "", /^telemetry_em300_th,.*temperature=20\.1/m);
+    for (const ready of chunk.ready) assert.equal(Buffer.byteLength(textOf(ready)) + 1, ready.bytes);
+    assert.match(textOf(chunk.ready[0]), /^telemetry_em300_th,.*temperature=20\.1/m);
     assert.deepEqual(
       [chunk.done, chunk.quarantined, chunk.waitForClock, counters.duplicates],
       [[], [], [], 0],
@@ -147,7 +150,7 @@ describe("prepare", () => {
     );
     assert.deepEqual(chunk.quarantined, []);
     assert.deepEqual(
-      chunk.ready.map(({ text }) => [text.split(",")[0], /,event=(\w+)/.exec(text)?.[1]]),
+      chunk.ready.map(textOf).map((text) => [text.split(",")[0], /,event=(\w+)/.exec(text)?.[1]]),
       [...kinds, "mesh"].map((kind) => {
         if (kind === "status") return ["device_status", undefined];
         return [kind === "mesh" ? "gateway_event" : "device_event", kind];
@@ -221,18 +224,18 @@ describe("prepare", () => {
     const wrong = { ...uplink(1, noTime), ...untrusted, receivedMs: 5, uptimeMs: 1234.6, bootKey: 3 };
     const offsetMs = (key: number): number | undefined => (key === 3 ? Date.UTC(2026, 5, 1) : undefined);
     const mended = setUp({ offsetMs }).run(wrong);
-    assert.deepEqual(timeOf(mended.ready[0]?.text ?? ""), {
+    assert.deepEqual(timeOf(textOf(mended.ready[0])), {
       timeMs: Date.UTC(2026, 5, 1) + 1235,
       source: "received",
     });
     const notMended = setUp({ offsetMs }).run({ ...wrong, bootKey: 4 });
-    assert.deepEqual(timeOf(notMended.ready[0]?.text ?? ""), { timeMs: 5, source: "received" });
+    assert.deepEqual(timeOf(textOf(notMended.ready[0])), { timeMs: 5, source: "received" });
     const trusted = setUp({ offsetMs }).run({
       ...wrong,
       clockTrusted: true,
       receivedMs: Date.UTC(2026, 2, 1),
     });
-    assert.deepEqual(timeOf(trusted.ready[0]?.text ?? ""), {
+    assert.deepEqual(timeOf(textOf(trusted.ready[0])), {
       timeMs: Date.UTC(2026, 2, 1),
       source: "received",
     });
@@ -243,9 +246,9 @@ describe("prepare", () => {
     const ahead = uplink(1, { time: "2030-01-01T00:00:00Z", rxInfo: [] });
     const { run } = setUp({ offsetMs });
     const [known] = run({ ...ahead, ...untrusted, uptimeMs: 10 }).ready;
-    assert.equal(timeOf(known?.text ?? "").source, "received");
+    assert.equal(timeOf(textOf(known)).source, "received");
     const [unknown] = setUp().run({ ...ahead, ...untrusted }).ready;
-    assert.deepEqual(timeOf(unknown?.text ?? ""), { timeMs: Date.UTC(2030, 0, 1), source: "event" });
+    assert.deepEqual(timeOf(textOf(unknown)), { timeMs: Date.UTC(2030, 0, 1), source: "event" });
   });
 
   test("an uplink with GPS time has the same time before and after the clock is right", () => {
@@ -253,8 +256,8 @@ describe("prepare", () => {
     const ahead = { ...uplink(1, { time: "2030-01-01T00:00:00Z", rxInfo }), ...untrusted, uptimeMs: 10 };
     const before = setUp({ clock: notReleased }).run(ahead).ready[0];
     const after = setUp({ offsetMs: () => Date.UTC(2026, 0, 1) }).run(ahead).ready[0];
-    assert.deepEqual(timeOf(before?.text ?? ""), { timeMs: Date.UTC(2030, 0, 1), source: "event" });
-    assert.deepEqual(timeOf(after?.text ?? ""), timeOf(before?.text ?? ""));
+    assert.deepEqual(timeOf(textOf(before)), { timeMs: Date.UTC(2030, 0, 1), source: "event" });
+    assert.deepEqual(timeOf(textOf(after)), timeOf(textOf(before)));
   });
 
   test("each message is marked while it is decoded, and none afterwards", () => {
@@ -286,7 +289,7 @@ describe("prepare", () => {
 
   test("the same message gives the same lines at each try", () => {
     const message: JournalMessage = new MemoryLog().append(uplink(7));
-    const texts = [1, 2].map(() => prepare([message], setUp().deps).ready[0]?.text);
+    const texts = [1, 2].map(() => textOf(prepare([message], setUp().deps).ready[0]));
     assert.ok(texts[0] !== undefined);
     assert.equal(texts[0], texts[1]);
   });
@@ -316,7 +319,7 @@ describe("prepare: retained messages", () => {
     const { run, deps, counters } = setUp();
     // Without an id or a time of the event itself only the flag says that it may be a copy.
     const retained = { ...uplink(1, { deduplicationId: "", time: undefined }), retained: true };
-    assert.equal(timeOf(run(retained).ready[0]?.text ?? "").source, "network_server");
+    assert.equal(timeOf(textOf(run(retained).ready[0])).source, "network_server");
     deps.deduplicator.delivered(1);
     assert.deepEqual(run(retained).done, [2]);
     assert.deepEqual([counters.duplicates, counters.retained], [1, 0]);
@@ -356,7 +359,7 @@ describe("prepare: rows of our own", () => {
       retained: true,
     }).ready;
     assert.equal(
-      ready?.text,
+      textOf(ready),
       "gateway_stats,gateway_id=e4e124dadef64eee rx_received=7i 1767225600000000001\n" +
         "flightline_node,gateway_id=e4e124dadef64eee rx_received=7i 1767225600000000001",
     );
@@ -377,7 +380,7 @@ describe("prepare: rows of our own", () => {
   test("are fitted to the columns that the database has", () => {
     const schema = new MemorySchema();
     schema.learn([{ table: "gateway_stats", column: "rx_received", type: "float" }]);
-    assert.match(setUp({ schema }).run(own([row])).ready[0]?.text ?? "", / rx_received=7 /);
+    assert.match(textOf(setUp({ schema }).run(own([row])).ready[0]), / rx_received=7 /);
   });
 
   test("go where an event with their facts would", () => {
@@ -465,8 +468,8 @@ describe("prepare: columns", () => {
 
   test("a value of another type than its column goes beside it", () => {
     const [ready] = setUp({ schema: typed("string") }).run(uplink(1)).ready;
-    assert.match(ready?.text ?? "", /^telemetry_em300_th,.*temperature_num=20\.1/m);
-    assert.doesNotMatch(ready?.text ?? "", /temperature=/);
+    assert.match(textOf(ready), /^telemetry_em300_th,.*temperature_num=20\.1/m);
+    assert.doesNotMatch(textOf(ready), /temperature=/);
   });
 
   test("what finds no room is said once for each device profile and table", () => {
@@ -477,8 +480,8 @@ describe("prepare: columns", () => {
       uplink(1, { object: { temperature: 1, humidity: 2 } }),
       uplink(2, { object: { temperature: 3 } }),
     ).ready;
-    assert.ok(ready !== undefined && !ready.text.includes("temperature"), "the row goes without it");
-    assert.match(ready.text, /^telemetry_em300_th,.*f_cnt=1i,.*fields_left_out=2i /m);
+    assert.ok(ready !== undefined && !textOf(ready).includes("temperature"), "the row goes without it");
+    assert.match(textOf(ready), /^telemetry_em300_th,.*f_cnt=1i,.*fields_left_out=2i /m);
     assert.equal(counters.fieldsLeftOut, 3);
     assert.deepEqual(
       faults.map(({ code, layer, disposition }) => [code, layer, disposition]),
@@ -495,8 +498,8 @@ describe("prepare: columns", () => {
     const wide = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`key${n}`, n]));
     const { run, faults, counters } = setUp();
     const ready = run(uplink(1, { object: { history } }), uplink(2, { object: wide })).ready;
-    assert.match(ready[0]?.text ?? "", /^telemetry_em300_th,.*fields_left_out=1i /m);
-    const told = /^telemetry_em300_th,.*fields_left_out=(\d+)i/m.exec(ready[1]?.text ?? "")?.[1];
+    assert.match(textOf(ready[0]), /^telemetry_em300_th,.*fields_left_out=1i /m);
+    const told = /^telemetry_em300_th,.*fields_left_out=(\d+)i/m.exec(textOf(ready[1]))?.[1];
     assert.equal(counters.fieldsLeftOut, 1 + Number(told));
     assert.deepEqual(
       faults.map(({ message, hint = "" }) => [
@@ -515,7 +518,7 @@ describe("prepare: columns", () => {
     const { run, faults, counters } = setUp();
     const [ready] = run(uplink(1, { object })).ready;
     assert.match(faults[0]?.message ?? "", /and \d+ more/);
-    const told = /fields_left_out=(\d+)i/.exec(ready?.text ?? "")?.[1];
+    const told = /fields_left_out=(\d+)i/.exec(textOf(ready))?.[1];
     assert.ok(told !== undefined);
     assert.equal(counters.fieldsLeftOut, Number(told), "counted once, whoever left it out");
   });
@@ -529,7 +532,7 @@ describe("a table that somebody else has laid out", () => {
       { table: "uplink", column: "f_cnt", type: "string" },
     ]);
     const { faults, run } = setUp({ schema });
-    const text = run(uplink(1), uplink(2)).ready[0]?.text ?? "";
+    const text = textOf(run(uplink(1), uplink(2)).ready[0]);
     assert.match(text, /^uplink,(?:.*,)?dev_eui_tag=\S+ (?:.*,)?f_cnt_num=/m);
     const told = faults.map(({ code, message: words }) => [code, /column "(\w+)"/.exec(words)?.[1]]);
     assert.deepEqual(told, [

@@ -66,7 +66,7 @@ export function dataFolder(t: TestContext, like?: string): string {
 
 /** Puts messages into the journal as an earlier process would have done. */
 export function journalled(dir: string, messages: readonly IncomingMessage[]): void {
-  withJournal(dir, (journal) => journal.commit(messages, startMs));
+  withJournal(dir, (journal) => journal.commit(messages));
 }
 
 function withJournal<T>(dir: string, use: (journal: Journal) => T): T {
@@ -139,9 +139,9 @@ export function start(t: TestContext, dir: string, options: LifeOptions = {}): L
     if (isDead) throw new Crash();
   };
   const commit = journal.commit.bind(journal);
-  journal.commit = (group, nowMs) => {
+  journal.commit = (group) => {
     step();
-    const stored = commit(group, nowMs);
+    const stored = commit(group);
     step();
     return stored;
   };

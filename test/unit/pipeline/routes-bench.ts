@@ -17,7 +17,7 @@ import { Deduplicator } from "../../../src/pipeline/deduplicator.ts";
 import { Forward } from "../../../src/pipeline/forward.ts";
 import { LatencyWindow } from "../../../src/pipeline/latency.ts";
 import { ownSource, ownTopic, packOwn } from "../../../src/pipeline/own-message.ts";
-import type { Decode, LineWriter, MessageLog } from "../../../src/pipeline/ports.ts";
+import type { DeadLine, Decode, LineWriter, MessageLog } from "../../../src/pipeline/ports.ts";
 import { rememberTail } from "../../../src/pipeline/recovery.ts";
 import { belongsTo, type RouteMatch, sourcesApart } from "../../../src/pipeline/route.ts";
 import { MemoryLog } from "../../support/fakes/memory-log.ts";
@@ -53,6 +53,8 @@ export class RoutesBench {
   readonly logger = new RecordingLog();
   readonly writers = { main: new ScriptedWriter(), farm: new ScriptedWriter(), mine: new ScriptedWriter() };
   readonly quarantined = new Set<number>();
+  /** Numbers of the uplinks whose own row is dead-lettered. */
+  readonly dead = new Set<number>();
   readonly #taken = { main: new Set<number>(), farm: new Set<number>(), mine: new Set<number>() };
   /** How often the decoder was asked. */
   decodedCount = 0;
@@ -140,6 +142,11 @@ export class RoutesBench {
           for (const { message } of entries) this.quarantined.add(message.seq);
         },
       },
+      deadLetters: {
+        bury: (entries: readonly DeadLine[]) => {
+          for (const { line } of entries) for (const n of numbersIn(line)) this.dead.add(n);
+        },
+      },
       decoded: new DecodedEvents(counting, this.#marker),
       deduplicator: new Deduplicator(10_000, sourcesApart(routes)),
       clockTrust: { mayRelease: true },
@@ -207,7 +214,8 @@ export class RoutesBench {
     assert.ok(!this.#settledBy.has(seq), `${seq} is settled twice`);
     this.#settledBy.set(seq, name);
     if (owner?.n === undefined) return;
-    assert.ok(this.taken(name).has(owner.n), `${seq} is settled, and ${name} does not have it`);
+    const isThere = this.taken(name).has(owner.n) || this.dead.has(owner.n);
+    assert.ok(isThere, `${seq} is settled, and ${name} does not have it`);
   }
 
   /** Numbers of what the database has. */
@@ -235,14 +243,17 @@ export class RoutesBench {
   assertComplete(used: readonly Database[] = databases): void {
     for (const name of used) {
       const numbers = (of: ReadonlySet<number>): number[] => [...of].sort((a, b) => a - b);
-      assert.deepEqual(numbers(this.taken(name)), numbers(this.expected(name)), name);
+      const expected = this.expected(name);
+      const dead = [...expected].filter((n) => this.dead.has(n));
+      assert.deepEqual(numbers(new Set([...this.taken(name), ...dead])), numbers(expected), name);
     }
   }
 
   /** Only in a single life, and without copies that an earlier one has settled. */
   assertAddsUp(): void {
-    const { written, ownWritten, duplicates, quarantined, unmapped, projected, retained } = this.counters;
-    const sent = written + ownWritten + duplicates;
+    const { written, ownWritten, duplicates, quarantined, unmapped, projected, retained, deadMessages } =
+      this.counters;
+    const sent = written + ownWritten + duplicates + total(deadMessages);
     const done = sent + total(quarantined) + total(unmapped) + projected + retained;
     assert.equal(done, this.log.settled.countWithin(1, this.log.lastSeq));
   }

@@ -299,3 +299,32 @@ describe("work", () => {
     assert.equal(work.nextUnparkMs, 1000);
   });
 });
+
+describe("what is owed again", () => {
+  test("is found by the backlog lane, oldest first, but for what is on its way or parked", () => {
+    const settled = IntervalSet.of([{ lo: 1, hi: 20 }]);
+    const work = new Work(settled, 20);
+    assert.equal(work.takeFresh(30, 10)?.hi, 30);
+    for (let seq = 21; seq <= 24; seq += 1) work.lease(seq);
+    work.park(IntervalSet.of([{ lo: 24, hi: 24 }]), 1000);
+    // 21 and 25 to 30 are settled by now.
+    work.finish(21, 21);
+    settled.remove(5, 20);
+    work.tryAgain(5, 30);
+    assert.deepEqual(
+      [work.takeBacklog(100), work.takeBacklog(100)],
+      [
+        { lo: 5, hi: 21 },
+        { lo: 25, hi: 30 },
+      ],
+    );
+    assert.deepEqual(
+      [5, 21, 22, 24, 25].map((seq) => work.isAgain(seq)),
+      [true, true, false, false, true],
+    );
+    work.finish(5, 21);
+    assert.equal(work.isAgain(5), false, "settled since");
+    work.unpark(1000, true);
+    assert.deepEqual(work.takeBacklog(100), { lo: 24, hi: 24 });
+  });
+});
