@@ -24,6 +24,7 @@ import {
   tlsShape,
   type TlsConfig,
 } from "../net/config.ts";
+import { urlHost } from "../net/url-host.ts";
 import { commonTopics, isTopicFilter, isTopicText } from "./topic-filter.ts";
 
 export interface MqttConfig {
@@ -197,7 +198,7 @@ export function checkClientIds(sources: unknown, context: z.RefinementCtx): void
     const broker = typeof source?.url === "string" ? URL.parse(source.url) : null;
     if (broker === null || typeof source.clientId !== "string") continue;
     const port = broker.port === "" ? defaultPorts[broker.protocol] : broker.port;
-    const client = JSON.stringify([broker.hostname.toLowerCase(), port, source.clientId]);
+    const client = JSON.stringify([urlHost(broker.href), port, source.clientId]);
     if (seen.has(client)) {
       complain(context, {
         path: ["mqtt", index, "client_id"],

@@ -175,14 +175,28 @@ function noAnswerFault(url: string, what: string): Fault {
   });
 }
 
+/** What is said of an accepted connection that ends without a reason. */
+export const lostCode = "broker_connection_lost";
+
 /** Of the end of an accepted connection. mosquitto 2.0 does not say so when another client took it over. */
 export function lostFault(url: string, why?: string): Fault {
   return new Fault({
-    code: "broker_connection_lost",
+    code: lostCode,
     layer: "broker",
     disposition: "retry",
     message: `the connection to ${url} was lost${why === undefined ? "" : `: ${why}`}`,
     hint: 'the session is kept; when it goes on, look at the broker\'s own log: "already connected" there means that a second daemon uses our client id',
+  });
+}
+
+/** Of accepted connections that end one after the other, while one beside them stands (contest.ts). */
+export function clientIdContestedFault(url: string): Fault {
+  return new Fault({
+    code: "broker_client_id_contested",
+    layer: "broker",
+    disposition: "retry",
+    message: `${url} goes on running, but ends our connection soon after each connect: as it looks, another client uses our client id, and each takes the other's place and part of the messages`,
+    hint: 'give each daemon a client_id of its own in [[mqtt]], or stop the other one (a copied data directory brings its client id along); "already connected" in the broker\'s own log tells its address; when that is not there, a balancer, firewall or NAT in between may end our connections: look at its time limits',
   });
 }
 

@@ -1,6 +1,7 @@
 import type { IConnackPacket, IPublishPacket, MqttClient } from "mqtt";
 import mqttPacket from "mqtt-packet";
 import { once, settledWithin } from "../lib/abort.ts";
+import { errorCode } from "../lib/fault.ts";
 import type { Beat } from "../lib/pulse.ts";
 import type { Wakeup } from "../lib/wakeup.ts";
 import { createClient, openTunnel } from "./client.ts";
@@ -28,6 +29,8 @@ export interface SessionHandler {
   /** The broker has taken them out of the session. */
   unsubscribed(filters: readonly string[]): void;
   subscribed(refused: readonly string[]): void;
+  /** It was us, not the other side, who ended an accepted connection: nothing came any more, or no MQTT. */
+  gaveUp(): void;
   publish(packet: IPublishPacket, acknowledge: (() => void) | undefined): void;
   pressure(): Promise<void> | undefined;
 }
@@ -143,6 +146,8 @@ class Connection {
   #explain(error: unknown): unknown {
     const { url } = this.#options.config;
     if (isUnsupportedVersion(error)) return error;
+    // Those of sockets and TLS have one.
+    if (this.#isOpen && errorCode(error) === undefined) this.#options.handler.gaveUp();
     return this.#isOpen ? connectionFault(error, url) : connectFault(error, url);
   }
 

@@ -9,7 +9,9 @@ import { behindProxy } from "../net/diagnose.ts";
 import { Outages } from "../net/probe-outage.ts";
 import type { MqttConfig } from "./config.ts";
 import type { ProtocolVersion } from "./connect-options.ts";
+import { calmMs, Contest, howEnded, Witness } from "./contest.ts";
 import {
+  clientIdContestedFault,
   connectFault,
   isUnsupportedVersion,
   qos0Fault,
@@ -80,6 +82,11 @@ export class Source {
   readonly #outages: Outages;
   #version: ProtocolVersion;
   #connectedSinceMs: number | undefined;
+  #sessionPresent = false;
+  /** It was us who ended the connection: nothing came any more, or no MQTT. */
+  #hasGivenUp = false;
+  /** With another client that has our client id. */
+  readonly #contest = new Contest();
   readonly status: SourceStatus = {
     state: "connecting",
     connects: 0,
@@ -110,42 +117,79 @@ export class Source {
     let failures = 0;
     while (!signal.aborted) {
       beat?.();
-      this.status.state = "connecting";
-      this.#connectedSinceMs = undefined;
-      const ended = await this.#session(signal, beat);
-      if (signal.aborted || ended === undefined) return;
+      const ended = await this.#once(signal, beat);
+      if (ended === undefined) return;
       if (ended === "fall_back") continue;
-      const wasGood = clock.uptimeMs() - (this.#connectedSinceMs ?? Infinity) > goodConnectionMs;
-      this.status.state = "waiting";
-      // While it is looked into, what is known of the outage stands.
-      this.status.lastFault ??= ended;
-      beat?.();
-      const failure = await this.#lookedInto(ended, signal);
-      if (wasGood) {
+      const { failure, lastedMs, sinceMs } = ended;
+      // Two that fight for one client id must not begin anew each time that one waits for long.
+      if (lastedMs > (this.#contest.isOn ? calmMs : goodConnectionMs)) {
         failures = 0;
         this.#failed.reset(failure.code);
       }
       this.status.lastFault = failure;
       this.#say(failure);
-      await sleep(backoffMs({ ...reconnect, attempt: failures, random }), signal);
+      const pauseMs = backoffMs({ ...reconnect, attempt: failures, random });
+      await sleep(pauseMs - (clock.uptimeMs() - sinceMs), signal);
       failures += 1;
     }
   }
 
-  /** A broker that has let us in is one, and is found by its address: then its fault says all there is. */
-  async #lookedInto(fault: Fault, signal: AbortSignal): Promise<Fault> {
-    if (this.#connectedSinceMs !== undefined) return fault;
-    return await this.#outages.refined(fault, this.#deps.clock.uptimeMs(), signal);
+  /** One connection and why it ended; `lastedMs` is negative where there was none. The pause runs since `sinceMs`. */
+  async #once(
+    signal: AbortSignal,
+    beat: Beat | undefined,
+  ): Promise<{ failure: Fault; lastedMs: number; sinceMs: number } | "fall_back" | undefined> {
+    const { clock, config } = this.#deps;
+    this.status.state = "connecting";
+    this.#connectedSinceMs = undefined;
+    this.#hasGivenUp = false;
+    // Where a proxy is in between, its connections say nothing of the broker's.
+    const isWatched = this.#contest.isSuspected && config.proxy === undefined;
+    const witness = isWatched ? Witness.beside(config, signal) : undefined;
+    try {
+      const ended = await this.#session(signal, beat);
+      if (ended === undefined || ended === "fall_back") return ended;
+      const sinceMs = clock.uptimeMs();
+      const lastedMs = sinceMs - (this.#connectedSinceMs ?? Infinity);
+      this.status.state = "waiting";
+      // While it is looked into, what is known of the outage stands.
+      this.status.lastFault ??= ended;
+      beat?.();
+      if (lastedMs >= 0) {
+        const how = howEnded(ended, this.#hasGivenUp);
+        const evidence = how === "closed" ? ((await witness?.evidence(signal)) ?? "none") : "none";
+        this.#contest.ended({ how, lastedMs, sessionPresent: this.#sessionPresent, evidence });
+        // Where the broker says what has happened, that is the better word.
+        const isContested = this.#contest.isOn && how === "closed";
+        return { failure: isContested ? clientIdContestedFault(config.url) : ended, lastedMs, sinceMs };
+      }
+      this.#contest.over();
+      // A broker that has let us in is one, and is found by its address: only here there is more to say.
+      const failure = await this.#outages.refined(ended, sinceMs, signal);
+      return { failure, lastedMs, sinceMs: clock.uptimeMs() };
+    } finally {
+      witness?.close();
+    }
+  }
+
+  /** Until then a connection that stands may be taken away at any moment, and that is what is told of it. */
+  async #untilCalm(signal: AbortSignal): Promise<void> {
+    await sleep(calmMs, signal);
+    if (signal.aborted) return;
+    this.#contest.over();
+    this.status.lastFault = undefined;
+    this.#deps.log.info("no other client takes our place at the broker any more", { source: this.name });
   }
 
   async #session(signal: AbortSignal, beat: Beat | undefined): Promise<Fault | "fall_back" | undefined> {
     const { config, clientId } = this.#deps;
+    const over = new AbortController();
     try {
       const options = {
         config,
         clientId,
         protocolVersion: this.#version,
-        handler: this.#handler(),
+        handler: this.#handler(AbortSignal.any([signal, over.signal])),
         beat,
         mode: this.#deps.mode,
       };
@@ -162,20 +206,27 @@ export class Source {
       if (isUnsupportedVersion(error)) return connectFault(error, config.url);
       if (error instanceof Fault) return behindProxy(error, config.proxy);
       throw error;
+    } finally {
+      over.abort();
     }
   }
 
-  #handler(): SessionHandler {
+  /** `over`: aborts with the session. */
+  #handler(over: AbortSignal): SessionHandler {
     return {
       connected: (connack) => {
         this.#connected(connack);
       },
       subscribed: (refused) => {
         this.status.state = "connected";
-        this.status.lastFault = undefined;
+        if (this.#contest.isOn) void this.#untilCalm(over);
+        else this.status.lastFault = undefined;
         for (const filter of refused) this.#warn(subscriptionFault(filter, this.#deps.config.url), filter);
       },
       former: () => this.#former(),
+      gaveUp: () => {
+        this.#hasGivenUp = true;
+      },
       unsubscribed: (filters) => {
         this.#deps.log.info("unsubscribed from topics of a former configuration", {
           source: this.name,
@@ -199,6 +250,7 @@ export class Source {
     const { config, clientId, log } = this.#deps;
     this.status.connects += 1;
     this.#connectedSinceMs = this.#deps.clock.uptimeMs();
+    this.#sessionPresent = connack.sessionPresent;
     this.#outages.over();
     log.info("connected to the broker", {
       source: config.name,
