@@ -1,4 +1,4 @@
-/** What a command asks a running daemon: one GET on its control socket, bounded in time and size. */
+/** What a command asks a running daemon: one request on its control socket, bounded in time and size. */
 import type { IncomingMessage } from "node:http";
 import { afterDelay, once } from "../lib/abort.ts";
 import { errorCode, errorText, type Fault } from "../lib/fault.ts";
@@ -16,12 +16,14 @@ export interface AskOptions {
 }
 
 export interface StatusAnswer {
+  /** Of the control socket that answered. */
+  readonly path: string;
   readonly status: DaemonStatus;
   /** As it came: JSON. */
   readonly text: string;
 }
 
-const maxAnswerBytes = 4 * 1024 * 1024;
+const maxStatusBytes = 4 * 1024 * 1024;
 
 /** No daemon is there; what is there instead, in a few words. */
 export interface NobodyThere {
@@ -31,20 +33,39 @@ export interface NobodyThere {
 /** Rejects with the signal's reason or a Fault: daemon_silent, control_forbidden, control_answer_unusable. */
 export async function askStatus(path: string, options: AskOptions): Promise<StatusAnswer | NobodyThere> {
   if (Buffer.byteLength(path) > maxControlPathBytes) return { found: "too long for the path of a socket" };
-  let answer: Answer;
-  try {
-    answer = await get(path, "/status", options);
-  } catch (error) {
-    options.signal.throwIfAborted();
-    const found = absences[errorCode(error) ?? ""];
-    if (found !== undefined) return { found };
-    throw await diagnosed(path, error, options);
-  }
+  const asked = { method: "GET", path: "/status", maxBytes: maxStatusBytes } as const;
+  const answer = await askControl(path, asked, options);
+  if ("found" in answer) return answer;
   if (answer.code !== 200) throw controlAnswerUnusable(path, `HTTP ${answer.code}`);
   const status = statusFromJson(answer.text);
   if (status === undefined)
     throw controlAnswerUnusable(path, "it is no status in a format that is known here");
-  return { status, text: answer.text };
+  return { path, status, text: answer.text };
+}
+
+export interface ControlRequest {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  /** JSON, of POST. */
+  readonly body?: string;
+  /** Of the answer. */
+  readonly maxBytes: number;
+}
+
+/** Rejects with the signal's reason or a Fault: daemon_silent, control_forbidden, control_answer_unusable. */
+export async function askControl(
+  socketPath: string,
+  asked: ControlRequest,
+  options: AskOptions,
+): Promise<Answer | NobodyThere> {
+  try {
+    return await exchange(socketPath, asked, options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    const found = absences[errorCode(error) ?? ""];
+    if (found !== undefined) return { found };
+    throw await diagnosed(socketPath, error, asked, options);
+  }
 }
 
 const absences: Readonly<Record<string, string>> = {
@@ -71,11 +92,15 @@ class Unusable extends Error {
 
 const defaultTimeoutMs = 5000;
 
-async function get(socketPath: string, path: string, { signal, timeoutMs }: AskOptions): Promise<Answer> {
+async function exchange(
+  socketPath: string,
+  { method, path, body = "", maxBytes }: ControlRequest,
+  { signal, timeoutMs }: AskOptions,
+): Promise<Answer> {
   signal.throwIfAborted();
   return await new Promise<Answer>((resolve, reject) => {
     // Its own agent, which keeps no connection.
-    const request = http.get({ socketPath, path, agent: false });
+    const request = http.request({ socketPath, path, method, agent: false });
     const stopWaiting = afterDelay(timeoutMs ?? defaultTimeoutMs, () => stop(new Unusable("TIMEOUT")));
     const stopListening = once(signal, () => stop(new Error("interrupted")));
     function finish(): void {
@@ -88,28 +113,34 @@ async function get(socketPath: string, path: string, { signal, timeoutMs }: AskO
       request.destroy();
     }
     async function take(response: IncomingMessage): Promise<void> {
-      const text = await collect(response);
+      const text = await collect(response, maxBytes);
       finish();
       resolve({ code: response.statusCode ?? 0, text });
     }
     // Stays to the end: destroying a request makes it emit an error that nobody else would hear.
     request.on("error", stop);
     request.once("response", (response) => void take(response).catch(stop));
+    request.end(body);
   });
 }
 
-async function collect(response: IncomingMessage): Promise<string> {
+async function collect(response: IncomingMessage, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response as AsyncIterable<Uint8Array>) {
     bytes += chunk.length;
-    if (bytes > maxAnswerBytes) throw new Unusable("TOO_LARGE");
+    if (bytes > maxBytes) throw new Unusable("TOO_LARGE");
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
 }
 
-async function diagnosed(path: string, error: unknown, { timeoutMs }: AskOptions): Promise<Fault> {
+async function diagnosed(
+  path: string,
+  error: unknown,
+  { maxBytes }: ControlRequest,
+  { timeoutMs }: AskOptions,
+): Promise<Fault> {
   switch (errorCode(error)) {
     case "EACCES":
     case "EPERM":
@@ -119,7 +150,7 @@ async function diagnosed(path: string, error: unknown, { timeoutMs }: AskOptions
     case "EAGAIN":
       return daemonSilent(path, timeoutMs ?? defaultTimeoutMs);
     case "TOO_LARGE":
-      return controlAnswerUnusable(path, `more than ${maxAnswerBytes} bytes`);
+      return controlAnswerUnusable(path, `more than ${maxBytes} bytes`);
     case "ECONNRESET":
       return controlAnswerUnusable(path, "the connection was closed without an answer");
     default:

@@ -90,6 +90,14 @@ export interface TroubleStatus extends FaultStatus {
   readonly behind?: string | undefined;
 }
 
+/** How the backlog drains, net of what comes in. */
+export interface DrainStatus {
+  /** Messages by which it shrinks. */
+  readonly perSecond: number;
+  /** At this rate, until nothing waits that could be sent. */
+  readonly leftMs: number;
+}
+
 export interface DaemonStatus {
   readonly version: string;
   /** The name of this installation. */
@@ -114,6 +122,8 @@ export interface DaemonStatus {
   readonly snapshot: Snapshot;
   /** Since the oldest message that InfluxDB does not have came; undefined: there is none, or no clock to tell. */
   readonly oldestUnsentAgoMs: number | undefined;
+  /** Undefined: nothing is to be drained, or nobody can tell how fast. */
+  readonly drain?: DrainStatus | undefined;
   /** Messages of brokers per second, over the last minute. */
   readonly rates: { readonly received: number; readonly written: number };
   /** The newest runs before this one, newest first. */

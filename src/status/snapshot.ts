@@ -9,13 +9,28 @@ export interface Snapshot {
     readonly lastSeq: number;
     /** Journalled and not settled. */
     readonly backlog: number;
+    /** Unsettled messages that left for newer ones, ever. */
     readonly evicted: number;
+    /** Those of them that were logs, txacks and statistics. */
+    readonly evictedMinor: number;
+    /** Unsettled messages that a person gave up, ever. A daemon of an older version does not say it. */
+    readonly purged?: number;
+    /** Messages that were settled and are owed again, since the start. The same holds. */
+    readonly unsettled?: number;
     /** Received and not committed yet. */
     readonly waiting: number;
     readonly lastCommitMs: number;
   };
   /** Messages that left the quarantine for newer ones, ever. */
   readonly quarantineEvicted: number;
+  /** What state.db keeps for a person to look at, now. A daemon of an older version does not say it. */
+  readonly kept?: {
+    /** Messages. */
+    readonly quarantined: number;
+    readonly deadLines: number;
+    /** Dead lines that left for newer ones, ever. */
+    readonly deadLinesEvicted: number;
+  };
   readonly registry: {
     readonly devices: number;
     readonly gateways: number;
@@ -64,7 +79,12 @@ export function reportDetails(snapshot: Snapshot): LogDetails {
     points: counters.points,
     backlog: journal.backlog,
     quarantined: total(counters.quarantined),
+    quarantineKept: unlessZero(snapshot.kept?.quarantined ?? 0),
     quarantineEvicted: unlessZero(snapshot.quarantineEvicted),
+    deadLines: unlessZero(total(counters.deadLines)),
+    deadMessages: unlessZero(total(counters.deadMessages)),
+    deadLinesKept: unlessZero(snapshot.kept?.deadLines ?? 0),
+    deadLinesEvicted: unlessZero(snapshot.kept?.deadLinesEvicted ?? 0),
     notMapped: total(counters.unmapped),
     projected: unlessZero(counters.projected),
     retainedUntimed: unlessZero(counters.retained),
@@ -76,6 +96,7 @@ export function reportDetails(snapshot: Snapshot): LogDetails {
     fieldsLeftOut: unlessZero(counters.fieldsLeftOut),
     receivedQos0: unlessZero(counters.receivedQos0),
     evicted: journal.evicted,
+    evictedMinor: unlessZero(journal.evictedMinor),
     brokers: `${connectedCount(snapshot)}/${sources.length}`,
     influxdb: influxdbState(snapshot),
     devices: registry.devices,

@@ -31,14 +31,25 @@ export function statusFromJson(text: string): DaemonStatus | undefined {
   if (!isOurs(parsed)) return undefined;
   const { snapshot } = parsed;
   const { counters } = snapshot;
-  const unmapped = new Map(Object.entries(counters.unmapped));
-  const quarantined = new Map(Object.entries(counters.quarantined));
-  return { ...parsed, snapshot: { ...snapshot, counters: { ...counters, unmapped, quarantined } } };
+  return { ...parsed, snapshot: { ...snapshot, counters: { ...counters, ...mapsOf(counters) } } };
+}
+
+/** The counts by name. A daemon of an earlier version has not all of them. */
+type CountsByName = "unmapped" | "quarantined" | "deadLines" | "deadMessages";
+
+function mapsOf(counters: Parsed["snapshot"]["counters"]): Record<CountsByName, Map<string, number>> {
+  const map = (name: CountsByName): Map<string, number> => new Map(Object.entries(counters[name] ?? {}));
+  return {
+    unmapped: map("unmapped"),
+    quarantined: map("quarantined"),
+    deadLines: map("deadLines"),
+    deadMessages: map("deadMessages"),
+  };
 }
 
 /** As it came: with objects where there were maps. */
 type Parsed = DaemonStatus & {
-  readonly snapshot: { readonly counters: Record<"unmapped" | "quarantined", Record<string, number>> };
+  readonly snapshot: { readonly counters: Partial<Record<CountsByName, Record<string, number>>> };
 };
 
 function isOurs(value: unknown): value is Parsed {

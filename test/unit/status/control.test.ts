@@ -52,7 +52,13 @@ describe("what is answered", () => {
       format: 1,
       snapshot: {
         ...(JSON.parse(JSON.stringify(status.snapshot)) as object),
-        counters: { ...counters, unmapped: { join: 3 }, quarantined: { decode_empty: 2 } },
+        counters: {
+          ...counters,
+          unmapped: { join: 3 },
+          quarantined: { decode_empty: 2 },
+          deadLines: {},
+          deadMessages: {},
+        },
       },
     });
     const back = statusFromJson(body);

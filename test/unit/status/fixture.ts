@@ -7,7 +7,7 @@ export const startedAtMs = Date.UTC(2026, 2, 1, 10, 22);
 
 const snapshot: Snapshot = {
   counters: { ...newCounters(), received: 5000, committed: 5000, written: 4990 },
-  journal: { lastSeq: 5000, backlog: 10, evicted: 0, waiting: 2, lastCommitMs: 0.84 },
+  journal: { lastSeq: 5000, backlog: 10, evicted: 0, evictedMinor: 0, waiting: 2, lastCommitMs: 0.84 },
   quarantineEvicted: 0,
   registry: { devices: 20, gateways: 3, lag: 0, evicted: 0, missed: 0, statsLeftOut: 0 },
   sources: [{ name: "mqtt", state: "connected", connects: 1, lastFault: undefined }],

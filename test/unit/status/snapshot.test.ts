@@ -23,7 +23,7 @@ test("the report has the sums, not the parts", () => {
       ]),
       quarantined: new Map([["decode_empty", 1]]),
     },
-    journal: { lastSeq: 9, backlog: 3, evicted: 7, waiting: 1, lastCommitMs: 0.5 },
+    journal: { lastSeq: 9, backlog: 3, evicted: 7, evictedMinor: 2, waiting: 1, lastCommitMs: 0.5 },
     quarantineEvicted: 0,
     sources: [source("a", "connected"), source("b", "waiting"), source("c", "connecting")],
     registry: { devices: 20, gateways: 3, lag: 0, evicted: 0, missed: 0, statsLeftOut: 0 },
@@ -41,7 +41,12 @@ test("the report has the sums, not the parts", () => {
     points: 12,
     backlog: 3,
     quarantined: 1,
+    quarantineKept: undefined,
     quarantineEvicted: undefined,
+    deadLines: undefined,
+    deadMessages: undefined,
+    deadLinesKept: undefined,
+    deadLinesEvicted: undefined,
     notMapped: 2,
     projected: undefined,
     retainedUntimed: undefined,
@@ -53,6 +58,7 @@ test("the report has the sums, not the parts", () => {
     fieldsLeftOut: undefined,
     receivedQos0: undefined,
     evicted: 7,
+    evictedMinor: 2,
     brokers: "1/3",
     influxdb: "away",
     devices: 20,
@@ -70,6 +76,20 @@ test("the report has the sums, not the parts", () => {
   });
   assert.deepEqual({ waitingForClock, retries, droppedParts, fieldsLeftOut, receivedQos0 }, odd);
   assert.equal(reportDetails({ ...snapshot, quarantineEvicted: 9 })["quarantineEvicted"], 9);
+  const refused = reportDetails({
+    ...snapshot,
+    counters: {
+      ...snapshot.counters,
+      deadLines: new Map([
+        ["write_line_refused", 2],
+        ["write_line_too_large", 1],
+      ]),
+      deadMessages: new Map([["write_line_refused", 1]]),
+    },
+    kept: { quarantined: 5, deadLines: 6, deadLinesEvicted: 7 },
+  });
+  assert.deepEqual([refused["deadLines"], refused["deadMessages"], refused["quarantineKept"]], [3, 1, 5]);
+  assert.deepEqual([refused["deadLinesKept"], refused["deadLinesEvicted"]], [6, 7]);
   const registry = { ...snapshot.registry, lag: 4, evicted: 5, missed: 6, statsLeftOut: 7 };
   const { registryLag, registryEvicted, registryMissed, statsLeftOut } = reportDetails({
     ...snapshot,
