@@ -7,7 +7,6 @@ import type { Config } from "../config/config.ts";
 import type { Committer } from "../journal/committer.ts";
 import { systemClock as clock } from "../lib/clock.ts";
 import type { Fault } from "../lib/fault.ts";
-import type { Beat } from "../lib/pulse.ts";
 import { Wakeup } from "../lib/wakeup.ts";
 import type { MqttConfig } from "../mqtt/config.ts";
 import type { Source } from "../mqtt/source.ts";
@@ -16,51 +15,28 @@ import { newCounters } from "../pipeline/counters.ts";
 import { DecodedEvents } from "../pipeline/decoded.ts";
 import { LatencyWindow } from "../pipeline/latency.ts";
 import { sparing } from "../pipeline/recovery.ts";
-import { runControlSocket } from "../status/control.ts";
-import { controlPath } from "../status/control-path.ts";
-import { report } from "../status/report.ts";
 import type { Snapshot } from "../status/snapshot.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Child } from "../supervision/child.ts";
 import type { StartMode } from "../supervision/crash-guard.ts";
 import { Supervisor, type SupervisorOutcome } from "../supervision/supervisor.ts";
 import { type Notifier, silentNotifier } from "../systemd/notify.ts";
-import { checkAfterUncleanStop } from "./check.ts";
-import {
-  child,
-  criticalChild,
-  progressDeadlineMs,
-  sourceDeadlineMs,
-  sourcePart,
-  stopDeadlineMs,
-} from "./children.ts";
+import type { MessageBuffer } from "./buffer.ts";
+import { killerCode, openBuffer } from "./buffer-daemon.ts";
+import { criticalChild, sourceDeadlineMs, sourcePart, stopDeadlineMs } from "./children.ts";
 import { type Delivery, openDelivery } from "./delivery.ts";
 import type { Files } from "./files.ts";
 import { openClockWatch, openCommitter, openSource } from "./ingest.ts";
 import { neighboursOf, NeighbourWatch } from "./neighbours.ts";
 import type { AppOptions, Shared } from "./options.ts";
+import { deliveryParts, partsOf, type RestOfParts, stages } from "./parts.ts";
 import { Rates } from "./rates.ts";
 import { type Changes, changesOf, needsRestartFault, reloadable } from "./reload.ts";
-import { runService, unhealthyText } from "./service.ts";
 import { snapshotOf } from "./snapshot.ts";
-import {
-  inSafeMode,
-  isEssential,
-  type Placed,
-  recordCalm,
-  resume,
-  stillWaiting,
-  type Waiting,
-} from "./starts.ts";
+import { inSafeMode, isEssential, type Placed, stillWaiting, type Waiting } from "./starts.ts";
 import { StatusTeller } from "./status.ts";
-import { connectionsOf, openStreamsOf, streamsChild } from "./streams.ts";
+import { connectionsOf, openStreamsOf } from "./streams.ts";
 import { Turns } from "./turns.ts";
-
-/** In the order of the data, which is the order of stopping. */
-const stages = { sources: 0, readers: 1, journal: 2, others: 3 } as const;
-
-const reportDeadlineMs = 900_000;
-const checkDeadlineMs = 180_000;
 
 export class Daemon {
   #options: AppOptions;
@@ -83,6 +59,8 @@ export class Daemon {
   readonly #watch: NeighbourWatch;
   readonly #teller: StatusTeller;
   readonly #turns = new Turns();
+  readonly #buffer: MessageBuffer;
+  #stop: AbortSignal | undefined;
 
   constructor(options: AppOptions, files: Files, mode: StartMode) {
     const startedMs = clock.uptimeMs();
@@ -95,11 +73,17 @@ export class Daemon {
     this.#clockWatch = openClockWatch(options, files, activity);
     const sources = (): Source[] => [...this.#sources.values()];
     this.#committer = openCommitter(options, files, this.#shared, sources, () => this.#options.config.mqtt);
-    const killers = files.state.quarantinedUnder("decode_killed_process");
+    const killers = files.state.quarantined.under(killerCode);
     this.#decoded = new DecodedEvents(sparing(killers, options.decode ?? decode), files.marker);
+    this.#buffer = openBuffer(options, files, {
+      committer: this.#committer,
+      delivery: () => this.#delivery,
+      isEnding: () => this.#stop?.aborted === true,
+    });
     this.#streams = openStreamsOf(options, () => this.#supervisor);
     this.#delivery = this.#openDelivery();
-    const all = [...this.#fromBrokers(), ...this.#fromJournal(), ...this.#around()];
+    const ofBrokers = options.config.mqtt.map((mqtt) => this.#sourceChild(mqtt));
+    const all = partsOf(ofBrokers, this.#delivery, this.#rest(sources));
     const isSafe = mode.mode === "safe";
     const essential = all.filter(([one]) => !isSafe || isEssential(one));
     const rest = all.filter(([one]) => isSafe && !isEssential(one));
@@ -133,6 +117,7 @@ export class Daemon {
   }
 
   async run(stop: AbortSignal, urgent: AbortSignal): Promise<SupervisorOutcome> {
+    this.#stop = stop;
     try {
       const outcome = await this.#supervisor.run(stop, urgent);
       this.#recordEnd(outcome);
@@ -194,7 +179,7 @@ export class Daemon {
     this.#delivery = this.#openDelivery();
     const isSafe = this.#waiting.length > 0;
     const mustWait = ([one]: Placed): boolean => isSafe && !isEssential(one) && !running.includes(one.name);
-    const children = this.#fromJournal();
+    const children = deliveryParts(this.#delivery);
     const later = stillWaiting(this.#waiting, former, children.filter(mustWait));
     this.#waiting.splice(0, Infinity, ...later);
     for (const placed of children) if (!mustWait(placed)) this.#supervisor.add(...placed);
@@ -212,10 +197,6 @@ export class Daemon {
     });
   }
 
-  #fromBrokers(): Placed[] {
-    return this.#options.config.mqtt.map((mqtt) => [this.#sourceChild(mqtt), stages.sources]);
-  }
-
   #sourceChild(mqtt: MqttConfig): Child {
     const source = openSource(mqtt, this.#options, this.#files, {
       committer: this.#committer,
@@ -229,81 +210,36 @@ export class Daemon {
     });
   }
 
-  /** The committer outlives what reads the journal, because its last commit saves what they settled and made. */
-  #fromJournal(): Placed[] {
-    const { readers, keepers } = this.#delivery;
-    return [
-      ...readers.map((one): Placed => [one, stages.readers]),
-      ...keepers.map((one): Placed => [one, stages.others]),
-    ];
-  }
-
-  #around(): Placed[] {
-    const { log } = this.#options;
-    const { state } = this.#files;
-    const usual = progressDeadlineMs;
-    const snapshot = (): Snapshot => this.snapshot();
-    const isRecorded = this.#options.start !== undefined;
-    const journal = criticalChild("journal", usual, (drain, _abort, beat) =>
-      this.#committer.run(drain, beat),
-    );
-    const others = [
-      streamsChild(this.#streams),
-      child("clock", usual, (drain, _abort, beat) => this.#clockWatch.run(drain, beat)),
-      child("service", usual, (drain, _abort, beat) => this.#service(drain, beat)),
-      child("units", 2 * usual, (drain, _abort, beat) => this.#teller.watchSurroundings(drain, beat)),
-      child("control", usual, (drain, _abort, beat) => this.#control(drain, beat)),
-      child("resume", usual, (drain, _abort, beat) => this.#resume(drain, beat), "transient"),
-      ...(isRecorded
-        ? [child("calm", Infinity, (drain) => recordCalm(state.starts, drain), "transient")]
-        : []),
-      child("report", reportDeadlineMs, (drain, _abort, beat) => report(snapshot, log, drain, beat)),
-      child(
-        "check",
-        checkDeadlineMs,
-        (drain) => checkAfterUncleanStop(this.#options, this.#files, drain),
-        "temporary",
-      ),
-    ];
-    return [[journal, stages.journal], ...others.map((one): Placed => [one, stages.others])];
-  }
-
-  async #service(signal: AbortSignal, beat: Beat): Promise<void> {
-    const deps = {
+  /** Some of it is not there yet when the parts are made. */
+  #rest(sources: () => readonly Source[]): RestOfParts {
+    return {
+      options: () => this.#options,
+      files: this.#files,
       notifier: this.#notifier,
-      clock,
-      log: this.#options.log,
-      startedMs: this.#shared.startedMs,
+      shared: this.#shared,
+      clockWatch: this.#clockWatch,
+      committer: this.#committer,
+      streams: this.#streams,
+      buffer: this.#buffer,
       rates: this.#rates,
       watch: this.#watch,
-      counters: () => this.#shared.counters,
-      neighbours: () => neighboursOf(this.#sources.values(), this.#delivery.destinations),
-      hasNothingToWrite: () => this.#committer.backlog === 0,
+      waiting: () => this.#waiting,
+      neighbours: () => neighboursOf(sources(), this.#delivery.destinations),
+      snapshot: () => this.snapshot(),
       health: () => this.#supervisor.health(),
-      statusText: () => this.#teller.line(),
+      teller: () => this.#teller,
+      startWaiting: async (next) => await this.#startWaiting(next),
     };
-    await runService(deps, signal, beat);
   }
 
-  async #control(signal: AbortSignal, beat: Beat): Promise<void> {
-    const { config, runtimeDir } = this.#options;
-    const path = controlPath(runtimeDir, config.journal.dir);
-    const status = () => this.#teller.status();
-    const health = (): string => unhealthyText(this.#supervisor.health());
-    await runControlSocket({ path, status, health, beat, ready: () => {} }, signal);
-  }
-
-  async #resume(signal: AbortSignal, beat: Beat): Promise<void> {
-    const start = async (next: Waiting): Promise<void> => {
-      await this.#turns.take(async () => {
-        // A reload may have put another one in its place.
-        if (this.#waiting[0] !== next) return;
-        this.#waiting.shift();
-        this.#options.log.info("started after safe mode", { part: next.child.name });
-        this.#supervisor.add(next.child, next.stage);
-        if (this.#waiting.length === 0) this.#modeChanged.notify();
-      });
-    };
-    await resume(this.#waiting, start, clock, signal, beat);
+  async #startWaiting(next: Waiting): Promise<void> {
+    await this.#turns.take(async () => {
+      // A reload may have put another one in its place.
+      if (this.#waiting[0] !== next) return;
+      this.#waiting.shift();
+      this.#options.log.info("started after safe mode", { part: next.child.name });
+      this.#supervisor.add(next.child, next.stage);
+      if (this.#waiting.length === 0) this.#modeChanged.notify();
+    });
   }
 }

@@ -76,7 +76,7 @@ function openDestination(
   { influx, routes }: InfluxDestination,
   index: number,
   { config, log }: AppOptions,
-  { journal, quarantine }: Files,
+  { journal, quarantine, deadLetters }: Files,
   { committer, clockWatch, decoded, deduplicator, shared, streams, schemas, gates, payloadTables }: RestOfOne,
 ): OpenDestination {
   const isDefault = index === 0;
@@ -113,6 +113,7 @@ function openDestination(
     maxInFlight: influx.maxInFlight,
     log: committer,
     quarantine: { quarantine },
+    deadLetters,
     decoded,
     deduplicator,
     clockTrust: clockWatch,

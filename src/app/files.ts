@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import type { Config } from "../config/config.ts";
+import { Ballast } from "../journal/ballast.ts";
 import { makeDataDirectory } from "../journal/directory.ts";
 import { Journal } from "../journal/journal.ts";
 import { lockDirectory, unwritableFault } from "../journal/lock.ts";
@@ -7,14 +9,15 @@ import { errorCode, errorText, Fault } from "../lib/fault.ts";
 import { FaultThrottle, type Log } from "../lib/log.ts";
 import { DecodeMarker } from "../pipeline/decode-marker.ts";
 import { Deduplicator } from "../pipeline/deduplicator.ts";
-import type { QuarantinedMessage } from "../pipeline/ports.ts";
+import type { DeadLetters, QuarantinedMessage } from "../pipeline/ports.ts";
 import { recoverFromDeath, rememberTail } from "../pipeline/recovery.ts";
 import { sourcesApart } from "../pipeline/route.ts";
 import { installationId } from "../state/client-id.ts";
-import { quarantineEvictedFault } from "../state/faults.ts";
+import { lettersEvictedFault, quarantineEvictedFault } from "../state/faults.ts";
 import { State } from "../state/state.ts";
 import { readBootId } from "../systemd/boot-id.ts";
 import type { AppOptions } from "./options.ts";
+import { type WatchedFile, watchedFile } from "./watch-files.ts";
 
 /** The data directory, and what the last process left in it. */
 export interface Files {
@@ -22,14 +25,24 @@ export interface Files {
   readonly state: State;
   readonly marker: DecodeMarker;
   readonly quarantine: (entries: readonly QuarantinedMessage[]) => void;
+  readonly deadLetters: DeadLetters;
   /** Part of the client ids. */
   readonly installation: string;
   readonly isAfterUncleanStop: boolean;
+  readonly ballast: Ballast;
+  readonly watched: readonly WatchedFile[];
 }
 
 const repeatFaultMs = 60_000;
 /** Events remembered for recognising redeliveries: twenty full receive windows. */
 const rememberedEvents = 20_000;
+/** SQLite does not say of its -shm files why they cannot be had. */
+const noSpaceCodes: ReadonlySet<string> = new Set([
+  "ENOSPC",
+  "SQLITE_FULL",
+  "SQLITE_IOERR_SHMOPEN",
+  "SQLITE_IOERR_SHMSIZE",
+]);
 
 /** What is open is closed by `opened`. Faults: journal_unwritable, journal_locked (both fatal). */
 export function openFiles({ config, log, runtimeDir }: AppOptions, opened: DisposableStack): Files {
@@ -38,10 +51,22 @@ export function openFiles({ config, log, runtimeDir }: AppOptions, opened: Dispo
   const { isAfterUncleanStop } = opened.adopt(lockDirectory(dir), (lock) => {
     lock.release();
   });
-  const journal = opened.adopt(Journal.open(config.journal, clock, readBootId()), close);
-  const state = opened.adopt(State.open(dir, clock.nowMs()), close);
-  const installation = atDirectory(dir, () => installationId(dir));
-  for (const fault of [...journal.openingFaults, ...state.openingFaults, installation.fault]) {
+  const ballast = new Ballast(dir);
+  ballast.restore();
+  // Beforehand: that a damaged database is moved aside is said by the attempt that moves it, and by no other one.
+  if (ballast.isDiskShort) ballast.giveUp();
+  const withRoom = <T>(open: () => T): T => openWithRoom(ballast, open);
+  const journal = opened.adopt(
+    withRoom(() => Journal.open(config.journal, clock, readBootId())),
+    close,
+  );
+  const state = opened.adopt(
+    withRoom(() => State.open(dir, clock.nowMs())),
+    close,
+  );
+  const installation = atDirectory(dir, () => withRoom(() => installationId(dir)));
+  const stateLoss = state.openingFaults.length === 0 ? undefined : stateLostFault(dir);
+  for (const fault of [...journal.openingFaults, ...state.openingFaults, stateLoss, installation.fault]) {
     if (fault !== undefined) log.fault(fault);
   }
   const quarantine = quarantineInto(state, journal.id, log);
@@ -57,9 +82,34 @@ export function openFiles({ config, log, runtimeDir }: AppOptions, opened: Dispo
     state,
     marker,
     quarantine,
+    deadLetters: { bury: buryInto(state, journal.id, log) },
     installation: installation.id,
     isAfterUncleanStop,
+    ballast,
+    watched: ["journal.db", "state.db"].map((name) => watchedFile(join(dir, name))),
   };
+}
+
+/** On a full disk not even a database that is whole can be opened: the ballast is given up for that. */
+function openWithRoom<T>(ballast: Ballast, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    const code = errorCode(error instanceof Fault ? error.cause : error) ?? "";
+    if (!noSpaceCodes.has(code) || !ballast.giveUp()) throw error;
+    return open();
+  }
+}
+
+/** What began anew with state.db: the log does not hold it. */
+function stateLostFault(dir: string): Fault {
+  return new Fault({
+    code: "state_lost",
+    layer: "journal",
+    disposition: "drop",
+    message: `state.db in ${dir} begins anew: the quarantine, the dead letters, the history of starts and what was known of devices and gateways are in the moved file`,
+    hint: "devices and gateways are learned again from what comes; sqlite3 reads the moved file, as far as it is whole",
+  });
 }
 
 /** Which sources it tells apart follows from the routes; what it knows, from the log. */
@@ -103,17 +153,41 @@ function atDirectory<T>(dir: string, open: () => T): T {
 
 /** Quarantining, and saying now and then what had to leave the quarantine for it. */
 function quarantineInto(state: State, journalId: string, log: Log): Files["quarantine"] {
-  const throttle = new FaultThrottle(repeatFaultMs);
-  let unsaid = 0;
+  const sayEvicted = evictionReport(quarantineEvictedFault, log);
   return (entries) => {
     const rows = entries.map(({ message, fault }) => ({
       ...message,
       code: fault.code,
       reason: fault.message,
     }));
-    unsaid += state.quarantine(journalId, rows, clock.nowMs());
+    sayEvicted(state.quarantined.keep(journalId, rows, clock.nowMs()));
+  };
+}
+
+/** The same for dead letters. */
+function buryInto(state: State, journalId: string, log: Log): DeadLetters["bury"] {
+  const sayEvicted = evictionReport(lettersEvictedFault, log);
+  return (entries) => {
+    const rows = entries.map(({ message, database, line, device, fault: { code, message: reason } }) => ({
+      ...message,
+      database,
+      line,
+      device,
+      code,
+      reason,
+    }));
+    sayEvicted(state.letters.bury(journalId, rows, clock.nowMs()));
+  };
+}
+
+/** Says now and then how many there were. */
+function evictionReport(faultOf: (count: number) => Fault, log: Log): (count: number) => void {
+  const throttle = new FaultThrottle(repeatFaultMs);
+  let unsaid = 0;
+  return (count) => {
+    unsaid += count;
     if (unsaid === 0 || throttle.admit("evicted", clock.uptimeMs()) === undefined) return;
-    log.fault(quarantineEvictedFault(unsaid));
+    log.fault(faultOf(unsaid));
     unsaid = 0;
   };
 }

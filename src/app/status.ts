@@ -4,8 +4,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Fault } from "../lib/fault.ts";
 import type { Beat } from "../lib/pulse.ts";
 import type { Source } from "../mqtt/source.ts";
-import type { Forward } from "../pipeline/forward.ts";
-import type { SchemaKeeper } from "../pipeline/schema-keeper.ts";
+import { hostOf } from "../net/url-host.ts";
 import type { Starts } from "../state/starts.ts";
 import type {
   DaemonStatus,
@@ -15,33 +14,29 @@ import type {
   TroubleStatus,
   UnitStatus,
 } from "../status/daemon-status.ts";
-import { connectedCount, influxdbState, type Snapshot } from "../status/snapshot.ts";
+import type { Snapshot } from "../status/snapshot.ts";
 import type { StreamsStatus } from "../streams/port.ts";
 import type { ChildStatus } from "../supervision/child.ts";
 import type { StartMode } from "../supervision/crash-guard.ts";
 import type { Supervisor } from "../supervision/supervisor.ts";
 import type { Notifier } from "../systemd/notify.ts";
 import { readUnits, restartLoop, type Unit } from "../systemd/units.ts";
+import { Drain } from "./drain.ts";
 import type { AppOptions } from "./options.ts";
 import type { Rates } from "./rates.ts";
 import { unhealthyText } from "./service.ts";
 import type { Waiting } from "./starts.ts";
+import { statusLine } from "./status-line.ts";
 import {
   about,
   type Complained,
   faultStatus,
-  hostOf,
   networkCause,
   troubleOf,
+  troubleOfDatabase,
   troublesOf,
+  type Watched,
 } from "./troubles.ts";
-
-/** A database: whether it takes writes, and whether its columns are known. */
-interface Watched {
-  readonly name: string;
-  readonly forward: Pick<Forward, "trouble">;
-  readonly columns: Pick<SchemaKeeper, "trouble">;
-}
 
 export interface StatusDeps {
   /** As of the last reload. */
@@ -75,6 +70,7 @@ export class StatusTeller {
   #units: readonly UnitStatus[] | undefined;
   /** What they are made of: a loop is seen by a counter that has grown since the reading before. */
   #unitsBefore: readonly Unit[] = [];
+  readonly #drain = new Drain();
   /** What the log was told last of the network. */
   #networkFault: string | undefined;
 
@@ -102,7 +98,8 @@ export class StatusTeller {
       parts: supervisor.status().map((part) => this.#part(part)),
       streams: streamsStatus(this.#deps.streams()),
       troubles: this.#troubles(),
-      snapshot: this.#deps.snapshot(),
+      snapshot: this.#look(),
+      drain: this.#drain.status,
       rates: rates.perSecond,
       starts: this.#starts(),
       units: this.#units,
@@ -114,29 +111,26 @@ export class StatusTeller {
     };
   }
 
-  /** One line for `systemctl status`. */
+  /** One line for `systemctl status`. Asked every few seconds, it sees how the backlog drains. */
   line(): string {
-    const { rates } = this.#deps;
+    const { rates, supervisor } = this.#deps;
+    return statusLine({
+      snapshot: this.#look(),
+      drain: this.#drain.status,
+      rates: rates.perSecond,
+      unhealthy: unhealthyText(supervisor.health()),
+      held: this.#deps.destinations().flatMap(({ forward }) => forward.held ?? []),
+      isSafe: this.#mode().kind === "safe",
+      journalTrouble: this.#deps.journalTrouble()?.message,
+      networkTrouble: this.#networkCause()?.fault.message,
+      parts: supervisor.status(),
+    });
+  }
+
+  #look(): Snapshot {
     const snapshot = this.#deps.snapshot();
-    const { sources, databases, journal } = snapshot;
-    const unhealthy = unhealthyText(this.#deps.supervisor.health());
-    const trouble = this.#deps.journalTrouble();
-    const common = this.#networkCause();
-    const troubled = this.#deps.supervisor
-      .status()
-      .filter(({ state }) => state === "waiting" || state === "parked" || state === "stuck")
-      .map(({ name, state }) => `${name} ${state}`);
-    return [
-      ...(unhealthy === "" ? [] : [`stuck: ${unhealthy}`]),
-      ...(this.#mode().kind === "safe" ? ["safe mode"] : []),
-      ...(trouble === undefined ? [] : [`nothing is taken in: ${trouble.message}`]),
-      ...(common === undefined ? [] : [common.fault.message]),
-      `${connectedCount(snapshot)} of ${sources.length} brokers`,
-      `InfluxDB ${influxdbState({ databases })}`,
-      `backlog ${journal.backlog}`,
-      `${rates.perSecond.received.toFixed(1)}/s in, ${rates.perSecond.written.toFixed(1)}/s written`,
-      ...troubled,
-    ].join(", ");
+    this.#drain.look(snapshot, this.#deps.clock.uptimeMs());
+    return snapshot;
   }
 
   #mode(): DaemonStatus["mode"] {
@@ -263,12 +257,6 @@ export class StatusTeller {
       isLooping: unit === looping,
     }));
   }
-}
-
-/** One that takes no writes has worse troubles than columns that nobody can ask for. */
-function troubleOfDatabase({ name, forward, columns }: Watched): TroubleStatus[] {
-  if (forward.trouble !== undefined) return troubleOf(name, forward.trouble);
-  return troubleOf(name, columns.trouble, "doubtful");
 }
 
 function inMs(seconds: number | undefined): number | undefined {

@@ -1,8 +1,9 @@
 /** What brokers, databases and parts suffer from, and whether the network around this machine explains it. Pure. */
 import { layers } from "../lib/fault.ts";
-import type { ProxyConfig } from "../net/config.ts";
 import { commonCause } from "../net/common-cause.ts";
-import { urlHost } from "../net/url-host.ts";
+import type { Forward } from "../pipeline/forward.ts";
+import type { HeldStatus } from "../pipeline/held.ts";
+import type { SchemaKeeper } from "../pipeline/schema-keeper.ts";
 import type { FaultStatus, TroubleStatus } from "../status/daemon-status.ts";
 import type { FaultSummary } from "../supervision/child.ts";
 
@@ -45,19 +46,32 @@ export function troubleOf(
   return fault === undefined ? [] : [{ ...faultStatus(fault), layer: fault.layer, where, severity }];
 }
 
-export function about(host: string | undefined, troubles: readonly TroubleStatus[]): Complained[] {
-  return troubles.map((trouble) => ({ trouble, host }));
+/** Messages that wait because of what a database has said of them. The work goes on beside them. */
+function troubleOfHeld(where: string, held: HeldStatus | undefined): TroubleStatus[] {
+  if (held === undefined) return [];
+  const { count, fault } = held;
+  const wait = count === 1 ? "a message waits" : `${count.toLocaleString("en-US")} messages wait`;
+  const { code, layer, hint } = fault;
+  const message = `${wait} to be tried again after a refusal: ${fault.message}`;
+  return troubleOf(where, { code, layer, message, hint }, "doubtful");
 }
 
-/** What a connection is made to. */
-export function hostOf({
-  url,
-  proxy,
-}: {
-  readonly url: string;
-  readonly proxy?: ProxyConfig | undefined;
-}): string {
-  return urlHost(proxy?.url ?? url);
+/** A database: whether it takes writes, and whether its columns are known. */
+export interface Watched {
+  readonly name: string;
+  readonly forward: Pick<Forward, "trouble" | "held">;
+  readonly columns: Pick<SchemaKeeper, "trouble">;
+}
+
+/** One that takes no writes has worse troubles than columns that nobody can ask for. */
+export function troubleOfDatabase({ name, forward, columns }: Watched): TroubleStatus[] {
+  const held = troubleOfHeld(name, forward.held);
+  if (forward.trouble !== undefined) return [...troubleOf(name, forward.trouble), ...held];
+  return [...held, ...troubleOf(name, columns.trouble, "doubtful")];
+}
+
+export function about(host: string | undefined, troubles: readonly TroubleStatus[]): Complained[] {
+  return troubles.map((trouble) => ({ trouble, host }));
 }
 
 export function faultStatus({ code, message, hint }: FaultStatus): FaultStatus {

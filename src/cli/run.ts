@@ -41,10 +41,17 @@ export interface RunOptions {
 const openingMs = 300_000;
 
 /**
+ * libuv reads it when it first needs a thread. It looks up names on half of its threads, and a name for which no DNS
+ * server answers holds one for half a minute: with four, two such names keep all others waiting, localhost too.
+ */
+const threads = "16";
+
+/**
  * `flightline run`: the daemon. Ends on SIGTERM or SIGINT with 0, on a failed critical part with 1, 78 for a
  * bad configuration. SIGHUP: the configuration is read again.
  */
 export async function runCommand(options: RunOptions, io: Io): Promise<number> {
+  process.env["UV_THREADPOOL_SIZE"] ??= threads;
   const load = () => loadConfig({ file: options.config, env: io.env });
   const loaded = load();
   if (!loaded.ok) {

@@ -164,13 +164,20 @@ function withReason({ behind, message, ...rest }: TroubleStatus): FaultStatus {
   return { ...rest, message: behind === undefined ? message : `${message}, because of the ${behind}` };
 }
 
-function backlogLines({ snapshot, oldestUnsentAgoMs }: DaemonStatus, paint: Paint): string[] {
-  const { backlog, waiting, evicted } = snapshot.journal;
+function backlogLines({ snapshot, oldestUnsentAgoMs, drain }: DaemonStatus, paint: Paint): string[] {
+  const { backlog, waiting, evicted, evictedMinor } = snapshot.journal;
   const facts = [plural(backlog, "message")];
-  if (oldestUnsentAgoMs !== undefined) facts.push(`the oldest ${duration(oldestUnsentAgoMs)} old`);
+  if (drain !== undefined) facts.push(`${duration(drain.leftMs)} at ${rate(drain.perSecond)}`);
+  if (oldestUnsentAgoMs !== undefined) facts.push(`oldest from ${duration(oldestUnsentAgoMs)} ago`);
   if (waiting > 0) facts.push(`${number(waiting)} not committed yet`);
   const lost = `${plural(evicted, "unsent message")} dropped because the journal was full`;
-  return [facts.join(", "), ...(evicted > 0 ? [paint("bad", lost)] : [])];
+  const minor = `${number(evictedMinor)} of them logs, txacks and statistics`;
+  const losses = [...(evicted > 0 ? [lost] : []), ...(evictedMinor > 0 ? [minor] : [])];
+  return [facts.join(", "), ...losses.map((text) => paint("bad", text))];
+}
+
+function rate(perSecond: number): string {
+  return `${perSecond < 9.95 ? perSecond.toFixed(1) : number(perSecond)}/s`;
 }
 
 function ratesLine({ rates }: DaemonStatus): string {
@@ -185,16 +192,21 @@ function latencyLine({ snapshot: { latencyMs, journal } }: DaemonStatus): string
 }
 
 function countLines({ snapshot }: DaemonStatus, { all, paint }: TextOptions): string[] {
-  const { counters, registry, quarantineEvicted } = snapshot;
+  const { counters, registry, quarantineEvicted, kept } = snapshot;
   const usual: readonly (readonly [string, number])[] = [
     ["received", counters.received],
     ["written", counters.written],
     ["devices", registry.devices],
     ["gateways", registry.gateways],
   ];
-  const unusual: readonly (readonly [string, number, Tone])[] = [
-    ["quarantined", total(counters.quarantined), "doubtful"],
+  const unusual: readonly (readonly [string, number, Tone, ReadonlyMap<string, number>?])[] = [
+    ["quarantined", total(counters.quarantined), "doubtful", counters.quarantined],
+    ["kept in quarantine", kept?.quarantined ?? 0, "doubtful"],
     ["dropped from quarantine", quarantineEvicted, "bad"],
+    ["dead lines", total(counters.deadLines), "doubtful", counters.deadLines],
+    ["messages wholly dead", total(counters.deadMessages), "doubtful", counters.deadMessages],
+    ["dead lines kept", kept?.deadLines ?? 0, "doubtful"],
+    ["dead lines dropped", kept?.deadLinesEvicted ?? 0, "bad"],
     ["held after a refusal", counters.held, "doubtful"],
     ["waiting for the clock", counters.waitingForClock, "doubtful"],
     ["received at QoS 0", counters.receivedQos0, "doubtful"],
@@ -205,9 +217,16 @@ function countLines({ snapshot }: DaemonStatus, { all, paint }: TextOptions): st
   const first = usual.map(([what, count]) => `${number(count)} ${what}`).join(", ");
   const rows = unusual
     .filter(([, count]) => all || count > 0)
-    .map(([what, count, tone]) => [
-      { text: number(count).padStart(11), tone: count > 0 ? tone : "plain" },
-      { text: what },
+    .flatMap(([what, count, tone, byCode]): Cell[][] => [
+      [{ text: number(count).padStart(11), tone: count > 0 ? tone : "plain" }, { text: what }],
+      ...reasonRows(byCode ?? new Map()),
     ]);
   return [first, ...columns(rows, bodyWidth, paint)];
+}
+
+/** Fault codes, the most frequent first. */
+function reasonRows(byCode: ReadonlyMap<string, number>): Cell[][] {
+  return [...byCode]
+    .toSorted(([, one], [, other]) => other - one)
+    .map(([code, count]) => [{ text: "" }, { text: `  ${number(count)} ${code}` }]);
 }

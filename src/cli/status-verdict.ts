@@ -30,7 +30,10 @@ export type Verdict =
 export function verdictOf(status: DaemonStatus): Verdict {
   const { mode } = status;
   const troubles = status.troubles.filter(isBad).filter(({ behind }) => behind === undefined);
-  const doubts = status.troubles.filter((trouble) => !isBad(trouble)).map(fromFault);
+  const doubts = [
+    ...status.troubles.filter((trouble) => !isBad(trouble)).map(fromFault),
+    ...deadLines(status),
+  ];
   const isHere = ({ layer }: { readonly layer: Layer }): boolean =>
     layers.indexOf(layer) <= layers.indexOf("journal");
   const loops = (status.units ?? []).filter(({ isLooping }) => isLooping);
@@ -84,6 +87,21 @@ export function safeMode(mode: Extract<DaemonStatus["mode"], { kind: "safe" }>):
     message: `safe mode after ${mode.uncleanStarts} crashes${suspect}: only what receives and forwards is running`,
     hint: "the crashes are in the log: journalctl -u flightline",
   };
+}
+
+/** They are nobody's trouble any more, and stay until somebody looks at them. */
+function deadLines({ snapshot: { kept } }: DaemonStatus): Cause[] {
+  if (kept === undefined || kept.deadLines === 0) return [];
+  return [
+    {
+      code: undefined,
+      message:
+        kept.deadLines === 1
+          ? "a line that InfluxDB has refused is kept"
+          : `${kept.deadLines.toLocaleString("en-US")} lines that InfluxDB has refused are kept`,
+      hint: "flightline buffer list --dead shows why; what is mended goes back with flightline buffer requeue --dead",
+    },
+  ];
 }
 
 /** What is not as it should be, and is in no fault that is told. */

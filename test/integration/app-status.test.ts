@@ -36,6 +36,7 @@ test("well, InfluxDB away, broker away, and well again; never a secret", async (
   assert.equal(well.oldestUnsentAgoMs, undefined);
   const idle = well.parts.filter(({ state }) => state !== "running").map(({ name, state }) => [name, state]);
   assert.deepEqual(idle, [
+    ["salvage", "ended"],
     ["resume", "ended"],
     ["check", "ended"],
   ]);

@@ -174,7 +174,7 @@ test("a forwarder that fails ends the run, and the next one tells of the crash; 
   );
 });
 
-const left = ["project", "node", "schema", "streams", "report", "check"];
+const left = ["project", "node", "schema", "streams", "salvage", "report", "memory", "check"];
 
 describe("safe mode", () => {
   test("after five unclean starts only what moves events is there, and it moves them", async (t) => {
@@ -188,6 +188,7 @@ describe("safe mode", () => {
       "calm",
       "clock",
       "control",
+      "files",
       "forward",
       "journal",
       "resume",
@@ -201,7 +202,7 @@ describe("safe mode", () => {
     assert.deepEqual(waiting.toSorted(), left.toSorted());
     assert.deepEqual(
       status.mode.waiting.map(({ startsInMs }) => Math.round(startsInMs / 60_000)),
-      [15, 17, 19, 21, 23, 25],
+      [15, 17, 19, 21, 23, 25, 27, 29],
     );
     await scene.publish(range(1, 50));
     await life.settled(50);

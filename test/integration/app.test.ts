@@ -10,10 +10,12 @@ import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/config.ts";
 import { Fault } from "../../src/lib/fault.ts";
 import { total } from "../../src/pipeline/counters.ts";
+import type { Snapshot } from "../../src/status/snapshot.ts";
 import type { SupervisorOutcome } from "../../src/supervision/supervisor.ts";
 import { RecordingLog } from "../support/fakes/recording-log.ts";
 import { InfluxSink } from "../support/influx-sink.ts";
 import { type Mosquitto, requireMosquitto } from "../support/mosquitto.ts";
+import { PickyInflux } from "../support/picky-influx.ts";
 import { publishAll } from "../support/publisher.ts";
 import { joinEvent, junk, uplink, type UplinkMessage } from "../support/uplinks.ts";
 import { temporaryFolder, waitFor } from "../support/wait.ts";
@@ -48,9 +50,12 @@ class Daemon {
   readonly log = new RecordingLog();
   readonly #stop = new AbortController();
   readonly #outcome: Promise<SupervisorOutcome>;
+  /** What it found. */
+  readonly #before: Snapshot["journal"];
 
   constructor(t: TestContext, config: Config) {
     this.app = openApp({ config, log: this.log, version: "1.2.3" });
+    this.#before = this.app.snapshot().journal;
     this.#outcome = this.app.run(this.#stop.signal);
     this.#outcome.catch(() => {});
     t.after(() => this.stop());
@@ -78,15 +83,23 @@ class Daemon {
     }, `${count} settled messages`);
   }
 
-  /** Everything that was received is in one place, and in one only. */
+  /** Everything that was received is in one place, and in one only; and so is everything of the log. */
   assertAddsUp(received: number): void {
-    const { counters } = this.app.snapshot();
-    const { written, duplicates, quarantined, unmapped } = counters;
+    const { counters, journal } = this.app.snapshot();
+    const { written, ownWritten, duplicates, quarantined, unmapped, projected, retained } = counters;
     assert.deepEqual(
       [counters.received, counters.committed, counters.acknowledged],
       [received, received, received],
     );
-    assert.equal(written + duplicates + total(quarantined) + total(unmapped), received);
+    const withoutRows = total(unmapped) + projected + retained;
+    const aside = total(quarantined) + total(counters.deadMessages);
+    const evicted = journal.evicted - this.#before.evicted;
+    const places = { written, ownWritten, duplicates, withoutRows, aside, evicted, pending: journal.backlog };
+    const sum = Object.values(places).reduce((all, count) => all + count, 0);
+    const { lastSeq, backlog } = this.#before;
+    assert.equal(sum, journal.lastSeq - lastSeq + backlog, JSON.stringify(places));
+    // Where nothing waits, ours are written.
+    if (journal.backlog === 0) assert.equal(sum - ownWritten, received + backlog);
   }
 }
 
@@ -224,6 +237,27 @@ describe("the daemon", () => {
     daemon.assertAddsUp(120);
     assertOnce(sink, 120);
     assert.ok(daemon.log.codes.includes("write_overloaded"));
+  });
+});
+
+describe("the account", () => {
+  test("adds up with lines that are refused: in part, wholly, and copies of them", async (t) => {
+    const broker = await requireMosquitto(t);
+    if (broker === undefined) return;
+    const influx = await PickyInflux.start(t);
+    const config = await configure(t, broker.url, influx.url);
+    const daemon = new Daemon(t, config);
+    await daemon.subscribed(broker);
+    // Of device 7 every row of its uplinks, of device 3 those of the payload alone.
+    influx.dislikes = /^(uplink|telemetry)\S*dev_eui=00000000a0000007|^telemetry\S*dev_eui=00000000a0000003/;
+    await publish(broker, [...range(1, 20), uplink(7), uplink(3), junk(1)]);
+    await daemon.settled(23);
+    const { counters } = daemon.app.snapshot();
+    assert.deepEqual([...counters.deadMessages], [["write_refused", 2]]);
+    assert.equal(counters.duplicates, 2);
+    assert.ok(total(counters.deadLines) >= 2 * 2 + 2, `${total(counters.deadLines)} dead lines`);
+    daemon.assertAddsUp(23);
+    assert.deepEqual(await daemon.stop(), clean);
   });
 });
 

@@ -29,7 +29,7 @@ const snapshot: Snapshot = {
       ["own_row_unreadable", 7],
     ]),
   },
-  journal: { lastSeq: 20, backlog: 13, evicted: 14, waiting: 0, lastCommitMs: 0 },
+  journal: { lastSeq: 20, backlog: 13, evicted: 14, evictedMinor: 4, waiting: 0, lastCommitMs: 0 },
   quarantineEvicted: 0,
   registry: { devices: 0, gateways: 0, lag: 0, evicted: 0, missed: 0, statsLeftOut: 15 },
   sources: [

@@ -42,7 +42,7 @@ const away = new Fault({
 
 const well: Snapshot = {
   counters: newCounters(),
-  journal: { lastSeq: 20, backlog: 3, evicted: 0, waiting: 0, lastCommitMs: 0 },
+  journal: { lastSeq: 20, backlog: 3, evicted: 0, evictedMinor: 0, waiting: 0, lastCommitMs: 0 },
   quarantineEvicted: 0,
   registry: { devices: 0, gateways: 0, lag: 0, evicted: 0, missed: 0, statsLeftOut: 0 },
   sources: [{ name: "main", state: "connected", connects: 1, lastFault: undefined }],
@@ -158,7 +158,7 @@ async function teller(t: TestContext, more: Partial<StatusDeps> = {}): Promise<S
 }
 
 function database(trouble?: Fault, unread?: Fault): ReturnType<StatusDeps["destinations"]>[number] {
-  return { name: "lorawan", forward: { trouble }, columns: { trouble: unread } };
+  return { name: "lorawan", forward: { trouble, held: undefined }, columns: { trouble: unread } };
 }
 
 function source(state: SourceStatus["state"], lastFault?: Fault): { name: string; status: SourceStatus } {
@@ -201,6 +201,40 @@ describe("the status", () => {
     const [forward] = status.parts;
     assert.deepEqual([forward?.name, forward?.state, forward?.sinceAgoMs], ["forward", "running", 60_000]);
     assert.equal(one.line(), "1 of 1 brokers, InfluxDB up, backlog 3, 2.0/s in, 2.0/s written");
+  });
+
+  test("the line has what is kept for a person, where there is some", async (t) => {
+    const kept = { quarantined: 2, deadLines: 3, deadLinesEvicted: 0 };
+    const lineOf = async (changes: Partial<typeof kept>): Promise<string> => {
+      const snapshot = { ...well, kept: { ...kept, ...changes } };
+      return (await teller(t, { snapshot: () => snapshot })).line();
+    };
+    assert.match(await lineOf({}), /, backlog 3, dead lines 3, quarantined 2, 2\.0\/s in, /);
+    assert.match(await lineOf({ deadLines: 0 }), /, backlog 3, quarantined 2, 2\.0\/s in, /);
+    assert.match(await lineOf({ deadLines: 0, quarantined: 0 }), /, backlog 3, 2\.0\/s in, /);
+  });
+
+  test("a backlog that drains: how fast and how long, in the status and in the line", async (t) => {
+    const now = { uptimeMs: 70_000, backlog: 12_000 };
+    const one = await teller(t, {
+      clock: { nowMs: () => wallMs, uptimeMs: () => now.uptimeMs },
+      snapshot: () => ({ ...well, journal: { ...well.journal, backlog: now.backlog } }),
+    });
+    assert.equal(one.status().drain, undefined);
+    for (let step = 0; step < 3; step += 1) {
+      now.uptimeMs += 5000;
+      now.backlog -= 500;
+      one.line();
+    }
+    const { drain } = one.status();
+    assert.deepEqual(
+      [drain?.perSecond, drain?.leftMs].map((value) => Math.round(value ?? 0)),
+      [100, 105_000],
+    );
+    assert.equal(
+      one.line(),
+      "1 of 1 brokers, InfluxDB up, backlog 10500 (2 min left), 2.0/s in, 2.0/s written",
+    );
   });
 
   test("broker and database away: both are troubles, lowest layer first, and in the line", async (t) => {
@@ -480,4 +514,23 @@ describe("the status", () => {
       assert.ok(!configRedactor(config)(`x ${secret} y`).includes(secret));
     }
   });
+});
+
+test("messages that wait after a refusal are told with the last refusal, in the status and in its line", async (t) => {
+  const { name, columns } = database();
+  const held = { count: 1200, fault: away };
+  const status = await teller(t, {
+    destinations: () => [{ name, columns, forward: { trouble: undefined, held } }],
+  });
+  assert.deepEqual(status.status().troubles, [
+    {
+      where: "lorawan",
+      layer: "write",
+      severity: "doubtful",
+      code: "write_unreachable",
+      message: "1,200 messages wait to be tried again after a refusal: no answer",
+      hint: "wait",
+    },
+  ]);
+  assert.match(status.line(), /, 1200 held after a refusal \(write_unreachable\), /);
 });

@@ -70,7 +70,7 @@ test("what the screen says stands below the block, and the next block below that
   const screen = new DemoScreen({ ...io, isTerminal: true });
   const snapshot: Snapshot = {
     counters: newCounters(),
-    journal: { lastSeq: 0, backlog: 0, evicted: 0, waiting: 0, lastCommitMs: 0 },
+    journal: { lastSeq: 0, backlog: 0, evicted: 0, evictedMinor: 0, waiting: 0, lastCommitMs: 0 },
     quarantineEvicted: 0,
     registry: { devices: 0, gateways: 0, lag: 0, evicted: 0, missed: 0, statsLeftOut: 0 },
     sources: [],

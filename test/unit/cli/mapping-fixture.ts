@@ -69,7 +69,7 @@ export interface Site {
 export function site(t: TestContext, sent: readonly IncomingMessage[], config = ""): Site {
   const { configFile, dir } = siteWithoutJournal(t, config);
   const journal = openJournal(t, dir);
-  if (sent.length > 0) journal.commit(sent, startMs);
+  if (sent.length > 0) journal.commit(sent);
   return { dir, configFile, journal };
 }
 

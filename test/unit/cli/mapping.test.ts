@@ -471,7 +471,7 @@ test("while the daemon goes on committing, it shows what was there and disturbs 
   let commits = 0;
   const writing = (async () => {
     for (; !done.signal.aborted; commits += 1) {
-      where.journal.commit(messages(5), startMs);
+      where.journal.commit(messages(5));
       where.journal.checkpointWhenDue();
       await turn();
     }

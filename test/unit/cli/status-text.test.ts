@@ -59,7 +59,7 @@ describe("the whole of it", () => {
       "",
       "  brokers    mqtt  connected  1 connect",
       "  databases  lorawan  up",
-      "  backlog    10 messages, the oldest 3.2 s old, 2 not committed yet",
+      "  backlog    10 messages, oldest from 3.2 s ago, 2 not committed yet",
       "  rates      12.4/s received, 12.1/s written, over the last minute",
       "  latency    p50 34 ms, p99 1.2 s; last commit 0.8 ms",
       "  counts     5,000 received, 4,990 written, 20 devices, 3 gateways",
@@ -183,7 +183,14 @@ describe("the whole of it", () => {
         trouble("write", "write_timeout", "lorawan"),
       ],
       snapshot: {
-        journal: { lastSeq: 9, backlog: 1_204_312, evicted: 7, waiting: 0, lastCommitMs: 1200 },
+        journal: {
+          lastSeq: 9,
+          backlog: 1_204_312,
+          evicted: 7,
+          evictedMinor: 3,
+          waiting: 0,
+          lastCommitMs: 1200,
+        },
         sources: [
           { name: "mqtt", state: "connected", connects: 3, lastFault: "broker_connection_lost" },
           { name: "farm", state: "waiting", connects: 0, lastFault: "broker_not_authorized" },
@@ -231,8 +238,9 @@ describe("the whole of it", () => {
       "  databases  lorawan   away",
       "               lorawan fails [write_timeout]",
       "             hillfarm  untried",
-      "  backlog    1,204,312 messages, the oldest 3 d 4 h old",
+      "  backlog    1,204,312 messages, oldest from 3 d 4 h ago",
       "             7 unsent messages dropped because the journal was full",
+      "             3 of them logs, txacks and statistics",
       "  rates      12.4/s received, 12.1/s written, over the last minute",
       "  latency    nothing written yet; last commit 1.2 s",
       "  counts     5,000 received, 4,990 written, 20 devices, 3 gateways",
@@ -248,6 +256,32 @@ describe("the whole of it", () => {
       "             chirpstack  restart loop      51 restarts  for 12 min",
       "               last exit: exited 2, result: exit-code",
     ]);
+  });
+
+  test("a backlog that drains is told with its rate and the time that is left; of an older daemon, without", () => {
+    const journal = {
+      lastSeq: 90_000,
+      backlog: 48_210,
+      evicted: 0,
+      evictedMinor: 0,
+      waiting: 0,
+      lastCommitMs: 1,
+    };
+    const lineOf = (perSecond: number, leftMs: number): string | undefined =>
+      linesOf(
+        daemonStatus({
+          snapshot: { journal },
+          oldestUnsentAgoMs: 10_800_000,
+          drain: { perSecond, leftMs },
+        }),
+      ).find((line) => line.startsWith("  backlog"));
+    assert.equal(lineOf(66, 730_000), "  backlog    48,210 messages, 12 min at 66/s, oldest from 3 h ago");
+    assert.equal(
+      lineOf(0.52, 92_711_000),
+      "  backlog    48,210 messages, 1 d 2 h at 0.5/s, oldest from 3 h ago",
+    );
+    const still = linesOf(daemonStatus({ snapshot: { journal }, oldestUnsentAgoMs: undefined }));
+    assert.ok(still.includes("  backlog    48,210 messages"));
   });
 
   test("--all has every part with its last sign of life, every run, every count and every cause", () => {
@@ -274,11 +308,48 @@ describe("the whole of it", () => {
     };
     const lines = linesOf(daemonStatus({ snapshot: { counters } }));
     const at = lines.findIndex((line) => line.startsWith("  counts"));
-    assert.deepEqual(lines.slice(at + 1, at + 4), [
+    assert.deepEqual(lines.slice(at + 1, at + 6), [
       "                       3  quarantined",
+      "                            2 decode_empty",
+      "                            1 decode_not_json",
       "                   1,234  received at QoS 0",
       "",
     ]);
+  });
+
+  test("refused lines are told by their reasons, the most frequent first, and so is what is kept of them", () => {
+    const counters = {
+      ...daemonStatus().snapshot.counters,
+      deadLines: new Map([
+        ["write_line_refused", 3],
+        ["write_line_too_large", 1200],
+      ]),
+      deadMessages: new Map([["write_line_refused", 2]]),
+    };
+    const kept = { quarantined: 4, deadLines: 1150, deadLinesEvicted: 53 };
+    const status = daemonStatus({ snapshot: { counters, kept } });
+    const lines = linesOf(status);
+    assert.deepEqual(lines.slice(0, 3), [
+      "Flightline is well, but: 1,150 lines that InfluxDB has refused are kept",
+      "  flightline buffer list --dead shows why; what is mended goes back with",
+      "  flightline buffer requeue --dead",
+    ]);
+    const at = lines.findIndex((line) => line.startsWith("  counts"));
+    assert.deepEqual(lines.slice(at + 1, at + 10), [
+      "                       4  kept in quarantine",
+      "                   1,203  dead lines",
+      "                            1,200 write_line_too_large",
+      "                            3 write_line_refused",
+      "                       2  messages wholly dead",
+      "                            2 write_line_refused",
+      "                   1,150  dead lines kept",
+      "                      53  dead lines dropped",
+      "",
+    ]);
+    const one = linesOf(daemonStatus({ snapshot: { kept: { ...kept, deadLines: 1 } } }));
+    assert.equal(one[0], "Flightline is well, but: a line that InfluxDB has refused is kept");
+    const none = linesOf(daemonStatus({ snapshot: { kept: { ...kept, deadLines: 0 } } }));
+    assert.equal(none[0], "Flightline is well.");
   });
 });
 

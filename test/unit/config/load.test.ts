@@ -396,6 +396,8 @@ test("two sources never share a client id at one broker: they would take each ot
       "6 mqtt[1].client_id another [[mqtt]] table has this client id at the same broker: they would take each other's place",
     ]);
   }
+  const spelt = `${source("mqtt://bücher.example", "a")}${source("mqtt://xn--bcher-kva.example", "a")}${influx}`;
+  assert.equal(complaints(loadText(spelt)).length, 1);
   assert.deepEqual(refused("mqtt://broker", "b"), []);
   assert.deepEqual(refused("mqtt://broker:1884", "a"), []);
   assert.deepEqual(refused("mqtt://other", "a"), []);
