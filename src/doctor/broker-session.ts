@@ -1,4 +1,5 @@
 import type { IConnackPacket } from "mqtt";
+import { afterDelay } from "../lib/abort.ts";
 import { BugError, Fault } from "../lib/fault.ts";
 import { isUnsupportedVersion } from "../mqtt/faults.ts";
 import type { MqttConfig } from "../mqtt/config.ts";
@@ -118,7 +119,7 @@ function ifFault(error: unknown): undefined {
  */
 export async function forget({ config, clientId, version }: Door): Promise<void> {
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), forgetMs);
+  const forgetTime = afterDelay(forgetMs, () => stop.abort());
   try {
     const client = await enter({ config, clientId, version }, stop.signal);
     await client.leave("forget");
@@ -126,6 +127,6 @@ export async function forget({ config, clientId, version }: Door): Promise<void>
     // The broker has gone: nothing more can be done about it from here.
     if (!(error instanceof Fault) && !stop.signal.aborted) throw error;
   } finally {
-    clearTimeout(timer);
+    forgetTime();
   }
 }

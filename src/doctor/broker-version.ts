@@ -1,7 +1,7 @@
 /** What a broker tells of itself on $SYS: its version, and how many messages its limits have cost. */
 import type { IPublishPacket } from "mqtt";
 import { Fault } from "../lib/fault.ts";
-import { withoutControls } from "../lib/one-line.ts";
+import { oneLine } from "../lib/one-line.ts";
 import { within } from "../net/probe-socket.ts";
 import { bugsOf, firstWithout, type Product, type Version } from "./broker-bugs.ts";
 import { enter, type Door } from "./broker-client.ts";
@@ -31,7 +31,7 @@ export async function askAbout(door: Door, signal: AbortSignal): Promise<Told> {
   const told: { version?: string; isEmqx?: boolean; dropped?: number } = {};
   let isTold = (): void => {};
   const received = ({ topic, payload }: IPublishPacket): void => {
-    const text = withoutControls(payload.toString("utf8")).trim().slice(0, maxText);
+    const text = oneLine(payload.toString("utf8"), maxText);
     if (topic === droppedTopic && /^\d+$/.test(text)) told.dropped = Number(text);
     else if (topic !== droppedTopic) {
       told.version = text;

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { once } from "../lib/abort.ts";
+import { afterDelay, once } from "../lib/abort.ts";
 import { Fault } from "../lib/fault.ts";
 import type { MqttConfig } from "../mqtt/config.ts";
 import type { ProtocolVersion } from "../mqtt/connect-options.ts";
 import { isAmbiguous } from "../net/refiner.ts";
 import { probe } from "../net/probe.ts";
 import { within } from "../net/probe-socket.ts";
+import { urlHostAndPort } from "../net/url-host.ts";
 import { enter, type BrokerClient, type Door } from "./broker-client.ts";
 import { tellConnack } from "./broker-connack.ts";
 import { isProven, tellEvents, type DaemonSource } from "./broker-events.ts";
@@ -57,7 +58,7 @@ export function examineBroker(config: MqttConfig, deps: BrokerDeps = {}): Examin
     const stop = new AbortController();
     const forgetAbort = once(signal, () => stop.abort());
     if (signal.aborted) stop.abort();
-    const timer = setTimeout(() => stop.abort(), totalMs);
+    const forgetTime = afterDelay(totalMs, () => stop.abort());
     try {
       await new BrokerExamination(config, deps, lines, stop.signal).run();
     } catch (error) {
@@ -65,7 +66,7 @@ export function examineBroker(config: MqttConfig, deps: BrokerDeps = {}): Examin
       // Whoever aborts says so in his own words.
       if (!signal.aborted) lines.rest(`not tried: no time left after ${totalMs / 1000} s`);
     } finally {
-      clearTimeout(timer);
+      forgetTime();
       forgetAbort();
     }
   };
@@ -145,7 +146,7 @@ class BrokerExamination {
       const ms = performance.now() - startedMs;
       const as = this.#config.username === undefined ? "" : ` as ${JSON.stringify(this.#config.username)}`;
       const connectMs = roundedMs(ms);
-      this.#lines.ok("connect", `${new URL(url).host} lets us in${as}, ${shownMs(ms)}`, { connectMs });
+      this.#lines.ok("connect", `${urlHostAndPort(url)} lets us in${as}, ${shownMs(ms)}`, { connectMs });
       return met;
     } catch (error) {
       if (!(error instanceof Fault)) throw error;

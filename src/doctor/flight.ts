@@ -7,7 +7,7 @@ import type { FlightSqlClient } from "../influx/flight/flight-sql-api.ts";
 import { flightConfigOf } from "../influx/flight/config.ts";
 import { orFault } from "../influx/exchange.ts";
 import { Fault } from "../lib/fault.ts";
-import { withoutControls } from "../lib/one-line.ts";
+import { oneLine } from "../lib/one-line.ts";
 import { peerWords, type Peer } from "../net/diagnose.ts";
 import type { Examination } from "./finding.ts";
 import { boundsOf, narrowed, tellClock, type ClockBounds } from "./influxdb-clock.ts";
@@ -139,7 +139,7 @@ class Look {
     }
     const said = (wanted: number): string => {
       const value = infos.find(({ id }) => id === wanted)?.value;
-      return typeof value === "string" ? withoutControls(value).slice(0, 60).toWellFormed() : "?";
+      return typeof value === "string" ? oneLine(value, 60) : "?";
     };
     const text = `spoken by ${said(nameId)}, version ${said(versionId)}`;
     this.#lines.ok("flight_sql", text, { server: said(nameId), version: said(versionId) });

@@ -3,7 +3,6 @@ import { Fault } from "../lib/fault.ts";
 import type { InfluxHttp, TimedAnswer } from "./influxdb-http.ts";
 import { shownSpan, type Lines } from "./lines.ts";
 import { jsonIn, memberOf, type Server } from "./influxdb-server.ts";
-import { limitReached } from "./influxdb-write-proof.ts";
 
 /** Lists the databases: the cheapest request of Core and Enterprise that wants a token. Others do not have it. */
 export const databasesPath = "/api/v3/configure/database?format=json";
@@ -159,4 +158,14 @@ function tellRetention(lines: Lines, { database, wanted, retention }: DatabaseCo
     const late = retention === "forever" ? "" : "; what arrives later than that is taken and never seen";
     lines.ok("database", `${database} exists and keeps rows ${keeps}${late}`, figures);
   }
+}
+
+function limitReached(database: string): Fault {
+  return new Fault({
+    code: "database_limit_reached",
+    layer: "write",
+    disposition: "fatal",
+    message: `the database ${database} does not exist, and InfluxDB has as many as it may have`,
+    hint: "delete one (influxdb3 delete database NAME), or name one that exists in influxdb.database; Core has room for 5",
+  });
 }

@@ -2,7 +2,7 @@
 import { classify } from "../influx/outcome.ts";
 import { looksLikeHtml } from "../influx/server-words.ts";
 import { Fault, assert } from "../lib/fault.ts";
-import { withoutControls } from "../lib/one-line.ts";
+import { oneLine } from "../lib/one-line.ts";
 import type { TimedAnswer } from "./influxdb-http.ts";
 import { parseVersion, type Version } from "./influxdb-known-bugs.ts";
 
@@ -69,18 +69,16 @@ function endsWith(name: string | undefined, edition: string): boolean {
   return name?.toLowerCase().endsWith(` ${edition}`) === true;
 }
 
-/** Of somebody else: short, and without anything that a terminal obeys. */
-function quotable(text: string): string {
-  return withoutControls(text).trim().slice(0, 60).toWellFormed();
-}
+/** Of what somebody else says. */
+const maxChars = 60;
 
 function headerText(value: string | readonly string[] | undefined): string | undefined {
-  return typeof value === "string" && value.trim() !== "" ? quotable(value) : undefined;
+  return typeof value === "string" && value.trim() !== "" ? oneLine(value, maxChars) : undefined;
 }
 
 function member(body: string, key: "version" | "product_name"): string | undefined {
   const value = memberOf(jsonIn(body), key);
-  return typeof value === "string" && value !== "" ? quotable(value) : undefined;
+  return typeof value === "string" && value !== "" ? oneLine(value, maxChars) : undefined;
 }
 
 /** Undefined: it is none. */

@@ -2,6 +2,8 @@
 import { unknownToken } from "../influx/outcome.ts";
 import { Fault } from "../lib/fault.ts";
 import type { Secret } from "../lib/secret.ts";
+import { isLoopback } from "../net/loopback.ts";
+import { urlHost } from "../net/url-host.ts";
 import { databasesIn, databasesPath } from "./influxdb-database.ts";
 import type { InfluxHttp, TimedAnswer } from "./influxdb-http.ts";
 import type { Lines } from "./lines.ts";
@@ -64,7 +66,7 @@ async function tellWhetherNeeded(
     return;
   }
   const text = "the server asks for none, so whether this one is right is not known";
-  if (/^(?:localhost|127\..*|\[::1\])$/.test(new URL(url).hostname)) lines.ok("token", text);
+  if (isLoopback(urlHost(url))) lines.ok("token", text);
   else {
     const hint =
       "whoever reaches this port can read, write and delete: start InfluxDB without --without-auth";

@@ -61,28 +61,22 @@ async function proveApi(
   const answer = await http.ask({ method: "POST", path: pathOf(api, database), body: noLine }, signal);
   if (answer instanceof Fault) return { kind: "failed", api, status: undefined, fault: answer };
   const { status } = answer;
-  const outcome = classify({ answer }, { api, mayUseV2: false, nowMs: Date.now() });
+  const context = { api, mayUseV2: false, nowMs: Date.now(), written: noLine };
+  const outcome = classify({ answer }, context);
   assert(outcome.kind !== "use_v2", "the caller looks for the other API");
-  if (outcome.kind === "delivered") return { kind: "failed", api, status, fault: takesAnything() };
-  if (outcome.kind === "hold" && outcome.scope === "batch") {
-    if (status === 400 && namesLine(answer.body)) return { kind: "taken", api };
-    if (status === 422) return { kind: "failed", api, status, fault: limitReached(database) };
-    if (status === 400) return { kind: "unclear", api, status, body: answer.body };
+  switch (outcome.kind) {
+    case "delivered":
+      return { kind: "failed", api, status, fault: takesAnything() };
+    case "refused": {
+      // Of the whole there is one line: one that is named is this one. A firewall answers 400 too.
+      const isNamed = outcome.lines.length > 0;
+      return isNamed ? { kind: "taken", api } : { kind: "unclear", api, status, body: answer.body };
+    }
+    case "too_large":
+      return { kind: "failed", api, status, fault: evenThisIsTooLarge(outcome.fault) };
+    default:
+      return { kind: "failed", api, status, fault: outcome.fault };
   }
-  return { kind: "failed", api, status, fault: outcome.fault };
-}
-
-/**
- * Whether line 1 is what was objected to: `{"error", "data": {"error_message", "line_number": 1}}` of the v3 API
- * (`data` was a list once), `{"code": "invalid", "line": 1, "message"}` of the v2 API of Clustered and Cloud. A
- * firewall, and a database that is being deleted, answer 400 too.
- */
-function namesLine(body: string): boolean {
-  const json = jsonIn(body);
-  const data = memberOf(json, "data");
-  const error: unknown = Array.isArray(data) ? data[0] : data;
-  const isV3 = memberOf(error, "line_number") === 1 && typeof memberOf(error, "error_message") === "string";
-  return isV3 || (isInvalid(body) && memberOf(json, "line") === 1);
 }
 
 /** In the form in which InfluxDB's v2 API refuses what it is sent. */
@@ -102,12 +96,13 @@ function takesAnything(): Fault {
   });
 }
 
-export function limitReached(database: string): Fault {
+/** The daemon would halve a write. */
+function evenThisIsTooLarge({ code, layer, disposition, message }: Fault): Fault {
   return new Fault({
-    code: "database_limit_reached",
-    layer: "write",
-    disposition: "fatal",
-    message: `the database ${database} does not exist, and InfluxDB has as many as it may have`,
-    hint: "delete one (influxdb3 delete database NAME), or name one that exists in influxdb.database; Core has room for 5",
+    code,
+    layer,
+    disposition,
+    message: `${message}, and it has ${noLine.length} bytes`,
+    hint: "raise the body limit of the proxy in front of InfluxDB (nginx: client_max_body_size), or --max-http-request-size of the server",
   });
 }

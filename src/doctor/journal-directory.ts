@@ -26,7 +26,7 @@ export interface DirectoryFacts {
   readonly nearestAccess: string | undefined;
   /** A symbolic link to nothing. */
   readonly isDangling: boolean;
-  /** Those of the databases that are there. */
+  /** Those of the databases, the lock and the ballast that are there. */
   readonly files: readonly OwnedFile[];
   /** Effective, of this process. */
   readonly uid: number;
@@ -47,7 +47,7 @@ const databaseFiles = ["journal", "state"].flatMap((name) =>
 export async function lookAtDirectory(dir: string): Promise<DirectoryFacts> {
   const look = await lookAt(dir);
   const nearest = await nearestDirectory(dir);
-  const names = [...databaseFiles, "flightline.lock"];
+  const names = [...databaseFiles, "flightline.lock", "ballast"];
   const files = await Promise.all(names.map(async (name) => ({ name, look: await lookAt(join(dir, name)) })));
   return {
     dir,

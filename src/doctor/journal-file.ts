@@ -71,7 +71,7 @@ export async function lookAtJournal(dir: string): Promise<JournalFileFacts | str
     return {
       file,
       bytes,
-      head: bytes === undefined ? undefined : parseHead(await firstBytes(file)),
+      head: bytes === undefined ? undefined : await headOf(file),
       walBytes: (await sizeOf(`${file}-wal`)) ?? 0,
       shmBytes: (await sizeOf(`${file}-shm`)) ?? 0,
       isExpected: marker.trim() !== "",
@@ -90,18 +90,21 @@ async function sizeOf(file: string): Promise<number | undefined> {
   }
 }
 
-async function firstBytes(file: string): Promise<Buffer> {
+/** As `parseHead`. Throws the file system's own errors. */
+export async function headOf(file: string): Promise<JournalHead | undefined> {
   const handle = await open(file, "r");
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(headBytes), 0, headBytes, 0);
-    return buffer.subarray(0, bytesRead);
+    return parseHead(buffer.subarray(0, bytesRead));
   } finally {
     await handle.close();
   }
 }
 
 const check = "journal.file";
-const keep = "keep the file; what is whole in it can be read with sqlite3";
+/** A daemon that finds damage moves the file aside, and salvages it in the background (journal/salvage.ts). */
+const diskHint =
+  "nothing need be done for its messages: flightline sends on what is whole in it; look at the kernel log for disk errors (sudo dmesg)";
 
 /** Whether a daemon has the directory, and "elsewhere" when the journal that it has open is not the file of that name. */
 export type Held = "free" | "held" | "elsewhere";
@@ -111,28 +114,22 @@ export function judgeJournal(facts: JournalFileFacts, held: Held, schema: Schema
   const { file, bytes, head, walBytes } = facts;
   const isHeld = held !== "free";
   if (held === "elsewhere") return replaced(facts);
-  if (bytes === undefined || bytes === 0) return judgeEmpty(facts, isHeld);
+  // A first start that ended before its schema was in the WAL has left nothing else.
+  const isUnborn = head?.applicationId === 0 && head.schemaVersion === 0 && head.isWithoutTables;
+  if (bytes === undefined || bytes === 0 || (isUnborn && walBytes === 0)) return judgeEmpty(facts, isHeld);
   if (head === undefined) {
     return unusable(
       `${file} (${formatBytes(bytes)}) is not a SQLite database: its first bytes are damaged or foreign`,
+      ", begins a new one and sends on what is whole in it",
     );
   }
   const figures = { bytes, pageBytes: head.pageBytes, schemaVersion: head.schemaVersion };
   const known = schema.migrations.length;
   const isOurs = head.applicationId === schema.applicationId;
-  // A first start leaves the schema in the WAL until a checkpoint comes.
-  const isUnborn = head.applicationId === 0 && head.schemaVersion === 0 && head.isWithoutTables;
-  if (!isOurs && !isUnborn) return unusable(`${file} is a database of another program`);
-  if (head.schemaVersion > known) {
-    return {
-      check,
-      severity: "failure",
-      text: `${file} was written by a newer flightline (schema ${head.schemaVersion}, this one knows ${known}), and this one would move it aside`,
-      hint: "install the newer version again: what waits in the journal is sent by that one",
-      code: "database_moved_aside",
-      figures,
-    };
+  if (!isOurs && !isUnborn) {
+    return unusable(`${file} is a database of another program`, " and begins a new one");
   }
+  if (head.schemaVersion > known) return { ...newer(facts, head.schemaVersion, known, isHeld), figures };
   const wholeBytes = head.pages * head.pageBytes;
   // With a WAL the pages may still be there, and a daemon may be at a checkpoint.
   if (!isHeld && walBytes === 0 && bytes < wholeBytes) {
@@ -140,7 +137,7 @@ export function judgeJournal(facts: JournalFileFacts, held: Held, schema: Schema
       check,
       severity: "failure",
       text: `${file} has ${formatBytes(bytes)} and should have ${formatBytes(wholeBytes)}: its end is missing`,
-      hint: `look at the kernel log for disk errors (sudo dmesg); ${keep}`,
+      hint: diskHint,
       code: "journal_damaged",
       figures,
     };
@@ -162,7 +159,10 @@ function schemaText(version: number, known: number): string {
 function judgeEmpty({ file, bytes, walBytes, isExpected }: JournalFileFacts, isHeld: boolean): Finding {
   const what = bytes === undefined ? "is not there" : "is empty";
   if (walBytes > 0 && !isHeld) {
-    return unusable(`${file} ${what}, and its WAL has ${formatBytes(walBytes)}`);
+    return unusable(
+      `${file} ${what}, and its WAL has ${formatBytes(walBytes)}`,
+      ", begins a new one and sends on what is whole in its WAL",
+    );
   }
   if (isExpected && !isHeld) {
     return {
@@ -187,12 +187,33 @@ function replaced({ file, bytes }: JournalFileFacts): Finding {
   };
 }
 
-function unusable(text: string): Finding {
+/** `then`: what the next start does besides. */
+function unusable(text: string, then: string): Finding {
   return {
     check,
     severity: "failure",
-    text: `${text}; the next start moves it aside and begins a new one, without what waited in it`,
-    hint: `check the file system for damage; ${keep}`,
+    text: `${text}; the next start moves it aside${then}`,
+    hint: "check the file system for damage, and that nothing else writes to this directory; the moved file is kept",
+    code: "database_moved_aside",
+  };
+}
+
+/** Written by a version that this one does not know. */
+function newer({ file }: JournalFileFacts, version: number, known: number, isHeld: boolean): Finding {
+  const which = `a newer flightline (schema ${version}, this one knows ${known})`;
+  if (isHeld) {
+    return {
+      check,
+      severity: "warning",
+      text: `${file} is the journal of ${which}, which runs: this one would move it aside`,
+      hint: "use the command of the version that runs, and do not start an older one here",
+    };
+  }
+  return {
+    check,
+    severity: "failure",
+    text: `${file} was written by ${which}, and this one would move it aside and begin a new one`,
+    hint: "install the newer version again: what waits in it is sent by that one, also when it has been moved",
     code: "database_moved_aside",
   };
 }

@@ -10,6 +10,7 @@ import { errorCode } from "../lib/fault.ts";
 import type { DaemonStatus } from "../status/daemon-status.ts";
 import type { Examination, Finding } from "./finding.ts";
 import { shownSpan } from "./lines.ts";
+import { judgeAside, lookAside } from "./journal-aside.ts";
 import { judgeDirectory, lookAtDirectory } from "./journal-directory.ts";
 import {
   isInMemory,
@@ -130,6 +131,7 @@ async function examineFiles(
   const isElsewhere = daemon !== undefined && daemon.pid === holders?.holder?.pid && !holders.hasJournalOpen;
   report(judgeJournal(found, isElsewhere ? "elsewhere" : isHeld ? "held" : "free", journalTables));
   report(judgeWal(found, isHeld));
+  for (const finding of judgeAside(await lookAside(dir), isHeld, journalTables)) report(finding);
 }
 
 /** InfluxDB's own lines say why. */

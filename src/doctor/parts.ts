@@ -5,8 +5,7 @@ import { influxDestinations } from "../influx/route-config.ts";
 import { journalSchema } from "../journal/config.ts";
 import { defined } from "../lib/schema.ts";
 import type { MqttConfig } from "../mqtt/config.ts";
-import type { ProxyConfig } from "../net/config.ts";
-import { urlHost } from "../net/url-host.ts";
+import { hostOf } from "../net/url-host.ts";
 import type { DaemonStatus } from "../status/daemon-status.ts";
 import { clockSchema } from "../systemd/config.ts";
 import { examineBroker } from "./broker.ts";
@@ -58,11 +57,11 @@ function service(config: Config | undefined): Omit<SystemdDeps, "daemon"> {
 }
 
 function brokerPart(source: MqttConfig, deps: PartsDeps): Part {
-  const { name, url, proxy } = source;
+  const { name } = source;
   return {
     id: `broker.${name}`,
     title: `broker ${name}`,
-    host: hostOf(url, proxy),
+    host: hostOf(source),
     examine: async (report, signal) => {
       const daemon = deps
         .daemon(signal)
@@ -73,25 +72,20 @@ function brokerPart(source: MqttConfig, deps: PartsDeps): Part {
 }
 
 function databaseParts(name: string, influx: InfluxConfig, about: "server" | "database"): Part[] {
-  const { url, flightUrl, proxy } = influx;
+  const { flightUrl, proxy } = influx;
   const title = name.replace(".", " ");
   return [
     {
       id: `influxdb.${name}`,
       title: `InfluxDB ${title}`,
-      host: hostOf(url, proxy),
+      host: hostOf(influx),
       examine: examineInfluxdb(name, influx, { about }),
     },
     {
       id: `flight.${name}`,
       title: `Flight ${title}`,
-      host: hostOf(flightUrl, proxy),
+      host: hostOf({ url: flightUrl, proxy }),
       examine: examineFlight(name, influx, { about }),
     },
   ];
-}
-
-/** What the connection is made to. */
-function hostOf(url: string, proxy: ProxyConfig | undefined): string {
-  return urlHost(proxy?.url ?? url);
 }

@@ -1,4 +1,6 @@
 /** How the unit and its neighbours are: running, stopped, in a restart loop. Pure. */
+import { isLoopback } from "../net/loopback.ts";
+import { urlHost } from "../net/url-host.ts";
 import type { StartStatus } from "../status/daemon-status.ts";
 import type { Unit } from "../systemd/units.ts";
 import type { Finding } from "./finding.ts";
@@ -166,8 +168,7 @@ export function needsHere(peers: {
 }
 
 function isHere(url: string): boolean {
-  const host = URL.canParse(url) ? new URL(url).hostname : "";
-  return host === "localhost" || host === "[::1]" || host.startsWith("127.");
+  return URL.canParse(url) && isLoopback(urlHost(url));
 }
 
 /** One that is stopped and that nobody needs here is not worth a line. */

@@ -6,6 +6,7 @@ import { isIP } from "node:net";
 import type { Fault } from "../lib/fault.ts";
 import type { ProxyConfig, TlsConfig } from "../net/config.ts";
 import { endsSoon } from "../net/expiry.ts";
+import { isLoopback } from "../net/loopback.ts";
 import type { ProbeReport, TlsLayer } from "../net/probe-report.ts";
 import { urlHost } from "../net/url-host.ts";
 import { roundedMs, shownMs, shownSpan, type Lines } from "./lines.ts";
@@ -154,10 +155,6 @@ const plaintextHints = {
   password:
     "let the broker speak TLS (mosquitto: a listener on 8883 with certfile and keyfile) and use mqtts://",
 } as const;
-
-function isLoopback(address: string): boolean {
-  return /^(?:127\.|::1$|::ffff:127\.)/i.test(address);
-}
 
 /** RFC 1918, RFC 6598, RFC 4193 and link-local addresses. */
 const privateV4 =

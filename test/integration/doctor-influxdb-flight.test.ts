@@ -3,18 +3,16 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { describe, test, type TestContext } from "node:test";
 import { inspect } from "node:util";
-import type { Finding } from "../../src/doctor/finding.ts";
 import { examineFlight, type FlightOptions } from "../../src/doctor/flight.ts";
 import type { InfluxConfig } from "../../src/influx/config.ts";
 import { Secret } from "../../src/lib/secret.ts";
 import { startInfluxStandIn, type InfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
 import { connectProxy } from "../support/connect-proxy.ts";
+import { assertFailure, configOf, type Found, foundBy, token } from "../support/doctor-influxdb-stage.ts";
 import { flushIntervalMs } from "../support/stand-in.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { listening } from "../support/tcp-server.ts";
 import { freePort, waitFor } from "../support/wait.ts";
-
-const token = "apiv3_secret-0123456789";
 
 /** With one row in the database `farm`. */
 async function standIn(t: TestContext): Promise<InfluxStandIn> {
@@ -25,54 +23,12 @@ async function standIn(t: TestContext): Promise<InfluxStandIn> {
   return server;
 }
 
-function configOf(url: string, more: Partial<InfluxConfig> = {}): InfluxConfig {
-  return {
-    url,
-    database: "farm",
-    token: new Secret(token),
-    writeApi: "auto",
-    writeTimeoutMs: 10_000,
-    gzip: true,
-    maxInFlight: 4,
-    batchMaxLines: 5000,
-    batchMaxBytes: 1 << 20,
-    batchMaxAgeMs: 1000,
-    tls: { verify: true },
-    flightUrl: url,
-    queryTimeoutMs: 60_000,
-    ...more,
-  };
-}
-
-interface Found {
-  readonly all: readonly Finding[];
-  readonly of: (check: string) => Finding;
-}
-
 async function examine(
   config: InfluxConfig,
   options: FlightOptions = {},
-  signal: AbortSignal = new AbortController().signal,
+  signal?: AbortSignal,
 ): Promise<Found> {
-  const all: Finding[] = [];
-  await examineFlight("main", config, options)((finding) => all.push(finding), signal);
-  const said = inspect(all, { depth: 9 });
-  for (const secret of [config.token, config.queryToken]) {
-    assert.ok(secret === undefined || !said.includes(secret.reveal()), said);
-  }
-  return {
-    all,
-    of: (check) => {
-      const finding = all.find((one) => one.check === `flight.main.${check}`);
-      assert.ok(finding !== undefined, `${check} in ${said}`);
-      return finding;
-    },
-  };
-}
-
-function assertFailure(finding: Finding, code: string, cure: RegExp): void {
-  assert.deepEqual([finding.severity, finding.code], ["failure", code], inspect(finding));
-  assert.match(finding.hint ?? "", cure);
+  return await foundBy(examineFlight("main", config, options), config, signal);
 }
 
 describe("against the stand-in", () => {

@@ -6,15 +6,14 @@ import { createServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test, type TestContext } from "node:test";
-import { inspect } from "node:util";
 import type { Finding } from "../../src/doctor/finding.ts";
 import { examineFlight } from "../../src/doctor/flight.ts";
 import { examineInfluxdb } from "../../src/doctor/influxdb.ts";
 import type { InfluxConfig } from "../../src/influx/config.ts";
-import { Secret } from "../../src/lib/secret.ts";
 import type { TlsConfig } from "../../src/net/config.ts";
 import { startInfluxStandIn, type InfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
 import { connectProxy } from "../support/connect-proxy.ts";
+import { configOf as anyConfigOf, foundBy } from "../support/doctor-influxdb-stage.ts";
 import { flushIntervalMs } from "../support/stand-in.ts";
 import { listening } from "../support/tcp-server.ts";
 
@@ -51,35 +50,15 @@ async function standIn(t: TestContext, { cert, key }: Pair): Promise<InfluxStand
   return server;
 }
 
+/** With that TLS. */
 function configOf(url: string, tls: TlsConfig, more: Partial<InfluxConfig> = {}): InfluxConfig {
-  return {
-    url,
-    database: "farm",
-    token: new Secret("apiv3_secret"),
-    writeApi: "auto",
-    writeTimeoutMs: 10_000,
-    gzip: true,
-    maxInFlight: 4,
-    batchMaxLines: 5000,
-    batchMaxBytes: 1 << 20,
-    batchMaxAgeMs: 1000,
-    tls,
-    flightUrl: url,
-    queryTimeoutMs: 60_000,
-    ...more,
-  };
+  return anyConfigOf(url, { tls, ...more });
 }
 
 type Examine = typeof examineInfluxdb | typeof examineFlight;
 
 async function told(examine: Examine, config: InfluxConfig): Promise<(check: string) => Finding> {
-  const all: Finding[] = [];
-  await examine("main", config)((finding) => all.push(finding), new AbortController().signal);
-  return (check) => {
-    const finding = all.find((one) => one.check.endsWith(`.main.${check}`));
-    assert.ok(finding !== undefined, `${check} in ${inspect(all)}`);
-    return finding;
-  };
+  return (await foundBy(examine("main", config), config)).of;
 }
 
 describe("the way to where writes go", () => {

@@ -1,11 +1,8 @@
 /** What is said of an InfluxDB that is written to: the stand-in with its faults, and servers that are something else. */
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { createServer as createTcp } from "node:net";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, test, type TestContext } from "node:test";
 import { inspect } from "node:util";
-import type { Finding } from "../../src/doctor/finding.ts";
 import { examineInfluxdb, type InfluxdbOptions } from "../../src/doctor/influxdb.ts";
 import type { InfluxConfig } from "../../src/influx/config.ts";
 import { Secret } from "../../src/lib/secret.ts";
@@ -15,67 +12,29 @@ import {
   type InfluxStandInOptions,
 } from "../../src/sandbox/influxdb/server.ts";
 import { connectProxy } from "../support/connect-proxy.ts";
+import {
+  type Answers,
+  assertFailure,
+  configOf,
+  type Found,
+  foundBy,
+  json,
+  planted,
+  pong,
+  token,
+} from "../support/doctor-influxdb-stage.ts";
 import { flushIntervalMs, write } from "../support/stand-in.ts";
 import { listening } from "../support/tcp-server.ts";
 import { freePort } from "../support/wait.ts";
 
-const token = "apiv3_secret-0123456789";
 const auth = { token: new Secret(token), powerlessToken: new Secret("apiv3_powerless") };
-
-function configOf(url: string, more: Partial<InfluxConfig> = {}): InfluxConfig {
-  return {
-    url,
-    database: "farm",
-    token: new Secret(token),
-    writeApi: "auto",
-    writeTimeoutMs: 10_000,
-    gzip: true,
-    maxInFlight: 4,
-    batchMaxLines: 5000,
-    batchMaxBytes: 1 << 20,
-    batchMaxAgeMs: 1000,
-    tls: { verify: true },
-    flightUrl: url,
-    queryTimeoutMs: 60_000,
-    ...more,
-  };
-}
-
-/** By what stands behind "influxdb.main."; of several lines of one check the first. */
-interface Found {
-  readonly all: readonly Finding[];
-  readonly of: (check: string) => Finding;
-  readonly severities: () => Record<string, string>;
-}
 
 async function examine(
   config: InfluxConfig,
   options: InfluxdbOptions = {},
-  signal: AbortSignal = new AbortController().signal,
+  signal?: AbortSignal,
 ): Promise<Found> {
-  const all: Finding[] = [];
-  await examineInfluxdb("main", config, options)((finding) => all.push(finding), signal);
-  const said = inspect(all, { depth: 9 });
-  assert.ok(!said.includes(config.token?.reveal() ?? "no token at all"), said);
-  for (const { check, text, hint = "x" } of all) {
-    assert.match(check, /^influxdb\.main\.[a-z_]+$/);
-    for (const words of [text, hint]) assert.ok(words !== "" && !words.includes("\n"), said);
-  }
-  return {
-    all,
-    of: (check) => {
-      const finding = all.find((one) => one.check === `influxdb.main.${check}`);
-      assert.ok(finding !== undefined, `${check} in ${said}`);
-      return finding;
-    },
-    severities: () =>
-      Object.fromEntries(all.map(({ check, severity }) => [check.slice("influxdb.main.".length), severity])),
-  };
-}
-
-function assertFailure(finding: Finding, code: string, cure: RegExp): void {
-  assert.deepEqual([finding.severity, finding.code], ["failure", code], inspect(finding));
-  assert.match(finding.hint ?? "", cure);
+  return await foundBy(examineInfluxdb("main", config, options), config, signal);
 }
 
 async function standIn(t: TestContext, options: InfluxStandInOptions = {}): Promise<InfluxStandIn> {
@@ -84,46 +43,21 @@ async function standIn(t: TestContext, options: InfluxStandInOptions = {}): Prom
   return server;
 }
 
-/** An InfluxDB of which single answers are planted: 404 for everything else. */
-type Answers = Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => void>>;
-
-async function planted(t: TestContext, answers: Answers): Promise<{ url: string; asked: string[] }> {
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    const path = `${request.method} ${new URL(request.url ?? "/", "http://x").pathname}`;
-    asked.push(path);
-    request.resume();
-    const answer = answers[path] ?? answers["*"];
-    if (answer === undefined) response.writeHead(404).end("Not found");
-    else answer(request, response);
-  });
-  const { port } = await listening(t, server);
-  return { url: `http://127.0.0.1:${port}`, asked };
-}
-
-function json(
-  status: number,
-  body: unknown,
-  headers: Readonly<Record<string, string>> = {},
-): Answers[string] {
-  return (_request, response) => {
-    response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
-  };
-}
-
-function pong(version: string, build = "Core"): Answers[string] {
-  return json(200, { product_name: `InfluxDB 3 ${build}`, version }, { "x-influxdb-build": build });
-}
-
 describe("against the stand-in", () => {
   test("everything is told in order, and nothing is left behind", async (t) => {
     const server = await standIn(t, { auth });
-    const { all, of, severities } = await examine(configOf(server.url));
+    const { all, of } = await examine(configOf(server.url));
     const checks = [...new Set(all.map(({ check }) => check.slice("influxdb.main.".length)))];
     const expected =
       "name tcp tls alpn server token write database limits schema known_bugs clock round_trip";
     assert.deepEqual(checks, expected.split(" "));
-    const { known_bugs: bugs, database, ...rest } = severities();
+    const {
+      known_bugs: bugs,
+      database,
+      ...rest
+    } = Object.fromEntries(
+      all.map(({ check, severity }) => [check.slice("influxdb.main.".length), severity]),
+    );
     assert.deepEqual([bugs, database], ["warning", "warning"]);
     assert.deepEqual(new Set(Object.values(rest)), new Set(["ok", "skipped"]));
     assert.deepEqual(of("server").figures, { version: "3.10.0", build: "Core" });
@@ -297,89 +231,6 @@ describe("servers of other kinds and versions", () => {
     assert.match(of("database").text, /keeps rows 24 hours only/);
   });
 
-  test("where nothing but writing is let through, the write tells of the token", async (t) => {
-    const cloud = (status: number) =>
-      planted(t, {
-        "POST /api/v3/write_lp": json(405, {}),
-        "POST /api/v2/write": json(status, { code: "invalid", line: 1, message: "unable to parse" }),
-      });
-    const taken = await examine(configOf((await cloud(400)).url));
-    assert.deepEqual([taken.of("token").severity, taken.of("write").severity], ["ok", "ok"]);
-    assert.match(taken.of("write").text, /Clustered, Dedicated or Serverless/);
-    assert.deepEqual([taken.of("server").severity, taken.of("database").severity], ["skipped", "skipped"]);
-    const unknown = await examine(configOf((await cloud(401)).url));
-    assert.equal(unknown.of("token").severity, "skipped");
-    assertFailure(unknown.of("write"), "write_unauthorized", /token_file/);
-    assertFailure((await examine(configOf((await cloud(404)).url))).of("write"), "write_not_found", /create/);
-  });
-
-  test("what is sent to be refused cannot create a database, nor be taken for nothing, in either API", async (t) => {
-    const sent: string[] = [];
-    const refuse = (status: number): Answers[string] => {
-      return (request, response) => {
-        request.on("data", (chunk: Buffer) => sent.push(`${request.url} ${chunk.toString()}`));
-        request.on("end", () => response.writeHead(status).end('{"code":"invalid","line":1,"message":"x"}'));
-      };
-    };
-    const { url } = await planted(t, {
-      "POST /api/v3/write_lp": refuse(405),
-      "POST /api/v2/write": refuse(400),
-    });
-    assert.equal((await examine(configOf(url, { database: "farm/week" }))).of("write").severity, "ok");
-    // One word: a measurement without a field. A comment, or nothing, would be an empty write, and that creates.
-    assert.equal(sent.length, 2);
-    assert.match(
-      sent[0] ?? "",
-      /^\/api\/v3\/write_lp\?db=farm%2Fweek&precision=nanosecond&accept_partial=false [a-z_]+$/,
-    );
-    assert.match(sent[1] ?? "", /^\/api\/v2\/write\?bucket=farm%2Fweek&precision=ns [a-z_]+$/);
-  });
-
-  test("a refusal that is not the parser's proves nothing, and is quoted", async (t) => {
-    const error = "cannot write to soft-deleted database 'farm' - it is marked for deletion";
-    const otherLine = { error_message: "x", line_number: 2 };
-    const line = { code: "invalid", line: 1, message: "x" };
-    const refusals = [
-      ["Request blocked by policy", /HTTP 400: Request blocked by policy/],
-      [JSON.stringify({ error }), /soft-deleted database 'farm'/],
-      [JSON.stringify({ code: "invalid", message: error }), /soft-deleted database 'farm'/],
-      [JSON.stringify({ error: "partial", data: otherLine }), /partial: line 2: x/],
-      [JSON.stringify({ ...line, line: 2 }), /HTTP 400: x/],
-      [JSON.stringify({ ...line, code: "blocked" }), /HTTP 400: x/],
-      ["", /HTTP 400: nothing/],
-    ] as const;
-    for (const writeApi of ["v3", "v2"] as const) {
-      for (const [body, quoted] of refusals) {
-        const refuse: Answers[string] = (_request, response) => response.writeHead(400).end(body);
-        const { url } = await planted(t, {
-          "POST /api/v3/write_lp": refuse,
-          "POST /api/v2/write": refuse,
-        });
-        const { of } = await examine(configOf(url, { writeApi }));
-        assert.deepEqual([of("write").severity, of("token").severity], ["warning", "skipped"], body);
-        assert.match(of("write").text, quoted);
-      }
-    }
-  });
-
-  test("the v2 API of Core names no line: its v3 API proves for both, where v2 answers as InfluxDB", async (t) => {
-    const core = (message: unknown) =>
-      planted(t, {
-        "GET /ping": pong("3.12.2"),
-        "GET /api/v3/configure/database": listed,
-        "POST /api/v3/write_lp": refusesLine,
-        "POST /api/v2/write": json(400, message),
-      });
-    const { url, asked } = await core({ code: "invalid", message: "line protocol parse failed: x" });
-    const { of } = await examine(configOf(url, { writeApi: "v2" }));
-    assert.deepEqual([of("write").severity, of("write").figures], ["ok", { api: "v2" }]);
-    assert.ok(asked.includes("POST /api/v3/write_lp"));
-    const blocked = await core("blocked");
-    const found = await examine(configOf(blocked.url, { writeApi: "v2" }));
-    assert.equal(found.of("write").severity, "warning");
-    assert.ok(!blocked.asked.includes("POST /api/v3/write_lp"));
-  });
-
   test("a list of databases that is refused as malformed is a token that is not understood", async (t) => {
     const ask = (ping: Answers[string]) =>
       planted(t, {
@@ -395,15 +246,6 @@ describe("servers of other kinds and versions", () => {
     assert.deepEqual([open.of("token").severity, open.of("write").severity], ["ok", "ok"]);
   });
 
-  test("Core that makes no further database says so to the write, too", async (t) => {
-    const { url } = await planted(t, {
-      "POST /api/v3/write_lp": json(422, {
-        error: "Adding a new database would exceed limit of 5 databases",
-      }),
-    });
-    assertFailure((await examine(configOf(url))).of("write"), "database_limit_reached", /delete database/);
-  });
-
   test("a page for every path is no list of databases, and says nothing of the token", async (t) => {
     const { url } = await planted(t, {
       "POST /api/v3/write_lp": json(405, {}),
@@ -413,20 +255,6 @@ describe("servers of other kinds and versions", () => {
     const { of } = await examine(configOf(url));
     assert.deepEqual([of("token").severity, of("write").severity], ["skipped", "failure"]);
     assert.equal(of("database").severity, "skipped");
-  });
-
-  test("v2 before 3.10 answers refusals with 500, which is no failure of the endpoint", async (t) => {
-    const old = (version: string) =>
-      planted(t, {
-        "GET /ping": pong(version),
-        "GET /api/v3/configure/database": listed,
-        "POST /api/v2/write": json(500, { code: "internal error", message: "x" }),
-      });
-    const before = await examine(configOf((await old("3.9.11")).url, { writeApi: "v2" }));
-    assert.equal(before.of("write").severity, "warning");
-    assert.ok(before.all.some(({ figures }) => figures?.["bug"] === "v2_refusals_answer_500"));
-    const after = await examine(configOf((await old("3.10.0")).url, { writeApi: "v2" }));
-    assertFailure(after.of("write"), "write_server_error", /log/);
   });
 
   test("a clock that is hours away is a failure, one second of rounding is not", async (t) => {

@@ -18,6 +18,7 @@ import type { Finding, Severity } from "../../src/doctor/finding.ts";
 import { examineJournal } from "../../src/doctor/journal.ts";
 import type { JournalConfig } from "../../src/journal/config.ts";
 import { askStatus } from "../../src/status/control-client.ts";
+import { markDamaged } from "../../src/sqlite/damage.ts";
 import type { DaemonStatus } from "../../src/status/daemon-status.ts";
 import { dataFolder, type Program, startDaemon, writeConfig } from "../support/daemon.ts";
 import { holdersOf } from "../support/journal-files.ts";
@@ -26,7 +27,7 @@ import { mountPowerCutDisk, mountTmpfs } from "../support/mount.ts";
 import { publishAll } from "../support/publisher.ts";
 import { uplink } from "../support/uplinks.ts";
 import { freePort, temporaryFolder, waitFor } from "../support/wait.ts";
-import { journalConfig } from "../unit/journal/fixture.ts";
+import { journalConfig, messages, openJournal } from "../unit/journal/fixture.ts";
 
 const mib = 1024 * 1024;
 const never = new AbortController().signal;
@@ -233,6 +234,31 @@ async function systemCalls(t: TestContext, dir: string, folder: string): Promise
     .split("\n")
     .filter((line) => line.includes(`${dir}/`));
 }
+
+test("a damaged journal is told before it is moved, while messages in it are owed, and when it has been read", async (t) => {
+  await using folder = await temporaryFolder("doctor-journal");
+  const [mqttUrl, influxUrl] = [
+    `mqtt://127.0.0.1:${await freePort()}`,
+    `http://127.0.0.1:${await freePort()}`,
+  ];
+  const config = writeConfig({ folder: folder.path, mqttUrl, influxUrl });
+  const dir = dataFolder(folder.path);
+  mkdirSync(dir, { recursive: true });
+  const first = openJournal(t, dir);
+  first.commit(messages(20));
+  first.close();
+  markDamaged(join(dir, "journal.db"), "is damaged (SQLITE_CORRUPT)");
+  assert.equal((await examine(dir))["journal.damage"]?.code, "journal_damaged");
+  // As a start that does not come further.
+  openJournal(t, dir).close();
+  const owed = await examine(dir);
+  assert.deepEqual([owed["journal.damage"], owed["journal.salvage"]?.severity], [undefined, "warning"]);
+  await using _daemon = startDaemon(config, { file: main });
+  const isRead = (): boolean => readdirSync(dir).some((name) => name.endsWith(".salvaged"));
+  await waitFor(isRead, { timeoutMs: 30_000, what: "the end of the salvage" });
+  const after = await examine(dir, {}, await statusOf(dir));
+  assert.deepEqual([after["journal.salvage"], after["journal.moved_aside"]?.severity], [undefined, "ok"]);
+});
 
 test("in memory it says so, and on a disk that is nearly full it writes nothing", async (t) => {
   const path = mountTmpfs(t, 64 * mib);

@@ -14,15 +14,17 @@ import {
   sqliteVersion,
 } from "../../../src/doctor/journal-file.ts";
 import { journalTables } from "../../../src/journal/schema.ts";
+import { openDatabase } from "../../../src/sqlite/database.ts";
 import { folder, messages, openJournal } from "../journal/fixture.ts";
 
 const schema = journalTables;
+const known = schema.migrations.length;
 
 /** A journal with some messages, closed. */
 function closedJournal(t: TestContext): string {
   const dir = folder(t);
   const journal = openJournal(t, dir);
-  journal.commit(messages(20), 0);
+  journal.commit(messages(20));
   journal.close();
   return dir;
 }
@@ -54,27 +56,40 @@ describe("the journal by its first bytes", () => {
       pageBytes: 4096,
       formats: { write: 2, read: 2 },
       pages: before.size / 4096,
-      schemaVersion: 1,
+      schemaVersion: known,
       applicationId: schema.applicationId,
       isWithoutTables: false,
       writtenBy: sqliteVersion(),
     });
-    assert.match(said(facts), /^ok: journal\.db: [\d.]+ KiB, schema 1, WAL mode \[\]$/);
+    assert.match(
+      said(facts),
+      new RegExp(`^ok: journal\\.db: [\\d.]+ KiB, schema ${known}, WAL mode \\[\\]$`),
+    );
     const after = statSync(join(dir, "journal.db"));
     assert.deepEqual([after.mtimeMs, after.size, after.ino], [before.mtimeMs, before.size, before.ino]);
   });
 
-  test("has its schema in the WAL at first, which is no other program's file", async (t) => {
+  test("has its schema in the WAL where a first start was killed at once, which is no other program's file", async (t) => {
     const dir = folder(t);
-    openJournal(t, dir);
-    // Copies: closing the file itself would drop the locks of the journal, which is of this process.
+    const first = new Database(join(dir, "journal.db"));
+    first.pragma("journal_mode = WAL");
     const copies = folder(t);
+    copyFileSync(join(dir, "journal.db"), join(copies, "journal.db"));
+    assert.match(said(await look(copies)), /^ok: journal\.db is empty yet: the first start makes it \[\]$/);
+    first.transaction(() => {
+      for (const migration of schema.migrations) first.exec(migration);
+      first.pragma(`application_id = ${schema.applicationId}`);
+      first.pragma(`user_version = ${known}`);
+    })();
     for (const name of ["journal.db", "journal.db-wal"]) copyFileSync(join(dir, name), join(copies, name));
+    first.close();
     const facts = await look(copies);
     assert.equal(facts.head?.applicationId, 0);
-    assert.match(said(facts, "held"), /^ok: .* its schema still in the WAL, WAL mode \[\]$/);
+    assert.match(said(facts), /^ok: .* its schema still in the WAL, WAL mode \[\]$/);
     assert.match(judgeWal(facts, true).text, /in use$/);
     assert.match(judgeWal(facts, false).text, /left by a stop that was not clean/);
+    // What is said of it comes true.
+    assert.deepEqual(openJournal(t, copies).openingFaults, []);
   });
 
   test("is told from a database of another program, and from no database", async (t) => {
@@ -84,26 +99,55 @@ describe("the journal by its first bytes", () => {
     foreign.close();
     assert.match(
       said(await look(dir)),
-      /^failure: journal\.db is a database of another program; .*moves it aside/,
+      /^failure: journal\.db is a database of another program; .*moves it aside and begins a new one \[/,
     );
     writeFileSync(join(dir, "journal.db"), "PK\u0003\u0004".padEnd(5000, "x"));
     assert.match(
       said(await look(dir)),
-      /^failure: .* is not a SQLite database: .* \[database_moved_aside\]$/,
+      /^failure: .* is not a SQLite database: .* sends on what is whole in it \[database_moved_aside\]$/,
     );
     writeFileSync(join(dir, "journal.db"), "SQLite format 3\0");
     assert.match(said(await look(dir)), /^failure: .* is not a SQLite database/);
   });
 
-  test("of a newer flightline is a failure before it would be moved aside", async (t) => {
+  test("of an older flightline is brought up by the next start, which keeps what waits in it", async (t) => {
+    const dir = folder(t);
+    const older = { ...schema, migrations: schema.migrations.slice(0, 1) };
+    openDatabase({
+      file: join(dir, "journal.db"),
+      schema: older,
+      synchronous: "FULL",
+      nowMs: 0,
+      use: (database) => {
+        database.exec("INSERT INTO message VALUES (1, 'mqtt', 'a', x'00', 1, 1, 1, 0)");
+        database.close();
+      },
+    });
+    assert.match(
+      said(await look(dir)),
+      new RegExp(`^ok: .* schema 1, brought to ${known} at the next start, WAL`),
+    );
+    const journal = openJournal(t, dir);
+    assert.deepEqual([journal.openingFaults, journal.backlog], [[], 1]);
+    journal.close();
+    assert.equal((await look(dir)).head?.schemaVersion, known);
+  });
+
+  test("of a newer flightline is a failure before the next start moves it aside, and none beside the one that runs", async (t) => {
     const dir = closedJournal(t);
     patch(dir, 60, [0, 0, 0, 9]);
-    assert.match(said(await look(dir)), /^failure: .*newer flightline \(schema 9, this one knows 1\)/);
-    const newer = { ...schema, migrations: [...schema.migrations, "", ""] };
-    patch(dir, 60, [0, 0, 0, 1]);
-    const { severity, text } = judgeJournal(await look(dir), "free", newer);
-    assert.equal(severity, "ok");
-    assert.match(text, /schema 1, brought to 3 at the next start/);
+    const facts = await look(dir);
+    const which = `a newer flightline \\(schema 9, this one knows ${known}\\)`;
+    assert.match(
+      said(facts),
+      new RegExp(`^failure: .* was written by ${which}, .* move it aside .*\\[database_moved_aside\\]$`),
+    );
+    assert.match(said(facts, "held"), new RegExp(`^warning: .* ${which}, which runs: `));
+    const journal = openJournal(t, dir);
+    assert.deepEqual(
+      journal.openingFaults.map(({ code }) => code),
+      ["database_moved_aside"],
+    );
   });
 
   test("whose end is missing is damaged, unless its pages may be in the WAL or on their way", async (t) => {
