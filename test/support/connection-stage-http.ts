@@ -61,9 +61,9 @@ function loadBalancers({ nginx, others }: ConnectionStage): readonly Case[] {
     {
       what: "413",
       at: write(nginx.status413),
-      code: "write_refused",
+      code: "write_too_large",
       hint: "influxdb.batch_max_size",
-      disposition: "quarantine",
+      disposition: "retry",
     },
     {
       what: "413",

@@ -1,14 +1,13 @@
 /** Servers of a connection stage that no program of others would be: each is wrong in one way. */
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer as createHttp2 } from "node:http2";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import type { TestContext } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { tableFromArrays } from "apache-arrow";
 import { messagesOf } from "./arrow-messages.ts";
+import { packetDropper } from "./black-hole.ts";
 import type { StageFiles } from "./connection-stage-files.ts";
 import { ProbeStage, answering } from "./probe-stage.ts";
 import { startFlightServer, type FlightServer, type Reply } from "./flight-server.ts";
@@ -120,33 +119,4 @@ async function portOfClient(t: TestContext, server: number): Promise<number> {
 async function h2cStatus(t: TestContext, status: number): Promise<number> {
   const server = createHttp2((_request, response) => void response.writeHead(status).end());
   return (await listening(t, server)).port;
-}
-
-const listener = "require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, told)";
-
-/**
- * A port whose kernel drops every SYN, as a firewall does: its process is stopped, and the queue of connections that
- * wait for it is full.
- */
-async function packetDropper(t: TestContext): Promise<number> {
-  const program = `${listener}; function told() { console.log(this.address().port); }`;
-  const child = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "inherit"] });
-  const closed = once(child, "close");
-  const waiting: Socket[] = [];
-  t.after(async () => {
-    for (const socket of waiting) socket.destroy();
-    child.kill("SIGKILL");
-    await closed;
-  });
-  const [line] = (await once(child.stdout, "data")) as [Buffer];
-  const port = Number(line.toString());
-  child.kill("SIGSTOP");
-  for (;;) {
-    const socket = connect(port, "127.0.0.1").on("error", () => {});
-    waiting.push(socket);
-    if (waiting.length > 16)
-      throw new Error("the queue of a stopped process takes any number of connections");
-    const isTaken = await Promise.race([once(socket, "connect").then(() => true), delay(100, false)]);
-    if (!isTaken) return port;
-  }
 }

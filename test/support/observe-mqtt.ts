@@ -23,12 +23,17 @@ export interface MqttTraffic {
   outstanding(connection: number): number;
 }
 
+/** First byte of a CONNECT. */
+const connect = 0x10;
+
 /** Starts watching; call it before the client connects, for the protocol version is in its CONNECT. */
 export function observeMqtt(proxy: TcpProxy): MqttTraffic {
   const delivered: PassedPacket[] = [];
   const acknowledged: PassedPacket[] = [];
   const parsers = new Map<string, Parser>();
   const versions = new Map<number, number>();
+  /** Whether it began with a CONNECT: a daemon that looks into a lost connection tries TLS, too. */
+  const sessions = new Map<number, boolean>();
   const traffic = {
     delivered,
     acknowledged,
@@ -47,6 +52,8 @@ export function observeMqtt(proxy: TcpProxy): MqttTraffic {
     if (packet.cmd === "puback" && direction === "toServer") acknowledged.push({ ...passed, dup: false });
   }
   proxy.observe((direction, chunk, connection) => {
+    if (direction === "toServer" && !sessions.has(connection)) sessions.set(connection, chunk[0] === connect);
+    if (sessions.get(connection) !== true) return;
     const key = `${connection} ${direction}`;
     let parser = parsers.get(key);
     if (parser === undefined) {

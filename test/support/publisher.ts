@@ -68,7 +68,8 @@ class PublishRun<M extends Message> {
       for (const message of messages) {
         if (ratePerSecond !== undefined) {
           const dueMs = startMs + (1000 * this.#records.length) / ratePerSecond;
-          if (dueMs - performance.now() > 1) await delay(dueMs - performance.now());
+          const waitMs = dueMs - performance.now();
+          if (waitMs > 1) await delay(waitMs);
         }
         await this.#below(window);
         if (signal?.aborted === true) break;

@@ -25,6 +25,8 @@ export class Pubacks {
   /** Before the client connects. */
   constructor(proxy: TcpProxy) {
     proxy.observe((direction, chunk, number) => {
+      // A daemon that looks into a lost connection tries TLS, too: a session begins with a CONNECT.
+      if (!this.#connections.has(number) && (direction === "toClient" || chunk[0] !== 0x10)) return;
       const connection = this.#connections.get(number) ?? this.#open();
       this.#connections.set(number, connection);
       connection.parsers[direction].parse(chunk);

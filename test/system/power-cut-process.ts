@@ -32,6 +32,6 @@ function message(seq: number): IncomingMessage {
 for (;;) {
   const count = 1 + (journal.lastSeq % 4);
   const group = Array.from({ length: count }, (_, index) => message(journal.lastSeq + 1 + index));
-  for (const { seq } of journal.commit(group, clock.nowMs())) writeSync(1, `${seq}\n`);
+  for (const { seq } of journal.commit(group)) writeSync(1, `${seq}\n`);
   journal.checkpointWhenDue();
 }

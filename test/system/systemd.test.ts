@@ -178,7 +178,16 @@ async function judgeCrashes(t: TestContext, crashes: Seen<Facts["crashes"]>): Pr
       "the newest first",
     );
     const waiting = safeStatus.mode.waiting.map(({ part }) => part);
-    assert.deepEqual(waiting, ["project", "node", "schema", "streams", "report", "check"]);
+    assert.deepEqual(waiting, [
+      "project",
+      "node",
+      "schema",
+      "streams",
+      "salvage",
+      "report",
+      "memory",
+      "check",
+    ]);
     assert.deepEqual(new Set(essential).difference(new Set(safeStatus.parts)), new Set());
     assert.deepEqual(new Set(waiting).intersection(new Set(safeStatus.parts)), new Set());
   });

@@ -38,7 +38,7 @@ if (settings.mode === "commit") {
   } as const;
   const journal = Journal.open(config, systemClock, "bench");
   client.handleMessage = (packet, done) => {
-    journal.commit([message(packet)], Date.now());
+    journal.commit([message(packet)]);
     journal.checkpointWhenDue();
     taken = journal.lastSeq;
     done();

@@ -3,8 +3,8 @@
  * told. Like the real one it rejects only with the signal's reason, or when it is told to have a bug.
  */
 import { once } from "../../../src/lib/abort.ts";
-import { Fault } from "../../../src/lib/fault.ts";
-import type { LineWriter, WriteOutcome } from "../../../src/pipeline/ports.ts";
+import { type Disposition, Fault } from "../../../src/lib/fault.ts";
+import type { LineWriter, RefusedLine, WriteOutcome } from "../../../src/pipeline/ports.ts";
 
 export type Answer =
   | WriteOutcome
@@ -16,18 +16,22 @@ export interface Write {
   readonly number: number;
 }
 
-function fault(code: string, disposition: "retry" | "fatal"): Fault {
+function fault(code: string, disposition: Disposition): Fault {
   return new Fault({ code, layer: "write", disposition, message: code });
 }
 
 export const delivered: Answer = { kind: "delivered" };
 export const hang: Answer = { kind: "hang" };
-export const refusedBatch: Answer = { kind: "hold", scope: "batch", fault: fault("write_refused", "fatal") };
-export const refusedEndpoint: Answer = {
-  kind: "hold",
-  scope: "endpoint",
-  fault: fault("write_unauthorized", "fatal"),
-};
+/** Without saying why or which lines: what a server in trouble may say too. */
+export const refusedBatch: Answer = refused({ isCertain: false });
+export const refusedEndpoint: Answer = { kind: "hold", fault: fault("write_unauthorized", "fatal") };
+export const tooLarge: Answer = { kind: "too_large", fault: fault("write_too_large", "quarantine") };
+export function refused({
+  isCertain = true,
+  lines = [],
+}: { isCertain?: boolean; lines?: readonly RefusedLine[] } = {}): Answer {
+  return { kind: "refused", fault: fault("write_refused", "quarantine"), lines, isCertain };
+}
 export function retry(afterMs?: number): Answer {
   return { kind: "retry", afterMs, fault: fault("write_overloaded", "retry") };
 }
