@@ -1,6 +1,6 @@
 /**
- * Faults that a test plants. Each next write takes the oldest one that waits; `seen` counts what was acted
- * out, so that a test can assert that its fault has fallen.
+ * Faults that a test plants. Each next write takes the oldest one that waits, or what chance gives it; `seen`
+ * counts what was acted out, so that a test can assert that its fault has fallen.
  */
 import type { Answer } from "./answer.ts";
 
@@ -20,6 +20,10 @@ export class Faults {
   delayMs = 0;
   /** "v2only": write_lp answers 405 and SQL over HTTP is not there, as on Clustered, Dedicated and Serverless. */
   writeApi: "all" | "v2only" = "all";
+  /** What befalls a write that no planted fault waits for. */
+  byChance: (() => WriteFault | undefined) | undefined;
+  /** The server's reason for refusing a line that is none the worse for it; undefined takes it. */
+  refuseLine: ((line: string) => string | undefined) | undefined;
   #planted: WriteFault[] = [];
 
   /** The next `times` writes meet this fault, after those that were planted before. */
@@ -37,11 +41,13 @@ export class Faults {
     this.#planted = [];
     this.delayMs = 0;
     this.writeApi = "all";
+    this.byChance = undefined;
+    this.refuseLine = undefined;
   }
 
   /** For the server: the fault of the write that has come. */
   take(): WriteFault | undefined {
-    const fault = this.#planted.shift();
+    const fault = this.#planted.shift() ?? this.byChance?.();
     if (fault !== undefined) this.seen[fault.kind] += 1;
     return fault;
   }

@@ -19,6 +19,8 @@ export interface IngestOptions {
   readonly acceptPartial: boolean;
   readonly precision: Precision;
   readonly nowNs: bigint;
+  /** A fault that was planted: the complaint about a line that could be taken. */
+  readonly refuseLine?: ((line: string) => string | undefined) | undefined;
 }
 
 /** A point whose table and columns are in the catalog. */
@@ -60,7 +62,10 @@ export function ingest(
   const errors: LineError[] = [];
   const seenFields = new Set<string>();
   for (const result of parseLineProtocol(body, options)) {
-    const outcome = "error" in result ? result.error : accept(catalog, database, result.point, seenFields);
+    const outcome =
+      "error" in result
+        ? result.error
+        : (options.refuseLine?.(result.text) ?? accept(catalog, database, result.point, seenFields));
     if (typeof outcome !== "string") {
       points.push(outcome);
       lines.push(result.text);

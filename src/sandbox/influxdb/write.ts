@@ -139,7 +139,8 @@ async function accept(
   requestId: number,
 ): Promise<Ingested> {
   const { db, acceptPartial, precision, noSync } = parameters;
-  const options = { acceptPartial, precision, nowNs: deps.nowNs() };
+  const { refuseLine } = deps.faults;
+  const options = { acceptPartial, precision, nowNs: deps.nowNs(), refuseLine };
   const ingested = ingest(deps.store.catalog, db, body, options);
   const [firstError] = ingested.errors;
   if (firstError !== undefined && !acceptPartial) throw new LineRefused(firstError);
