@@ -1,4 +1,3 @@
-import { IntervalSet } from "../lib/intervals.ts";
 import { bytesOf, type ReadyLine, type ReadyMessage } from "./ready.ts";
 
 export interface BatchLimits {
@@ -20,7 +19,6 @@ export interface BatchPart {
  */
 export class Batch {
   readonly #limits: BatchLimits;
-  readonly seqs = new IntervalSet();
   readonly parts: BatchPart[] = [];
   #bytes = 0;
   #lines = 0;
@@ -71,7 +69,6 @@ export class Batch {
 
   #push(part: BatchPart, bytes: number): void {
     this.parts.push(part);
-    this.seqs.add(part.message.seq, part.message.seq);
     this.#bytes += bytes;
     this.#lines += part.lines.length;
   }

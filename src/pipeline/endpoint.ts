@@ -48,11 +48,6 @@ export class Endpoint {
     return this.#gate.epoch;
   }
 
-  /** That write is the probe, and nothing has come of it yet. */
-  isProbedBy(epoch: number): boolean {
-    return this.#gate.state === "probing" && this.#probeSent && this.#gate.epoch === epoch;
-  }
-
   /** True when this opened the gate. */
   succeeded(epoch: number): boolean {
     const before = this.#gate;

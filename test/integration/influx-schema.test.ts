@@ -13,7 +13,7 @@ import {
 import { Fault } from "../../src/lib/fault.ts";
 import { Secret } from "../../src/lib/secret.ts";
 import { startInfluxStandIn, type InfluxStandIn } from "../../src/sandbox/influxdb/server.ts";
-import { never, serve } from "../support/influx-http.ts";
+import { influxConfig, never, serve } from "../support/influx-http.ts";
 import { flushIntervalMs, write } from "../support/stand-in.ts";
 import { freePort, waitFor } from "../support/wait.ts";
 import { listening } from "../support/tcp-server.ts";
@@ -36,22 +36,12 @@ function reader(
     ...more
   }: Partial<InfluxConfig & Pick<SchemaReaderOptions, "tables" | "askOverFlight">> = {},
 ): SchemaReader {
-  const config: InfluxConfig = {
-    url,
+  const config = influxConfig(url, {
     database: "farm",
     token: new Secret(token),
-    writeApi: "auto",
     writeTimeoutMs: 10_000,
-    gzip: true,
-    maxInFlight: 4,
-    batchMaxLines: 5000,
-    batchMaxBytes: 1 << 20,
-    batchMaxAgeMs: 1000,
-    tls: { verify: true },
-    flightUrl: url,
-    queryTimeoutMs: 60_000,
     ...more,
-  };
+  });
   const made = createSchemaReader({ config, tables, prefix: "telemetry_", askOverFlight });
   t.after(() => {
     made.close();

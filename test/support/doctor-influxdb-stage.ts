@@ -6,27 +6,18 @@ import { inspect } from "node:util";
 import type { Examination, Finding } from "../../src/doctor/finding.ts";
 import type { InfluxConfig } from "../../src/influx/config.ts";
 import { Secret } from "../../src/lib/secret.ts";
+import { influxConfig } from "./influx-http.ts";
 import { listening } from "./tcp-server.ts";
 
 export const token = "apiv3_secret-0123456789";
 
 export function configOf(url: string, more: Partial<InfluxConfig> = {}): InfluxConfig {
-  return {
-    url,
+  return influxConfig(url, {
     database: "farm",
     token: new Secret(token),
-    writeApi: "auto",
     writeTimeoutMs: 10_000,
-    gzip: true,
-    maxInFlight: 4,
-    batchMaxLines: 5000,
-    batchMaxBytes: 1 << 20,
-    batchMaxAgeMs: 1000,
-    tls: { verify: true },
-    flightUrl: url,
-    queryTimeoutMs: 60_000,
     ...more,
-  };
+  });
 }
 
 /** By what stands behind "influxdb.main." or "flight.main."; of several lines of one check the first. */
